@@ -1,0 +1,3 @@
+module kanava.dev/test/cluster/tools/coredns
+
+go 1.26

@@ -1,0 +1,3 @@
+module kanava.dev/test/cluster/tools/etcd
+
+go 1.26

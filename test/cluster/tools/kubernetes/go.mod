@@ -1,0 +1,3 @@
+module kanava.dev/test/cluster/tools/kubernetes
+
+go 1.26

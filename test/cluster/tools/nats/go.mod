@@ -1,0 +1,3 @@
+module kanava.dev/test/cluster/tools/nats
+
+go 1.26

@@ -1,0 +1,3 @@
+module kanava.dev/test/cluster/tools/runc
+
+go 1.26
