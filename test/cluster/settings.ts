@@ -1,0 +1,15 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const { env } = process;
+
+/** Where everything lives that a fresh clone may reuse: built servers, images, the cluster's state. */
+export const cacheFolder = join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'kanava');
+
+/** State of the native node: keys, containers, logs, volumes. */
+export const clusterState = resolve(env['KANAVA_CLUSTER_STATE'] || join(cacheFolder, 'cluster'));
+
+export const repositoryRoot = resolve(import.meta.dirname, '../..');
+
+/** The kubeconfig that `--provider current` uses; nothing means kubectl's own default. */
+export const currentKubeconfig = env['KUBECONFIG'];

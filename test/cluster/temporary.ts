@@ -1,0 +1,23 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const prefix = 'kanava-test-';
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
+
+/** A new empty folder. Its name carries our pid, so that a later run can remove what a killed one left behind. */
+export const temporaryFolder = async (name: string): Promise<string> => {
+  for (const entry of await readdir(tmpdir())) {
+    const owner = entry.startsWith(prefix) ? Number(entry.slice(prefix.length).split('-')[0]) : 0;
+    if (owner > 0 && !isAlive(owner)) await rm(join(tmpdir(), entry), { recursive: true, force: true });
+  }
+  return mkdtemp(join(tmpdir(), `${prefix}${process.pid}-${name}-`));
+};
