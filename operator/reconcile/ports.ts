@@ -1,0 +1,187 @@
+import type { Applied, Routes } from '../../runtime/flow.ts';
+
+/*
+ * What the reconcilers need of the world, declared by them as their consumer. `operator/kube` and `operator/broker` implement it.
+ * Objects are untyped JSON: a typed model drops the fields that it does not know.
+ */
+export interface KubeObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: ObjectMeta;
+  readonly [field: string]: unknown;
+}
+export interface ObjectMeta {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly generation?: number;
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly finalizers?: readonly string[];
+  readonly ownerReferences?: readonly unknown[];
+  readonly managedFields?: readonly {
+    readonly manager?: string;
+    readonly subresource?: string;
+    readonly fieldsV1?: unknown;
+  }[];
+}
+export interface ResourceKind {
+  /** `v1`, `apps/v1`, `kanava.dev/v1alpha1`. */
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
+
+export interface Cluster {
+  /** From the cache where the kind is watched (CRs, children by label), else a read of the server. Frozen; `undefined` when absent. */
+  get(kind: ResourceKind, name: string, namespace?: string): Promise<KubeObject | undefined>;
+  /** From the cache of a watched kind only. */
+  list(kind: ResourceKind, options?: { namespace?: string; labels?: Readonly<Record<string, string>> }): KubeObject[];
+  /** Server-side apply, forced. Returns the object as stored. Throws ApiError. */
+  apply(object: KubeObject, options: ApplyOptions): Promise<KubeObject>;
+  delete(
+    kind: ResourceKind,
+    name: string,
+    namespace?: string,
+    options?: { uid?: string },
+  ): Promise<'deleted' | 'absent'>;
+  /** Adds or removes our finalizer by a patch with a resourceVersion precondition. */
+  setFinalizer(object: KubeObject, kind: ResourceKind, finalizer: string, present: boolean): Promise<KubeObject>;
+  /** Aggregated and rate limited; never throws. */
+  event(about: KubeObject, event: { type: 'Normal' | 'Warning'; reason: string; message: string }): void;
+}
+export interface ApplyOptions {
+  readonly manager: string;
+  readonly subresource?: 'status' | 'scale';
+  readonly dryRun?: boolean;
+}
+
+/** `status` is the HTTP status (409, 422 ...), `reason` and `message` come from the server's Status. Never holds a secret value. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: number;
+  readonly reason: string;
+  constructor(status: number, reason: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+/* ---- NATS ---------------------------------------------------------------------------------------------------------------- */
+
+/** All limits of a tenant's account, always written out (absent would mean zero). Sizes in bytes. */
+export interface AccountLimits {
+  readonly connections: number;
+  readonly storage: number;
+  readonly memory: number;
+  readonly streams: number;
+  readonly maxPayload: number;
+}
+/** Seeds of a tenant's account: kept in one Secret of the operator's namespace, made before the first push. */
+export interface AccountKeys {
+  readonly account: string;
+  readonly accountSeed: string;
+  readonly signing: Readonly<Record<'worker' | 'intake' | 'gateway' | 'ops', string>>;
+}
+export interface AccountState {
+  readonly id: string;
+  readonly serversAcked: number;
+  readonly serversTotal: number;
+  /** The claims looked up on every server equal the ones that we made (a push that is stored may still be invalid). */
+  readonly inSync: boolean;
+  readonly message?: string;
+}
+
+export interface StreamSpec {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly retention: 'limits' | 'workqueue';
+  readonly discard: 'old' | 'new';
+  readonly storage: 'file' | 'memory';
+  readonly replicas: number;
+  readonly maxBytes: number;
+  readonly maxAgeMs?: number;
+  readonly duplicateWindowMs?: number;
+  readonly maxConsumers?: number;
+  readonly maxMsgsPerSubject?: number;
+  readonly allowDirect?: boolean;
+  readonly allowMsgTtl?: boolean;
+  readonly allowSchedules?: boolean;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly consumers: readonly ConsumerSpec[];
+}
+export interface ConsumerSpec {
+  readonly name: string;
+  readonly filters: readonly string[];
+  readonly ackWaitMs: number;
+  readonly maxAckPending: number;
+  readonly deliver: 'all' | 'new';
+}
+export interface StreamState {
+  readonly name: string;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly lastTime?: string;
+  readonly consumers: readonly { readonly name: string; readonly pending: number; readonly ackPending: number }[];
+}
+export interface ServerFacts {
+  readonly version: string;
+  readonly maxPayload: number;
+  /** The server syncs every write: accepted survives a power cut. `undefined` when it does not say. */
+  readonly syncAlways: boolean | undefined;
+}
+
+export interface Broker {
+  /** Keys for a new account; pure key generation, nothing is sent. */
+  newAccountKeys(): AccountKeys;
+  /** Pushes the account's claims if they differ from what the servers hold, then looks up and compares. */
+  ensureAccount(
+    tenant: string,
+    keys: AccountKeys,
+    limits: AccountLimits,
+    options: { suspended: boolean },
+  ): Promise<AccountState>;
+  /** Streams first, then a tombstone acked by all servers, then the delete. Bounded; throws with the reason when it cannot. */
+  deleteAccount(tenant: string, keys: AccountKeys, options: { purgeStreams: boolean }): Promise<void>;
+  /** A user of one role, valid for `lifetimeMs`. `expiresAt` is Unix milliseconds. */
+  credentials(
+    keys: AccountKeys,
+    role: 'worker' | 'intake' | 'gateway',
+    integration: string | undefined,
+    lifetimeMs: number,
+  ): Promise<{
+    creds: string;
+    expiresAt: number;
+  }>;
+  /** Operations inside one tenant's account. Connections are pooled and supervised. */
+  tenant(keys: AccountKeys): TenantBroker;
+  facts(): Promise<ServerFacts>;
+}
+export interface TenantBroker {
+  /** Reads, compares, creates or updates; never deletes and re-creates. Throws BrokerError with what must be done. */
+  ensureStream(spec: StreamSpec): Promise<StreamState>;
+  deleteStream(name: string): Promise<'deleted' | 'absent'>;
+  /** With the consumers, pages to the end. */
+  streams(): Promise<StreamState[]>;
+  /** Metadata of the last stored message of a stream, from its headers; for dead letters. */
+  lastDeadLetter(integration: string): Promise<{ reason: string; time: string } | undefined>;
+  putRoutes(routes: Routes): Promise<number>;
+  deleteRoutes(integration: string): Promise<void>;
+  applied(integration: string): Promise<Applied | undefined>;
+}
+/** `code` is stable: Unreachable, Denied, Insufficient, Immutable, NotJetStream, Invalid. */
+export class BrokerError extends Error {
+  override readonly name = 'BrokerError';
+  readonly code: string;
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,23 @@
+import { httpConnector } from './connectors/http.ts';
+import type { Connector, ConnectionDefinition, SinkDefinition, SourceDefinition, StepDefinition } from './connector.ts';
+import { filterStep } from './steps/filter.ts';
+
+/* One line a connector, one line a step. Everything else follows from what they declare. */
+const connectors: readonly Connector[] = [httpConnector];
+const stepList: readonly StepDefinition[] = [filterStep];
+
+const byName = <T>(parts: readonly (readonly [string, T | undefined])[]): ReadonlyMap<string, T> =>
+  new Map(parts.flatMap(([name, part]) => (part === undefined ? [] : [[name, part] as const])));
+
+export interface Catalog {
+  readonly sources: ReadonlyMap<string, SourceDefinition>;
+  readonly steps: ReadonlyMap<string, StepDefinition>;
+  readonly sinks: ReadonlyMap<string, SinkDefinition>;
+  readonly connections: ReadonlyMap<string, ConnectionDefinition>;
+}
+export const catalog: Catalog = {
+  sources: byName(connectors.map((connector) => [connector.name, connector.source])),
+  steps: byName(stepList.map((step) => [step.name, step])),
+  sinks: byName(connectors.map((connector) => [connector.name, connector.sink])),
+  connections: byName(connectors.map((connector) => [connector.name, connector.connection])),
+};

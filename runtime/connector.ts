@@ -1,0 +1,223 @@
+import type { z } from 'zod';
+import type { Message } from './message.ts';
+import type { SecretRef, CaRef } from './schema.ts';
+
+/*
+ * THE CONTRACT between Kanava and everything that it connects to. One connector is one file in `connectors/`, one step one file
+ * in `steps/`, plus one line in `catalog.ts`. From the zod schemas given here follow the CRDs, the editor schema, the docs and the
+ * CLI help. Engine, operator and CLI look only at what is declared here, never at a name.
+ *
+ * Lifecycle. `open` is called once per process and configuration, may be called again after `reconnect`, and imports the client
+ * library dynamically, so that a worker loads only what its flow uses. `close` is called after the last message; it must not throw.
+ * Every wait obeys the AbortSignal it is given. Everything thrown is an instruction (errors.ts).
+ */
+
+/** What open() of any part gets. */
+export interface OpenContext {
+  /** Reads a mounted Secret value now. Values rotate: read when a connection is made, do not keep them. */
+  readonly secret: (ref: SecretRef) => string;
+  /** Reads a mounted CA bundle (PEM). */
+  readonly ca: (ref: CaRef) => string;
+  readonly log: Log;
+  /** Aborted when the process shuts down. */
+  readonly signal: AbortSignal;
+}
+
+export interface Log {
+  info(fields: Record<string, unknown>, text: string): void;
+  warn(fields: Record<string, unknown>, text: string): void;
+  error(fields: Record<string, unknown>, text: string): void;
+  debug(fields: Record<string, unknown>, text: string): void;
+}
+
+/** One attempt of one message. */
+export interface Attempt {
+  /** 1 for the first try. */
+  readonly number: number;
+  /** Aborted at the attempt's deadline (`delivery.timeout`) or on shutdown after the grace period. */
+  readonly signal: AbortSignal;
+}
+
+/* ---- Connections ------------------------------------------------------------------------------------------------------- */
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The settings that several Integrations share: endpoint and credentials of one system. */
+export interface ConnectionDefinition<C = unknown> {
+  readonly config: z.ZodType<C>;
+  /** Where the connection leads: shown in status and checked against the tenant's egress ceiling. Pure. */
+  readonly endpoints: (config: C) => Endpoint[];
+}
+
+/**
+ * The only way out of a pod. `resolve` turns a host into one address that both the Connection and the tenant's ceiling allow, and
+ * throws `reject('EgressDenied')` otherwise; the caller must connect to that very address (pinned), so that a name that changes its
+ * address between check and use gains nothing.
+ */
+export interface Egress {
+  resolve(endpoint: Endpoint): Promise<{ address: string; family: 4 | 6 }>;
+}
+
+/* ---- Sources ----------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Where a source's code runs.
+ * - `gateway` must listen: runs in the tenant's always-on gateway, registers a route, answers after the PubAck.
+ * - `intake`  holds a session (a queue, a poll, a change stream): own Deployment, never scaled by lag. `single` sources have one owner
+ *             at a time, by a lease; `shared` ones may run many.
+ * - `broker`  the message is already in NATS (bus, schedule): the worker's durable consumer reads it. No code runs, no copy is made.
+ */
+export type Placement = 'gateway' | 'intake' | 'broker';
+
+/**
+ * Hands a message to the inbox. Resolves after the PubAck: only then may the source acknowledge to the other side. Rejects with
+ * `InboxFull` (refuse: 503, pause), `InboxUnavailable` (same) or `MessageTooLarge`.
+ */
+export type Accept = (message: Message) => Promise<Accepted>;
+export interface Accepted {
+  readonly id: string;
+  /** The inbox had this id already: fine for a source that repeats itself. */
+  readonly duplicate: boolean;
+}
+/** Request-reply: sends a message straight to a worker and waits for its answer until the deadline; nothing is stored. */
+export type Call = (message: Message, deadline: { timeoutMs: number; signal: AbortSignal }) => Promise<Message>;
+
+export interface HttpRequest {
+  readonly method: string;
+  /** Path below the source's own path, with query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Uint8Array;
+}
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+/** A route of the gateway. `limits` are enforced by the listener before a body is read. */
+export interface HttpRoute {
+  readonly path: string;
+  readonly methods: readonly string[];
+  readonly maxBytes: number;
+  readonly handle: (request: HttpRequest) => Promise<HttpResponse>;
+}
+
+interface SourceBase<C> {
+  readonly name: string;
+  readonly summary: string;
+  readonly config: z.ZodType<C>;
+}
+export interface GatewayContext extends OpenContext {
+  readonly accept: Accept;
+  readonly call: Call;
+  /** CloudEvents `source` of messages that carry none: `/<tenant>/<integration>/<source>`. */
+  readonly source: string;
+}
+export interface GatewaySource<C = unknown> extends SourceBase<C> {
+  readonly placement: 'gateway';
+  /** Routes below `/<integration>`, unique within an Integration; pure, used by operator and gateway alike. */
+  readonly paths: (config: C) => string[];
+  /** Called in the gateway for each applied revision of an Integration; returns the routes to serve. */
+  readonly open: (config: C, context: GatewayContext) => Promise<{ routes: HttpRoute[]; close?: () => Promise<void> }>;
+}
+export interface IntakeContext extends OpenContext {
+  readonly accept: Accept;
+  readonly egress: Egress;
+  readonly connection: unknown;
+  /** Cursor of a `single` source: written by compare-and-set under the lease's epoch, so that a deposed owner cannot move it. */
+  readonly cursor: { read(): Promise<string | undefined>; write(value: string): Promise<void> };
+}
+export interface IntakeSource<C = unknown> extends SourceBase<C> {
+  readonly placement: 'intake';
+  readonly ownership: 'single' | 'shared';
+  /** Runs until the signal aborts. Acknowledge to the other side only after `accept` resolved. */
+  readonly run: (config: C, context: IntakeContext) => Promise<void>;
+}
+export interface BrokerSource<C = unknown> extends SourceBase<C> {
+  readonly placement: 'broker';
+  /** Which shared stream the worker's durable consumer reads, and its filters. Pure: the operator makes the consumer. */
+  readonly bind: (
+    config: C,
+    names: { integration: string; source: string },
+  ) => { stream: 'bus' | 'tick'; filters: string[] };
+}
+export type SourceDefinition = GatewaySource | IntakeSource | BrokerSource;
+
+/* ---- Sinks ------------------------------------------------------------------------------------------------------------- */
+
+export interface SinkContext extends OpenContext {
+  readonly egress: Egress;
+  /** Settings of the Connection that `connectionRef` names, parsed by its schema. */
+  readonly connection: unknown;
+}
+export interface OpenSink {
+  /**
+   * Delivers one message. Resolving means that the other side has it: the engine then records the sink as confirmed and does not
+   * call it again for this message, except after a crash in between.
+   */
+  send(message: Message, attempt: Attempt): Promise<void>;
+  close?(): Promise<void>;
+}
+export interface SinkDefinition<C = unknown> {
+  readonly name: string;
+  readonly summary: string;
+  readonly config: z.ZodType<C>;
+  /** A repeat with the same message id has no second effect. */
+  readonly idempotent: boolean;
+  readonly open: (config: C, context: SinkContext) => Promise<OpenSink>;
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------------------------------- */
+
+/** What one message becomes: one (kept or changed), none (filtered; `undefined`), or several (split). */
+export type StepResult = Message | undefined | readonly Message[];
+export interface StepContext extends OpenContext {
+  readonly scope: (message: Message, attempt: Attempt) => ExpressionScope;
+}
+/** Variables of expressions: `body headers attrs vars error meta`. `body` is parsed on first use. */
+export interface ExpressionScope {
+  readonly body: unknown;
+  readonly headers: unknown;
+  readonly attrs: unknown;
+  readonly vars: unknown;
+  readonly error: unknown;
+  readonly meta: unknown;
+}
+export interface OpenStep {
+  /** Synchronous where it can be: the engine awaits only promises. */
+  run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
+  close?(): Promise<void>;
+}
+export interface StepDefinition<C = unknown> {
+  readonly name: string;
+  readonly summary: string;
+  readonly config: z.ZodType<C>;
+  /** `none`: a pure function of the message. `kept`: remembers between messages in the tenant's state bucket. */
+  readonly state: 'none' | 'kept';
+  readonly open: (config: C, context: StepContext) => OpenStep | Promise<OpenStep>;
+}
+
+/* ---- Definitions: identity functions that check and infer ------------------------------------------------------------- */
+
+/*
+ * A definition is typed by its own config where it is written and by `unknown` in the catalogue; the engine passes to `open` only
+ * what the same definition's schema has parsed, which is why the one cast here is sound.
+ */
+export const defineGatewaySource = <C>(source: GatewaySource<C>): GatewaySource => source as GatewaySource;
+export const defineIntakeSource = <C>(source: IntakeSource<C>): IntakeSource => source as IntakeSource;
+export const defineBrokerSource = <C>(source: BrokerSource<C>): BrokerSource => source as BrokerSource;
+export const defineSink = <C>(sink: SinkDefinition<C>): SinkDefinition => sink as SinkDefinition;
+export const defineStep = <C>(step: StepDefinition<C>): StepDefinition => step as StepDefinition;
+export const defineConnection = <C>(connection: ConnectionDefinition<C>): ConnectionDefinition =>
+  connection as ConnectionDefinition;
+
+/** A system's code: its source, its sink, its connection settings; each optional. */
+export interface Connector {
+  readonly name: string;
+  readonly source?: SourceDefinition;
+  readonly sink?: SinkDefinition;
+  readonly connection?: ConnectionDefinition;
+}

@@ -1,0 +1,66 @@
+import { reject } from './errors.ts';
+
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** A body is bytes until a step needs a value, and a value until a sink needs bytes. Neither is ever changed in place. */
+export class Body {
+  #bytes: Uint8Array | undefined;
+  #value: JsonValue | undefined;
+
+  private constructor(bytes: Uint8Array | undefined, value: JsonValue | undefined) {
+    this.#bytes = bytes;
+    this.#value = value;
+  }
+
+  static fromBytes(bytes: Uint8Array): Body {
+    return new Body(bytes, undefined);
+  }
+
+  static fromValue(value: JsonValue): Body {
+    return new Body(undefined, value);
+  }
+
+  bytes(): Uint8Array {
+    this.#bytes ??= Buffer.from(JSON.stringify(this.#value));
+    return this.#bytes;
+  }
+
+  /** The body as JSON. Throws `reject('BodyNotJson')`: no retry makes it valid. */
+  value(): JsonValue {
+    if (this.#value === undefined) this.#value = parse(this.#bytes as Uint8Array);
+    return this.#value;
+  }
+}
+
+const parse = (bytes: Uint8Array): JsonValue => {
+  try {
+    return JSON.parse(decoder.decode(bytes)) as JsonValue;
+  } catch (cause) {
+    throw reject(
+      'BodyNotJson',
+      `the body (${bytes.length} bytes) is not valid UTF-8 JSON: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
+  }
+};
+
+/** CloudEvents 1.0 attributes and extensions by their bare names (`id`, `source`, `type`, `correlationid` ...). */
+export interface Attributes {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly specversion: '1.0';
+  readonly [name: string]: string | undefined;
+}
+
+/** One message on its way: immutable. A step returns another one; `{...message, body}` shares the rest. */
+export interface Message {
+  readonly attrs: Attributes;
+  /** Headers of the foreign protocol that the source was told to keep, names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Body;
+}

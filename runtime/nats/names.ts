@@ -1,0 +1,45 @@
+/*
+ * Every stream, subject, bucket and consumer name, for both halves. Integration, source and sink names are DNS labels, so they are
+ * single subject tokens. Event types are encoded into one.
+ */
+export const inboxStream = (integration: string) => `inbox_${integration}`;
+export const inboxSubject = (integration: string, partition: number, source: string) =>
+  `inbox.${integration}.${partition}.${source}`;
+export const inboxSubjects = (integration: string) => `inbox.${integration}.*.*`;
+export const inboxPartitionFilter = (integration: string, partition: number) => `inbox.${integration}.${partition}.*`;
+export const workerConsumer = (partition: number) => `worker-${partition}`;
+
+export const deadLetterStream = (integration: string) => `dlq_${integration}`;
+export const deadLetterSubject = (integration: string, part: string) => `dlq.${integration}.${part}`;
+export const deadLetterSubjects = (integration: string) => `dlq.${integration}.*`;
+
+export const busStream = 'bus';
+export const busSubjects = 'bus.*';
+export const tickStream = 'tick';
+export const tickSubjects = ['cron.*.*', 'tick.*.*'];
+
+/** One bucket a tenant; keys are `<integration>.<...>`, so that permissions divide it. */
+export const stateBucket = 'state';
+export const gatewayBucket = 'gateway';
+export const bucketStream = (bucket: string) => `KV_${bucket}`;
+export const bucketSubject = (bucket: string, key: string) => `$KV.${bucket}.${key}`;
+export const bucketSubjects = (bucket: string) => `$KV.${bucket}.>`;
+export const messageStateKey = (integration: string, stream: string, sequence: number) =>
+  `${integration}.m.${stream}.${sequence}`;
+
+/** Keys of the gateway bucket: the route table by the operator, the applied revisions by the gateway. */
+export const routeKey = (integration: string) => `routes.${integration}`;
+export const appliedKey = (integration: string) => `applied.${integration}`;
+export const wakeKey = (integration: string) => `wake.${integration}`;
+
+export const callSubject = (integration: string) => `call.${integration}`;
+
+export type Role = 'worker' | 'intake' | 'gateway' | 'ops';
+/** Reply prefix of a role: its user may subscribe to nothing else. */
+export const inboxPrefix = (role: Role, integration?: string): string =>
+  ({ worker: `_INBOX_w_${integration}`, intake: `_INBOX_i_${integration}`, gateway: '_INBOX_gw', ops: '_INBOX_ops' })[
+    role
+  ];
+
+/** Tag of a user JWT that scoped templates read as `{{tag(i)}}`. */
+export const integrationTag = (integration: string) => `i:${integration}`;

@@ -1,0 +1,78 @@
+/*
+ * What the engine and the gateway need of a broker. JetStream is the real one; an in-memory one will serve local runs. The engine sees
+ * only this: no NATS type passes through.
+ */
+export interface Entry {
+  readonly subject: string;
+  /** Deduplication id, stable across repeats of the same publish. */
+  readonly id: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+export interface Stored {
+  readonly sequence: number;
+  readonly duplicate: boolean;
+}
+
+/** `StreamFull`: refuse or wait. `Unavailable`: the broker cannot be reached or did not answer. Others are configuration or bugs. */
+export type TransportCode = 'StreamFull' | 'Unavailable' | 'NoStream' | 'TooLarge' | 'Denied' | 'Conflict';
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+  readonly code: TransportCode;
+  constructor(code: TransportCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** One delivery of a stored message. Exactly one of ack and nak ends it; `working` resets its AckWait. */
+export interface Delivery {
+  readonly stream: string;
+  readonly sequence: number;
+  readonly subject: string;
+  /** 1 for the first delivery; rises on NAK, expiry and restart alike, so attempts never come from it. */
+  readonly deliveries: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  /** Confirmed by the server (double ack). */
+  ack(): Promise<void>;
+  /** Parks the message on the server for `delayMs` (0: at once). */
+  nak(delayMs: number): void;
+  working(): void;
+}
+
+export interface Consumption {
+  /** Stops pulling; what was delivered stays valid until its AckWait. */
+  stop(): Promise<void>;
+}
+export interface ConsumerFill {
+  readonly pending: number;
+  readonly ackPending: number;
+  readonly maxAckPending: number;
+}
+
+/** Keys hold small JSON; every write states the revision it replaces (0: must not exist). `Conflict` when it lost. */
+export interface State {
+  read(key: string): Promise<{ value: Uint8Array; revision: number } | undefined>;
+  write(key: string, value: Uint8Array, revision: number): Promise<number>;
+  remove(key: string): Promise<void>;
+}
+
+export interface Transport {
+  /** Resolves after the broker stored it. */
+  publish(entry: Entry): Promise<Stored>;
+  /**
+   * Pulls from a durable consumer; supervised: a lost heartbeat, a deleted consumer or a leader change is healed inside, with
+   * back-off. `credit` is asked before each pull for how many more deliveries the caller will hold (0: pause); call `more()` when it grew.
+   */
+  consume(consumer: { stream: string; name: string }, options: ConsumeOptions): Consumption & { more(): void };
+  fill(consumer: { stream: string; name: string }): Promise<ConsumerFill>;
+  readonly state: State;
+  readonly healthy: () => boolean;
+  readonly maxPayload: () => number;
+  close(): Promise<void>;
+}
+export interface ConsumeOptions {
+  readonly credit: () => number;
+  readonly deliver: (delivery: Delivery) => void;
+}
