@@ -99,8 +99,11 @@ export const startKubeApi = async (): Promise<KubeApi> => {
       '--allow-privileged',
     ],
     log: join(dir, 'kube-apiserver.log'),
-    // The default namespace comes a moment after /readyz.
-    ready: async () => (await httpsGet(`${url}/api/v1/namespaces/default`, { ca, cert, key })).status === 200,
+    // /readyz covers the built-in roles; the default namespace comes a moment later.
+    ready: async () => {
+      const found = async (path: string) => (await httpsGet(`${url}${path}`, { ca, cert, key })).status === 200;
+      return (await found('/readyz')) && (await found('/api/v1/namespaces/default'));
+    },
   }).catch(async (error: unknown) => {
     await etcd.stop('SIGKILL');
     throw error;
