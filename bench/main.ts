@@ -1,0 +1,18 @@
+import { readdirSync } from 'node:fs';
+
+/* `npm run bench -- NAME`: one file a bench; each compares with a yardstick in the same run and ends with lines `name value`. */
+const names = readdirSync(import.meta.dirname)
+  .filter((file) => file.endsWith('.bench.ts'))
+  .map((file) => file.replace('.bench.ts', ''));
+const [name, ...args] = process.argv.slice(2);
+const help = `npm run bench -- NAME [ROUNDS]    names: ${names.join(', ')}`;
+
+if (name === '--help' || name === '-h') {
+  console.log(help);
+} else if (name === undefined || !names.includes(name)) {
+  console.error(name === undefined ? help : `there is no bench "${name}"\n${help}`);
+  process.exitCode = 2;
+} else {
+  const bench = (await import(`./${name}.bench.ts`)) as { run: (args: string[]) => Promise<void> };
+  await bench.run(args);
+}

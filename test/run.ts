@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { bundle, bundles } from '../build.ts';
+import { checkAll } from './check.ts';
+import { ensureBinaries } from './cluster/binaries.ts';
+import { serverNames } from './cluster/servers.ts';
+
+/*
+ * `npm test`: installs and builds what the tests need, runs the checks and every level of tests, ends with `N passed, N failed`.
+ * Nothing is skipped silently: a level that cannot run here is a failure.
+ */
+const levels = ['unit', 'nats', 'kube', 'e2e'] as const;
+const help = `npm test [-- LEVEL...]    levels: ${levels.join(', ')} (default: all, after the checks)
+  --no-check              leave the checks out
+Ends with "N passed, N failed"; exit code 0 only when nothing failed.`;
+
+interface Counts {
+  passed: number;
+  failed: number;
+}
+
+const vitest = (level: string, report: string): Promise<number> =>
+  new Promise((done, fail) => {
+    const child = spawn(
+      'vitest',
+      ['run', '--project', level, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+      { stdio: ['ignore', 'inherit', 'inherit'] },
+    );
+    child.on('error', fail);
+    child.on('close', (code) => done(code ?? 1));
+  });
+
+const runLevel = async (level: string, folder: string): Promise<Counts> => {
+  console.log(`\n==> ${level} tests`);
+  const report = join(folder, `${level}.json`);
+  const code = await vitest(level, report);
+  const result = JSON.parse(readFileSync(report, 'utf8')) as {
+    numPassedTests: number;
+    numFailedTests: number;
+    numPendingTests: number;
+    numTodoTests: number;
+    numFailedTestSuites: number;
+  };
+  const skipped = result.numPendingTests + result.numTodoTests;
+  if (skipped > 0) console.log(`${skipped} tests of ${level} did not run: that counts as failed`);
+  const failed = result.numFailedTests + skipped;
+  // A suite that fails before its tests (an import, a hook) shows only in the exit code.
+  return { passed: result.numPassedTests, failed: failed === 0 && code !== 0 ? Math.max(1, result.numFailedTestSuites) : failed };
+};
+
+const main = async (): Promise<number> => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { help: { type: 'boolean', short: 'h' }, 'no-check': { type: 'boolean' } },
+  });
+  if (values.help) {
+    console.log(help);
+    return 0;
+  }
+  const unknown = positionals.filter((level) => !levels.includes(level as (typeof levels)[number]));
+  if (unknown.length > 0) {
+    console.error(`unknown level: ${unknown.join(', ')}\n\n${help}`);
+    return 2;
+  }
+  const started = performance.now();
+  const total: Counts = { passed: 0, failed: 0 };
+  if (!values['no-check'] && positionals.length === 0) {
+    console.log('==> checks');
+    if (!(await checkAll())) total.failed += 1;
+  }
+  console.log('\n==> pinned servers (built once a machine and version)');
+  await ensureBinaries(serverNames);
+  for (const image of Object.keys(bundles) as (keyof typeof bundles)[]) await bundle(image);
+
+  const folder = mkdtempSync(join(tmpdir(), 'kanava-test-'));
+  try {
+    for (const level of positionals.length > 0 ? positionals : levels) {
+      const counts = await runLevel(level, folder);
+      total.passed += counts.passed;
+      total.failed += counts.failed;
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`\n${Math.round((performance.now() - started) / 1000)} s in all`);
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 ? 0 : 1;
+};
+
+process.exitCode = await main();
