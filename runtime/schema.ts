@@ -24,6 +24,33 @@ export const choiceOf = <const T extends readonly [string, ...string[]]>(
 ) => z.enum(values).meta(about(description, texts));
 export const shape = <T extends z.core.$ZodLooseShape>(description: string, fields: T, texts: Texts = {}) =>
   z.strictObject(fields).meta(about(description, texts));
+/**
+ * An object of which exactly one field is set. `x-kanava-one-of` tells the CRD generator to write the two CEL rules that say the
+ * same thing on the API server.
+ */
+export const oneOf = <T extends Record<string, z.ZodType>>(
+  what: string,
+  description: string,
+  fields: T,
+  texts: Texts = {},
+) => {
+  const keys = Object.keys(fields);
+  const optional = Object.fromEntries(keys.map((key) => [key, (fields[key] as z.ZodType).optional()])) as {
+    [K in keyof T]: z.ZodOptional<T[K]>;
+  };
+  return z
+    .strictObject(optional)
+    .meta({ ...about(description, texts), 'x-kanava-one-of': { what, keys } })
+    .check((context) => {
+      const set = keys.filter((key) => (context.value as Record<string, unknown>)[key] !== undefined);
+      if (set.length === 1) return;
+      const message =
+        set.length === 0
+          ? `set one ${what}: ${keys.join(', ')}`
+          : `has more than one ${what}: ${set.join(' ')} (keep one)`;
+      context.issues.push({ code: 'custom', message, input: context.value, path: [] });
+    });
+};
 export const listOf = <T extends z.core.SomeType>(
   description: string,
   item: T,
