@@ -1,0 +1,61 @@
+import { Optional } from '@marcbachmann/cel-js';
+
+/**
+ * The JSON value of what CEL computed: ints become numbers, timestamps RFC 3339, durations `90s`, bytes base64. An absent optional is
+ * `undefined` (left out of objects and lists). Parts that are plain already are shared, not copied.
+ */
+export const plainJson = (value: unknown): unknown => {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+    case 'undefined':
+      return value;
+    case 'number':
+      return finite(value);
+    case 'bigint':
+      return safeInteger(value);
+    case 'object':
+      return value === null ? null : plainObject(value);
+    default:
+      throw new Error(`the result is a ${typeof value}, which JSON cannot hold`);
+  }
+};
+
+const plainObject = (value: object): unknown => {
+  if (Array.isArray(value)) return plainList(value);
+  if (value.constructor === Object || value.constructor === undefined) return plainRecord(value);
+  if (value instanceof Map) return plainRecord(Object.fromEntries(value));
+  if (value instanceof Set) return plainList([...value]);
+  if (value instanceof Optional) return value.hasValue() ? plainJson(value.value()) : undefined;
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  // The library keeps the classes of uint and duration to itself.
+  const primitive: unknown = value.valueOf();
+  if (typeof primitive === 'bigint') return safeInteger(primitive);
+  if ('seconds' in value && 'nanos' in value) return `${Number(value.seconds) + Number(value.nanos) / 1e9}s`;
+  throw new Error(`the result is a ${value.constructor.name}, which JSON cannot hold`);
+};
+
+const plainList = (list: readonly unknown[]): readonly unknown[] => {
+  const plain = list.map(plainJson);
+  if (plain.every((item, index) => item === list[index] && item !== undefined)) return list;
+  return plain.filter((item) => item !== undefined);
+};
+
+const plainRecord = (record: object): object => {
+  const entries = Object.entries(record);
+  const plain = entries.map(([key, item]) => [key, plainJson(item)] as const);
+  if (plain.every(([, item], index) => item === entries[index]?.[1] && item !== undefined)) return record;
+  return Object.fromEntries(plain.filter(([, item]) => item !== undefined));
+};
+
+const finite = (value: number): number => {
+  if (Number.isFinite(value)) return value;
+  throw new Error(`the result is ${value}, which JSON cannot hold (a division by zero?)`);
+};
+
+const safeInteger = (value: bigint): number => {
+  const number = Number(value);
+  if (Number.isSafeInteger(number)) return number;
+  throw new Error(`the result ${value} is too large for a JSON number; make it a string with string(...)`);
+};
