@@ -1,0 +1,71 @@
+import { readdir, readFile, readlink, rm, unlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { mustRun } from '../command.ts';
+import { podProcesses, removeCgroup } from './cgroups.ts';
+import { podNetworkName } from './config.ts';
+import { type NodeLayout, pathsOf } from './layout.ts';
+import { removeNetwork } from './network.ts';
+import { killAll, nodeProcesses } from './processes.ts';
+
+const list = (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
+
+/** Kills the node's processes whose name starts so (all without a name). */
+const killServers = (layout: NodeLayout, name = ''): Promise<void> =>
+  killAll(`processes of ${layout.state}`, async () =>
+    (await nodeProcesses(layout))
+      .filter(({ argv }) => basename(argv[0] ?? '').startsWith(`${name}-v`) || name === '')
+      .map(({ pid }) => pid),
+  );
+
+const unmountAll = async ({ state }: NodeLayout): Promise<void> => {
+  const mounts = (await readFile('/proc/self/mounts', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[1]?.replaceAll('\\040', ' ') ?? '')
+    .filter((path) => path.startsWith(`${state}/`));
+  for (const path of mounts.reverse()) await mustRun('umount', ['--lazy', path]);
+};
+
+/** What CNI remembers about our pods; its folder is fixed. The loopback's records carry the same container id. */
+const removeNetworkRecords = async (layout: NodeLayout): Promise<void> => {
+  const folder = '/var/lib/cni/results';
+  const records = await list(folder);
+  const prefix = `${podNetworkName(layout)}-`;
+  const ids = records.filter((file) => file.startsWith(prefix)).map((file) => file.slice(prefix.length).split('-')[0]);
+  for (const file of records)
+    if (ids.some((id) => id && file.includes(id))) await rm(join(folder, file), { force: true });
+};
+
+/** The kubelet links every container's log from a fixed folder. */
+const removeLogLinks = async ({ state }: NodeLayout): Promise<void> => {
+  const folder = '/var/log/containers';
+  for (const file of await list(folder)) {
+    const target = await readlink(join(folder, file)).catch(() => '');
+    if (target.startsWith(`${state}/`)) await unlink(join(folder, file));
+  }
+};
+
+/**
+ * Ends everything that a node consists of and leaves nothing but keys, images and logs: no process, mount, namespace, link,
+ * route or cgroup. Safe at any time, also for what is half there.
+ */
+export const removeNode = async (layout: NodeLayout): Promise<void> => {
+  // The kubelet first: it would start pods again.
+  await killServers(layout, 'kubelet');
+  await killServers(layout);
+  // Containers outlive their shims.
+  await killAll(`pods of ${layout.name}`, () => podProcesses(layout));
+  await unmountAll(layout);
+  await removeNetwork(layout);
+  const deadline = performance.now() + 5000;
+  while (!(await removeCgroup(layout))) {
+    if (performance.now() > deadline)
+      throw new Error(`The cgroup ${layout.name} cannot be removed: something runs in it`);
+    await delay(20);
+  }
+  await removeNetworkRecords(layout);
+  await removeLogLinks(layout);
+  const { etcd, kubelet, containers, addresses, podLogs, volumes, run } = pathsOf(layout);
+  for (const folder of [etcd, kubelet, containers, addresses, podLogs, volumes, run])
+    await rm(folder, { recursive: true, force: true });
+};
