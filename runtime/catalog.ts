@@ -1,10 +1,11 @@
 import { httpConnector } from './connectors/http.ts';
 import type { Connector, ConnectionDefinition, SinkDefinition, SourceDefinition, StepDefinition } from './connector.ts';
 import { filterStep } from './steps/filter.ts';
+import { mapStep } from './steps/map.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
 const connectors: readonly Connector[] = [httpConnector];
-const stepList: readonly StepDefinition[] = [filterStep];
+const stepList: readonly StepDefinition[] = [filterStep, mapStep];
 
 const byName = <T>(parts: readonly (readonly [string, T | undefined])[]): ReadonlyMap<string, T> =>
   new Map(parts.flatMap(([name, part]) => (part === undefined ? [] : [[name, part] as const])));
