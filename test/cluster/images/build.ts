@@ -73,7 +73,7 @@ const coredns = async (onProgress: Progress): Promise<Image> =>
     onProgress,
   });
 
-const nats = async (onProgress: Progress): Promise<Image> =>
+export const natsImage = async (onProgress: Progress): Promise<Image> =>
   buildImage('nats', {
     repository: 'docker.io/library/nats',
     tag: versionOf('nats-server').slice(1),
@@ -124,5 +124,5 @@ export const projectImages = async (onProgress: Progress): Promise<Record<string
   const built = await Promise.all(
     names.map(async (name) => [name, await bundle(name, base, builder, onProgress)] as const),
   );
-  return { ...Object.fromEntries(built), nats: await nats(onProgress) };
+  return { ...Object.fromEntries(built), nats: await natsImage(onProgress) };
 };

@@ -1,0 +1,126 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { getuid } from 'node:process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mustRun, run } from '../command.ts';
+import { natsImage } from '../images/build.ts';
+import { loadImages } from '../images/load.ts';
+import { mustKubectl } from '../kubectl.ts';
+import { accepts } from '../ports.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { nodeKubectl } from './api.ts';
+import { componentsOf } from './components.ts';
+import { removeNode } from './down.ts';
+import { secondLayout } from './layout.ts';
+import { nodeProcesses } from './processes.ts';
+import { nodeStatus } from './status.ts';
+import { ensureNode, nodeImageStore } from './up.ts';
+
+// Root on Linux, as the node itself; with CI=true a machine without is a failure.
+const possible = process.platform === 'linux' && (getuid?.() === 0 || process.env['CI'] === 'true');
+
+const lines = (text: string): string[] => text.split('\n').filter(Boolean);
+
+const processesIn = async (netns: string): Promise<string[]> => {
+  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
+  const spaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/net`).catch(() => '')));
+  return pids.filter((_, index) => spaces[index] === netns);
+};
+
+describe.runIf(possible)('the native node', () => {
+  let layout: ReturnType<typeof secondLayout>;
+  let quiet: (line: string) => void;
+  let kubectl: ReturnType<typeof nodeKubectl>;
+
+  /** Everything of the machine that names this node, by kind. */
+  const footprint = async (): Promise<Record<string, string[]>> => {
+    const marks = [layout.state, layout.name, '172.30.98.', '10.245.', '10.97.'];
+    const ours = (text: string) => lines(text).filter((line) => marks.some((mark) => line.includes(mark)));
+    return {
+      processes: (await nodeProcesses(layout)).map(({ argv }) => argv.join(' ')),
+      mounts: ours(await readFile('/proc/self/mounts', 'utf8')),
+      namespaces: ours(await mustRun('ip', ['netns', 'list'])),
+      links: ours(await mustRun('ip', ['-oneline', 'link'])),
+      routes: ours(await mustRun('ip', ['route'])),
+      cgroups: ours(await mustRun('find', ['/sys/fs/cgroup', '-type', 'd'])),
+      networkRecords: ours((await readdir('/var/lib/cni/results').catch(() => [])).join('\n')),
+      logLinks: ours((await run('find', ['/var/log/containers', '-type', 'l', '-printf', '%l\n'])).stdout),
+    };
+  };
+
+  const startPod = async (name: string): Promise<string> => {
+    const image = (await natsImage(quiet)).ref;
+    await mustKubectl(kubectl, ['run', name, `--image=${image}`, '--image-pull-policy=Never']);
+    await mustKubectl(kubectl, ['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=50s']);
+    return mustKubectl(kubectl, ['get', 'pod', name, '-o', 'jsonpath={.status.podIP}']);
+  };
+
+  beforeAll(async () => {
+    layout = secondLayout(await temporaryFolder('node'));
+    quiet = () => {};
+    kubectl = nodeKubectl(layout);
+    expect(await ensureNode(layout, quiet)).toBe('created');
+    await loadImages(nodeImageStore(layout), [await natsImage(quiet)], quiet);
+    await mustKubectl(kubectl, ['wait', '--for=create', 'serviceaccount/default', '--timeout=30s']);
+  }, 300_000);
+
+  afterAll(async () => {
+    await removeNode(layout);
+  }, 60_000);
+
+  test('runs a pod that the host reaches by its own and by a service address', async () => {
+    const address = await startPod('first');
+    expect(await accepts(4222, { host: address, greeting: 'INFO ' })).toBe(true);
+    await mustKubectl(kubectl, ['expose', 'pod', 'first', '--port=4222']);
+    const service = await mustKubectl(kubectl, ['get', 'service', 'first', '-o', 'jsonpath={.spec.clusterIP}']);
+    await expect.poll(() => accepts(4222, { host: service, greeting: 'INFO ' }), { timeout: 20_000 }).toBe(true);
+    expect(await mustKubectl(kubectl, ['logs', 'first'])).toContain('Server is ready');
+  });
+
+  test('is left alone when it is up', async () => {
+    const before = await nodeProcesses(layout);
+    expect(await ensureNode(layout, quiet)).toBe('was up');
+    expect(await nodeProcesses(layout)).toEqual(before);
+  });
+
+  test.for([
+    'etcd',
+    'containerd',
+    'kube-apiserver',
+    'kube-controller-manager',
+    'kube-scheduler',
+    'kubelet',
+    'kube-proxy',
+  ])('is repaired after %s was killed, and its pods live on', async (name) => {
+    const victims = (await nodeProcesses(layout)).filter(
+      ({ argv }) => argv[0]?.includes(`/${name}-v`) && argv.length > 1,
+    );
+    const server = victims.find(({ argv }) => componentsOf(layout).some(({ command }) => command[0] === argv[0]));
+    if (!server) throw new Error(`${name} does not run`);
+    process.kill(server.pid, 'SIGKILL');
+    await expect.poll(async () => (await nodeStatus(layout)).up).toBe(false);
+    expect(await ensureNode(layout, quiet)).toBe('repaired');
+    expect((await nodeStatus(layout)).up).toBe(true);
+    const address = await startPod(`after-${name}`);
+    expect(await accepts(4222, { host: address, greeting: 'INFO ' })).toBe(true);
+    const restarts = await mustKubectl(kubectl, [
+      'get',
+      'pod',
+      'first',
+      '-o',
+      'jsonpath={.status.containerStatuses[0].restartCount}',
+    ]);
+    expect(restarts).toBe('0');
+  });
+
+  test('leaves no process, mount, namespace, link, route or cgroup', async () => {
+    const inside = await readlink(`/proc/${(await nodeProcesses(layout))[0]?.pid}/ns/net`);
+    // The control: every kind of trace is there and is seen.
+    for (const [kind, traces] of Object.entries(await footprint())) expect(traces, kind).not.toEqual([]);
+    expect(await processesIn(inside)).not.toEqual([]);
+    await removeNode(layout);
+    for (const [kind, traces] of Object.entries(await footprint())) expect(traces, kind).toEqual([]);
+    expect(await processesIn(inside)).toEqual([]);
+    // Nothing to remove is no error.
+    await removeNode(layout);
+  });
+});
