@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { type Connector, defineConnection, defineGatewaySource, defineSink, type Endpoint } from '../connector.ts';
+import { caRef, choiceOf, connectionRef, duration, listOf, pattern, quantity, shape, text } from '../schema.ts';
+import { inboundAuth, outboundAuth } from './http-auth.ts';
+import { fixedHeaders, headerName, keptHeader } from './http-headers.ts';
+import { receiver } from './http-receive.ts';
+import { sender } from './http-send.ts';
+
+/*
+ * HTTP: requests in through the tenant's gateway, requests out to a Connection's URL. What a request says as a CloudEvent is in
+ * http-events.ts, who may send and how we authenticate in http-auth.ts.
+ */
+
+/* ---- Connection ---------------------------------------------------------------------------------------------------------- */
+
+const urlText =
+  'write an absolute URL such as https://erp.example.com/api, without user, query or fragment (use `auth`)';
+const urlForm = /^https?:\/\/[^/?#@\s\\]+(\/[^?#\s\\]*)?$/;
+
+const connectionConfig = shape('An HTTP server.', {
+  url: z
+    .string()
+    .min(1)
+    .max(2048)
+    .refine((url) => urlForm.test(url) && URL.canParse(url), { message: urlText })
+    .meta({
+      description: 'Base address, http or https, without credentials.',
+      doc: 'The path of a sink is appended to it. Plain http sends messages and credentials unencrypted.',
+      'x-kubernetes-validations': [
+        { rule: "self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$')", message: urlText },
+      ],
+    }),
+  auth: outboundAuth.optional(),
+  tls: shape('How the server is verified.', {
+    caRef: caRef('CA to trust instead of the public ones.').optional(),
+    serverName: pattern('Name in its certificate; default: host.', /^[A-Za-z0-9._-]+$/, 253).optional(),
+  }).optional(),
+  headers: fixedHeaders('Headers of each request; no credentials.').optional(),
+  timeout: duration('Longest wait for an answer.', {
+    doc: 'The attempt ends at `delivery.timeout` in any case; this one is for a server that should answer sooner.',
+  }).optional(),
+});
+export type HttpConnection = z.infer<typeof connectionConfig>;
+
+const endpointOf = (url: string): Endpoint => {
+  const { hostname, port, protocol } = new URL(url);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (protocol === 'https:' ? 443 : 80) };
+};
+
+const httpConnection = defineConnection<HttpConnection>({
+  config: connectionConfig,
+  endpoints: (config) => [endpointOf(config.url)],
+});
+
+/* ---- Source -------------------------------------------------------------------------------------------------------------- */
+
+/** No segment begins with a dot: what clients normalise away can never be a route. */
+const pathForm = /^\/([A-Za-z0-9_~-][A-Za-z0-9._~-]*(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)?$/;
+
+const sourceConfig = shape('Receives messages as HTTP requests.', {
+  path: pattern('Path below /<integration> of the gateway.', pathForm, 253),
+  methods: listOf(
+    'Methods that are accepted; default POST.',
+    choiceOf('HTTP method.', ['POST', 'PUT', 'PATCH', 'DELETE', 'GET']),
+    1,
+    5,
+  ).optional(),
+  auth: inboundAuth.optional(),
+  maxBytes: quantity('Largest body; default 1Mi.', {
+    doc: "The tenant's maxPayload less 64Ki bounds it too, so that a dead letter fits.",
+  }).optional(),
+  headers: listOf('Request headers that messages keep.', keptHeader('Name of a header.'), 1, 32).optional(),
+  idHeader: headerName('Header with the message id, if senders have one.')
+    .meta({
+      description: 'Header with the message id, if senders have one.',
+      doc: 'Such as x-github-delivery. Without it: the id of a CloudEvent, Idempotency-Key, or a random one. Repeats of an id within two minutes are stored once.',
+    })
+    .optional(),
+  type: text('CloudEvents type when none is sent; http.request.', 253).optional(),
+});
+export type HttpSource = z.infer<typeof sourceConfig>;
+
+const httpSource = defineGatewaySource<HttpSource>({
+  name: 'http',
+  summary: 'Receives messages as HTTP requests.',
+  placement: 'gateway',
+  config: sourceConfig,
+  paths: (config) => [config.path],
+  open: async (config, context) => ({ routes: [receiver(config, context)] }),
+});
+
+/* ---- Sink ---------------------------------------------------------------------------------------------------------------- */
+
+const sinkConfig = shape('Sends messages as HTTP requests.', {
+  connectionRef: connectionRef('http'),
+  method: choiceOf('HTTP method; default POST.', ['POST', 'PUT', 'PATCH', 'DELETE']).optional(),
+  path: pattern("Appended to the Connection's URL.", /^\/[!-"$-~]*$/, 2048, {
+    doc: 'May carry a query: /invoices?mode=fast.',
+  }).optional(),
+  headers: fixedHeaders('Headers of each request; no credentials.').optional(),
+});
+export type HttpSink = z.infer<typeof sinkConfig>;
+
+const httpSink = defineSink<HttpSink>({
+  name: 'http',
+  summary: 'Sends messages as HTTP requests.',
+  config: sinkConfig,
+  // Idempotency-Key goes along, but most servers do not look at it.
+  idempotent: false,
+  open: (config, context) => sender(config, context.connection as HttpConnection, context),
+});
+
+export const httpConnector: Connector = {
+  name: 'http',
+  source: httpSource,
+  sink: httpSink,
+  connection: httpConnection,
+};
