@@ -1,0 +1,106 @@
+import { hash } from 'node:crypto';
+import { reject } from '../errors.ts';
+import { type Attributes, Body, type Message } from '../message.ts';
+
+/*
+ * How a message lies in NATS: CloudEvents 1.0, NATS binary mode. Attributes are `ce-<name>` headers, the content type is
+ * `content-type`, trace context is `traceparent` and `tracestate`, the body is the data as it came. Headers of the foreign protocol
+ * get the prefix `header-`, so that none of them can be taken for an attribute or for one of the server's control headers. Header
+ * values are percent-encoded outside printable ASCII, so that no value can end its line.
+ */
+export type Headers = Readonly<Record<string, string>>;
+
+const attributePrefix = 'ce-';
+const foreignPrefix = 'header-';
+/** Attributes that have a header name of their own. */
+const named: readonly (readonly [attribute: string, header: string])[] = [
+  ['datacontenttype', 'content-type'],
+  ['traceparent', 'traceparent'],
+  ['tracestate', 'tracestate'],
+];
+const headerOf: ReadonlyMap<string, string> = new Map(named);
+const attributeOf: ReadonlyMap<string, string> = new Map(named.map(([attribute, header]) => [header, attribute]));
+
+const attributeName = /^[a-z0-9]{1,64}$/;
+const headerName = /^[a-z0-9!#$%&'*+.^_`|~-]{1,256}$/;
+
+/** Throws `reject('InvalidAttribute' | 'InvalidHeader')` for names that no protocol allows. */
+export const encodeMessage = ({ attrs, headers, body }: Message): { headers: Headers; body: Uint8Array } => {
+  const encoded: Record<string, string> = {};
+  for (const name in attrs) {
+    const value = attrs[name];
+    if (value === undefined) continue;
+    if (!attributeName.test(name)) {
+      throw reject('InvalidAttribute', `"${name.slice(0, 80)}" is not a CloudEvents attribute: use a-z and 0-9`);
+    }
+    encoded[headerOf.get(name) ?? attributePrefix + name] = percentEncoded(value);
+  }
+  for (const name in headers) {
+    const lower = name.toLowerCase();
+    if (!headerName.test(lower)) throw reject('InvalidHeader', `"${name.slice(0, 80)}" is not a header name`);
+    encoded[foreignPrefix + lower] = percentEncoded(headers[name] ?? '');
+  }
+  return { headers: encoded, body: body.bytes() };
+};
+
+/** Throws `reject('NoEnvelope')` for an entry that is not a CloudEvent. */
+export const decodeMessage = (encoded: Headers, body: Uint8Array): Message => {
+  const attrs: Record<string, string> = {};
+  const headers: Record<string, string> = {};
+  for (const name in encoded) {
+    const value = encoded[name] as string;
+    const lower = name.toLowerCase();
+    if (lower.startsWith(attributePrefix)) attrs[lower.slice(attributePrefix.length)] = percentDecoded(value);
+    else if (lower.startsWith(foreignPrefix)) headers[lower.slice(foreignPrefix.length)] = percentDecoded(value);
+    else {
+      const attribute = attributeOf.get(lower);
+      if (attribute !== undefined) attrs[attribute] = percentDecoded(value);
+    }
+  }
+  const missing = ['id', 'source', 'type'].filter((name) => !attrs[name]);
+  if (missing.length > 0 || attrs.specversion !== '1.0') {
+    const what = missing.length > 0 ? `without ${missing.join(', ')}` : `of specversion "${attrs.specversion ?? ''}"`;
+    throw reject('NoEnvelope', `the stored entry is not a CloudEvent 1.0: ${what}`);
+  }
+  return { attrs: attrs as unknown as Attributes, headers, body: Body.fromBytes(body) };
+};
+
+/** `Nats-*` headers steer the server (rollup, TTL, expectations): one that came from outside never goes back into it. */
+export const withoutControl = (headers: Headers): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !/^nats-/i.test(name.trim())));
+
+/** Deduplication id of a message that came from a source of an Integration; the same event always has the same one. */
+export const messageId = (source: string, attrs: Attributes): string =>
+  `${source}/${hash('sha256', `${attrs.source.length}:${attrs.source}${attrs.id}`, 'base64url').slice(0, 27)}`;
+
+/** What a dead letter carries beside the original headers and body. */
+export const deadLetterHeaders = {
+  class: 'kanava-class',
+  code: 'kanava-code',
+  message: 'kanava-message',
+  part: 'kanava-part',
+  attempts: 'kanava-attempts',
+  first: 'kanava-first-at',
+  last: 'kanava-last-at',
+  generation: 'kanava-generation',
+  subject: 'kanava-subject',
+} as const;
+
+/** As the CloudEvents NATS binding says: space, quote, percent and everything outside printable ASCII. */
+export const percentEncoded = (value: string): string =>
+  /^[!#$&-~]*$/.test(value)
+    ? value
+    : value
+        .toWellFormed()
+        .replace(/[^!#$&-~]+/g, (run) =>
+          [...Buffer.from(run)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+        );
+/** Forgiving: what is no valid encoding stands for itself. */
+export const percentDecoded = (value: string): string => {
+  if (!value.includes('%')) return value;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+};
