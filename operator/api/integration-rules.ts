@@ -1,0 +1,138 @@
+import { catalog } from '../../runtime/catalog.ts';
+import { durationPattern, milliseconds, quantityValue } from '../../runtime/schema.ts';
+import { integrationDefaults as absent } from './defaults.ts';
+import type { Rule, Transition } from './rules.ts';
+
+/*
+ * Rules across the fields of an Integration. Every one compares effective values: a field that is absent counts as its default, and
+ * the rules sit on `spec` itself, because a rule below an optional parent is not asked when the parent goes.
+ */
+interface Ruled {
+  readonly sources: readonly { readonly name: string; readonly [plugin: string]: unknown }[];
+  readonly delivery?:
+    | {
+        readonly ordering?: string | undefined;
+        readonly key?: string | undefined;
+        readonly partitions?: number | undefined;
+        readonly retry?:
+          | {
+              readonly backoff?:
+                | { readonly initial?: string | undefined; readonly max?: string | undefined }
+                | undefined;
+            }
+          | undefined;
+      }
+    | undefined;
+  readonly inbox?:
+    | { readonly maxBytes?: string | number | undefined; readonly storage?: string | undefined }
+    | undefined;
+  readonly deadLetter?: { readonly maxBytes?: string | number | undefined } | undefined;
+}
+
+const ordering = (spec: Ruled) => spec.delivery?.ordering ?? absent.delivery.ordering;
+const partitions = (spec: Ruled) => spec.delivery?.partitions ?? absent.delivery.partitions;
+const storage = (spec: Ruled) => spec.inbox?.storage ?? absent.inbox.storage;
+const orderingCel = `self.?delivery.?ordering.orValue('${absent.delivery.ordering}')`;
+const partitionsCel = (self: string) => `${self}.?delivery.?partitions.orValue(${absent.delivery.partitions})`;
+const storageCel = (self: string) => `${self}.?inbox.?storage.orValue('${absent.inbox.storage}')`;
+
+const smallest = '1Mi';
+const atLeast = (part: 'inbox' | 'deadLetter'): Rule<Ruled> => ({
+  rule: `!has(self.${part}) || !has(self.${part}.maxBytes) || !isQuantity(string(self.${part}.maxBytes)) || quantity(string(self.${part}.maxBytes)).compareTo(quantity('${smallest}')) >= 0`,
+  message: `${part}.maxBytes must be at least ${smallest}`,
+  fieldPath: `.${part}.maxBytes`,
+  check: (self) => {
+    const given = self[part]?.maxBytes;
+    const bytes = given === undefined ? undefined : quantityValue(given);
+    return bytes === undefined || bytes >= 2 ** 20;
+  },
+});
+
+const backoffCel = (field: 'initial' | 'max') =>
+  `self.?delivery.?retry.?backoff.?${field}.orValue('${absent.delivery.retry.backoff[field]}')`;
+const brokerSources = [...catalog.sources].filter(([, { placement }]) => placement === 'broker').map(([kind]) => kind);
+const noPartitionsOfBroker: readonly Rule<Ruled>[] = brokerSources.length
+  ? [
+      {
+        rule: `${partitionsCel('self')} == 1 || !self.sources.exists(s, ${brokerSources.map((kind) => `has(s.${kind})`).join(' || ')})`,
+        message: `delivery.partitions above 1 does not work with these sources: ${brokerSources.join(', ')}`,
+        fieldPath: '.delivery.partitions',
+        check: (self) =>
+          partitions(self) === 1 ||
+          !self.sources.some((source) => brokerSources.some((kind) => source[kind] !== undefined)),
+      },
+    ]
+  : [];
+
+export const integrationRules: readonly Rule<Ruled>[] = [
+  {
+    rule: `${orderingCel} != 'Key' || has(self.delivery.key)`,
+    message: 'delivery.ordering Key needs delivery.key, a CEL expression such as body.orderId',
+    fieldPath: '.delivery',
+    check: (self) => ordering(self) !== 'Key' || self.delivery?.key !== undefined,
+  },
+  {
+    rule: `${partitionsCel('self')} == 1 || ${orderingCel} == 'Key'`,
+    message: 'delivery.partitions above 1 needs delivery.ordering Key',
+    fieldPath: '.delivery.partitions',
+    check: (self) => partitions(self) === 1 || ordering(self) === 'Key',
+  },
+  ...noPartitionsOfBroker,
+  {
+    // Texts that are no durations have their own finding.
+    rule: `!${backoffCel('initial')}.matches('${durationPattern}') || !${backoffCel('max')}.matches('${durationPattern}') || duration(${backoffCel('initial')}) <= duration(${backoffCel('max')})`,
+    message: 'delivery.retry.backoff.initial must not be above max',
+    fieldPath: '.delivery.retry.backoff',
+    check: (self) => {
+      const { initial, max } = { ...absent.delivery.retry.backoff, ...self.delivery?.retry?.backoff };
+      const [first, longest] = [milliseconds(initial), milliseconds(max)];
+      return first === undefined || longest === undefined || first <= longest;
+    },
+  },
+  atLeast('inbox'),
+  atLeast('deadLetter'),
+];
+
+export const integrationTransitions: readonly Transition<Ruled>[] = [
+  {
+    rule: `${storageCel('self')} == ${storageCel('oldSelf')}`,
+    message: 'inbox.storage cannot change: stored messages would be lost; create another Integration',
+    fieldPath: '.inbox.storage',
+    check: (self, old) => storage(self) === storage(old),
+  },
+  {
+    rule: `${partitionsCel('self')} == ${partitionsCel('oldSelf')}`,
+    message: 'delivery.partitions cannot change: keys would lose their order; create another Integration',
+    fieldPath: '.delivery.partitions',
+    check: (self, old) => partitions(self) === partitions(old),
+  },
+];
+
+interface Scaling {
+  readonly mode?: string | undefined;
+  readonly replicas?: number | undefined;
+  readonly minReplicas?: number | undefined;
+  readonly maxReplicas?: number | undefined;
+}
+const { mode, minReplicas, maxReplicas } = absent.scaling;
+export const scalingRules: readonly Rule<Scaling>[] = [
+  {
+    rule: `(self.?mode.orValue('${mode}') == 'Manual') == has(self.replicas)`,
+    message: 'scaling.replicas goes with mode Manual: set both or neither',
+    fieldPath: '.replicas',
+    check: (self) => ((self.mode ?? mode) === 'Manual') === (self.replicas !== undefined),
+  },
+  {
+    rule: `self.?minReplicas.orValue(${minReplicas}) <= self.?maxReplicas.orValue(${maxReplicas})`,
+    message: `scaling.minReplicas must not be above maxReplicas (default ${maxReplicas})`,
+    fieldPath: '.minReplicas',
+    check: (self) => (self.minReplicas ?? minReplicas) <= (self.maxReplicas ?? maxReplicas),
+  },
+];
+
+export const uniqueStepNames: Rule<readonly { readonly name: string }[]> = {
+  rule: 'self.all(x, self.exists_one(y, x.name == y.name))',
+  message: 'every step needs its own name',
+  reason: 'FieldValueDuplicate',
+  check: (steps) => new Set(steps.map(({ name }) => name)).size === steps.length,
+};
