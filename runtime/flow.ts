@@ -28,7 +28,10 @@ const plugged = <E extends Record<string, z.ZodType>>(
   );
   return z
     .strictObject({ name: label(`Name of the ${what}, unique in the Integration.`), ...extra, ...fields })
-    .meta({ description: `One ${what}.`, 'x-kanava-one-of': { what, keys } })
+    .meta({
+      description: `One ${what}.`,
+      'x-kanava-one-of': { what, keys, advice: 'keep one; use a second list item for the other' },
+    })
     .check((context) => {
       const set = keys.filter((key) => (context.value as Record<string, unknown>)[key] !== undefined);
       if (set.length === 1) return;

@@ -40,7 +40,7 @@ export const oneOf = <T extends Record<string, z.ZodType>>(
   };
   return z
     .strictObject(optional)
-    .meta({ ...about(description, texts), 'x-kanava-one-of': { what, keys } })
+    .meta({ ...about(description, texts), 'x-kanava-one-of': { what, keys, advice: 'keep one' } })
     .check((context) => {
       const set = keys.filter((key) => (context.value as Record<string, unknown>)[key] !== undefined);
       if (set.length === 1) return;
@@ -74,7 +74,8 @@ export const freeObject = (description: string, texts: Texts = {}) =>
 export const dnsLabel = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 export const label = (description: string, max = 40, texts: Texts = {}) => pattern(description, dnsLabel, max, texts);
 
-const durationForm = /^([0-9]{1,5}(h|m|s|ms)){1,4}$/;
+export const durationPattern = '^([0-9]{1,5}(h|m|s|ms)){1,4}$';
+const durationForm = new RegExp(durationPattern);
 const unitMs = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
 /** Milliseconds of a duration such as `30s`, `5m`, `1h30m` or `250ms`; `undefined` when it is not one. */
 export const milliseconds = (duration: string): number | undefined => {
@@ -94,7 +95,8 @@ export const duration = (description: string, texts: Texts = {}) =>
     .refine((value) => (milliseconds(value) ?? 0) > 0, { message: durationText })
     .meta({ ...about(description, texts), 'x-kanava-form': 'duration' });
 
-const quantityForm = /^([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$/;
+export const quantityPattern = '^([0-9]+(?:[.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$';
+const quantityForm = new RegExp(quantityPattern);
 const suffixes = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 /** The number that a Kubernetes quantity such as `32Mi`, `500m` or `2` stands for; `undefined` when it is not one. */
 export const quantityValue = (quantity: string | number): number | undefined => {
