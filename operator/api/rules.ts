@@ -38,7 +38,15 @@ export const ruled = <S extends z.ZodType>(
       for (const { check, message, fieldPath, reason } of rules) {
         if (check(context.value)) continue;
         const path = fieldPath?.split('.').slice(1) ?? [];
-        context.issues.push({ code: 'custom', message, input: context.value, path, params: { reason } });
+        // continue: the rules of the parents are asked too, as on the API server.
+        context.issues.push({
+          code: 'custom',
+          message,
+          input: context.value,
+          path,
+          params: { reason },
+          continue: true,
+        });
       }
     })
     .meta({ 'x-kubernetes-validations': [...rules, ...transitions].map(cel) }) as S;
