@@ -56,11 +56,15 @@ export interface Cluster {
 }
 export interface ApplyOptions {
   readonly manager: string;
+  /** With `scale`, `object` is the scaled one (`apps/v1` Deployment) with `spec.replicas` only; the Scale is made from it. */
   readonly subresource?: 'status' | 'scale';
   readonly dryRun?: boolean;
 }
 
-/** `status` is the HTTP status (409, 422 ...), `reason` and `message` come from the server's Status. Never holds a secret value. */
+/**
+ * `status` is the HTTP status (409, 422 ...), `reason` and `message` come from the server's Status. Never holds a secret value.
+ * Status 0: no answer, with the reason `Unreachable`, `Timeout` or `NotLeader` (nothing was sent: another operator may lead by now).
+ */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
