@@ -1,0 +1,67 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+import type { Controller } from './controller.ts';
+import type { ListWatch } from './list-watch.ts';
+
+/** Says what is wrong, or nothing. */
+export type Check = () => string | undefined;
+export interface HealthServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Twice the longest watch: by then it has been replaced several times. */
+const staleAfterSeconds = 1200;
+
+/** The process cannot get out of this by itself and must be restarted: a watch that hears nothing. Not while a server is away for minutes. */
+export const watchAlive =
+  (watch: Pick<ListWatch, 'name' | 'staleSeconds'>, seconds = staleAfterSeconds): Check =>
+  () =>
+    watch.staleSeconds() > seconds
+      ? `the watch of ${watch.name} has heard nothing for ${Math.round(watch.staleSeconds())} s`
+      : undefined;
+export const watchSynced =
+  (watch: Pick<ListWatch, 'name' | 'hasSynced'>): Check =>
+  () =>
+    watch.hasSynced() ? undefined : `the first list of ${watch.name} is not complete`;
+export const controllerMoves = (controller: Pick<Controller, 'stuck'>): Check => controller.stuck;
+
+/** `/healthz` (restart me), `/readyz` (I do my work) and `/metrics`. The checks are asked anew for each request. */
+export const startHealth = async (options: {
+  readonly port: number;
+  readonly alive: () => readonly Check[];
+  readonly ready: () => readonly Check[];
+  readonly registry: Registry;
+}): Promise<HealthServer> => {
+  const answers: Readonly<Record<string, () => readonly Check[]>> = {
+    '/healthz': options.alive,
+    '/readyz': options.ready,
+  };
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const checks = answers[path];
+    if (path === '/metrics') {
+      options.registry.metrics().then(
+        (text) => response.writeHead(200, { 'content-type': options.registry.contentType }).end(text),
+        (error: unknown) => response.writeHead(500).end(`${String(error)}\n`),
+      );
+    } else if (checks) {
+      const wrong = checks().flatMap((check) => check() ?? []);
+      response.writeHead(wrong.length > 0 ? 503 : 200, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end(wrong.length > 0 ? `${wrong.join('\n')}\n` : 'ok\n');
+    } else response.writeHead(404).end('not here: /healthz, /readyz, /metrics\n');
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+};

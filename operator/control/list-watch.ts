@@ -1,0 +1,289 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { KubeObject } from '../reconcile/ports.ts';
+import { lines } from './lines.ts';
+import type { ControlMetrics } from './metrics.ts';
+import { type Change, createStore, hasLabels, isNewer, type Store, versionOf } from './store.ts';
+import { cached, isObject, parseEvent, statusOf, WatchError } from './watch-event.ts';
+
+/** The two calls that a list-watch needs. Errors carry the HTTP status as `status`. */
+export interface ObjectSource {
+  list(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown>;
+  watch(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+}
+export interface ListWatch extends Pick<Store, 'get' | 'list' | 'size'> {
+  readonly name: string;
+  /** Resolves when the first list is complete; rejects if it is closed before. */
+  readonly synced: Promise<void>;
+  hasSynced(): boolean;
+  /** Time since the server was last heard: a list, a byte of a watch. */
+  staleSeconds(): number;
+  /** Takes the answer to an own write, so that the next read sees it; the watch may be behind. */
+  observe(object: KubeObject): void;
+  /** Final: when it resolves nothing runs any more, and no change is reported from the call on. */
+  close(): Promise<void>;
+}
+export interface ListWatchOptions {
+  /** Plural and group: label of metrics, and in logs. */
+  readonly name: string;
+  readonly source: ObjectSource;
+  /** Must only put keys into queues. One that throws is called again. */
+  readonly onChange: (change: Change) => void;
+  /** What the source is restricted to; `observe` ignores other objects. */
+  readonly namespace?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** They are half of an object's size; only who decides by them needs them. */
+  readonly keepManagedFields?: boolean;
+  readonly metrics: ControlMetrics;
+  readonly log: Logger;
+  readonly timings?: Partial<Timings>;
+}
+interface Timings {
+  readonly pageSize: number;
+  /** The server is asked to end a watch after a random time between these; a dead one is noticed at the latest then. */
+  readonly watchSeconds: readonly [number, number];
+  /** A watch without a byte is broken: the API server sends a bookmark every minute. */
+  readonly silenceMs: number;
+  readonly backoffMs: readonly [number, number];
+  /** A watch that held for so long ends a series of failures. */
+  readonly healthyMs: number;
+  /** A full list although nothing seems wrong; what it finds is counted and must be nothing. */
+  readonly relistMs: number;
+  /** A list older than what was seen comes from a server that lags; if that lasts, the history was restored from a backup. */
+  readonly restoredMs: number;
+  readonly maxLineBytes: number;
+}
+const defaults: Timings = {
+  pageSize: 500,
+  watchSeconds: [300, 600],
+  silenceMs: 150_000,
+  backoffMs: [800, 30_000],
+  healthyMs: 120_000,
+  relistMs: 1_800_000,
+  restoredMs: 60_000,
+  maxLineBytes: 8 * 1024 * 1024,
+};
+/** After so many failures in a row without an event, going on from the same place is no use. */
+const failuresUntilRelist = 3;
+
+interface Page {
+  readonly items?: readonly unknown[];
+  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
+  readonly apiVersion?: string;
+  readonly kind?: string;
+}
+
+/** Keeps a copy of a collection and reports its changes, for ever, whatever the connection or the server does, until it is closed. */
+export const startListWatch = (options: ListWatchOptions): ListWatch => {
+  const { name, source, onChange, metrics, log, keepManagedFields = false } = options;
+  const timings = { ...defaults, ...options.timings };
+  const resource = { resource: name };
+  const store = createStore();
+  const closing = new AbortController();
+  const synced = Promise.withResolvers<void>();
+  synced.promise.catch(() => {});
+  let isSynced = false;
+  let heard = performance.now();
+  /** Everything up to here has been seen; `undefined`: list. Unlike `highest` it is forgotten when the server does. */
+  let position: string | undefined;
+  let highest: string | undefined;
+  let behindSince: number | undefined;
+  let listDue = 0;
+  let failures = 0;
+  let stuck = 0;
+  const undelivered = new Map<string, Change>();
+  let redelivery: NodeJS.Timeout | undefined;
+
+  const deliver = (changes: readonly Change[]) => {
+    for (const change of changes) {
+      if (closing.signal.aborted) return;
+      try {
+        onChange(change);
+      } catch (error) {
+        metrics.handlerErrors.inc(resource);
+        log.error({ err: error, resource: name, object: change.object.metadata.name }, 'a watch handler threw');
+        const { namespace = '', name: objectName, uid } = change.object.metadata;
+        undelivered.set([change.type, namespace, objectName, uid].join('/'), change);
+        redelivery ??= setTimeout(redeliver, timings.backoffMs[0]);
+      }
+    }
+  };
+  const redeliver = () => {
+    const changes = [...undelivered.values()];
+    undelivered.clear();
+    redelivery = undefined;
+    deliver(changes);
+  };
+  const advance = (resourceVersion: string) => {
+    position = resourceVersion;
+    if (highest === undefined || isNewer(resourceVersion, highest)) highest = resourceVersion;
+    stuck = 0;
+  };
+
+  const readList = async (): Promise<{ objects: KubeObject[]; resourceVersion: string }> => {
+    const objects: KubeObject[] = [];
+    let next: string | undefined;
+    let limit: string | undefined = String(timings.pageSize);
+    for (;;) {
+      const query = { ...(limit && { limit }), ...(next && { continue: next }) };
+      let page: Page;
+      try {
+        page = (await source.list(query, closing.signal)) as Page;
+      } catch (error) {
+        // The token of the next page was compacted away: the whole list in one piece has none.
+        if (!next || statusOf(error) !== 410) throw error;
+        objects.length = 0;
+        next = limit = undefined;
+        continue;
+      }
+      heard = performance.now();
+      const { items, metadata } = page;
+      if (!Array.isArray(items) || typeof metadata?.resourceVersion !== 'string')
+        throw new WatchError(0, 'the answer is not a list');
+      const ofKind = { apiVersion: page.apiVersion, kind: page.kind?.replace(/List$/, '') };
+      for (const item of items) {
+        // Items of a list carry no kind of their own.
+        const object: unknown = { ...ofKind, ...item };
+        if (!isObject(object)) throw new WatchError(0, 'an item of the list is not an object');
+        objects.push(cached(object, keepManagedFields));
+      }
+      next = metadata.continue || undefined;
+      if (!next) return { objects, resourceVersion: metadata.resourceVersion };
+    }
+  };
+  const relist = async () => {
+    const { objects, resourceVersion } = await readList();
+    metrics.relists.inc(resource);
+    const behind = highest !== undefined && isNewer(highest, resourceVersion);
+    if (behind) {
+      behindSince ??= performance.now();
+      const forMs = performance.now() - behindSince;
+      if (forMs < timings.restoredMs)
+        throw new WatchError(0, `the list is of ${resourceVersion}, but ${highest} has been seen: this server lags`);
+      log.warn({ resource: name, resourceVersion, highest }, 'the history of the cluster was restored, starting anew');
+      highest = undefined;
+    }
+    behindSince = undefined;
+    const seen = position;
+    const present = new Set<string>();
+    for (const object of objects) {
+      present.add(`${object.metadata.namespace ?? ''}/${object.metadata.name}`);
+      const known = store.get(object.metadata.name, object.metadata.namespace);
+      if (known && versionOf(known) === versionOf(object) && known.metadata.uid === object.metadata.uid) continue;
+      const changes = behind ? store.force(object) : store.put(object);
+      if (seen && changes.length > 0 && !isNewer(versionOf(object), seen)) metrics.cacheMisses.inc(resource);
+      deliver(changes);
+    }
+    for (const object of store.all())
+      if (!present.has(`${object.metadata.namespace ?? ''}/${object.metadata.name}`))
+        deliver(store.remove(object, behind ? versionOf(object) : resourceVersion));
+    advance(resourceVersion);
+    listDue = performance.now() + timings.relistMs * (0.9 + 0.2 * Math.random());
+    if (closing.signal.aborted) return;
+    isSynced = true;
+    synced.resolve();
+  };
+
+  const take = (line: string) => {
+    const event = parseEvent(line);
+    const resourceVersion = event.type === 'BOOKMARK' ? event.resourceVersion : versionOf(event.object);
+    // Within a watch versions only rise: anything else is a repetition or comes from a server that lags.
+    if (position !== undefined && !isNewer(resourceVersion, position)) {
+      if (event.type !== 'BOOKMARK') metrics.staleEvents.inc(resource);
+      return;
+    }
+    if (event.type !== 'BOOKMARK') {
+      const object = cached(event.object, keepManagedFields);
+      deliver(event.type === 'DELETED' ? store.remove(object, resourceVersion) : store.put(object));
+    }
+    advance(resourceVersion);
+  };
+  const watchOnce = async (from: string) => {
+    const opened = performance.now();
+    const [least, most] = timings.watchSeconds;
+    const seconds = Math.round(least + Math.random() * (most - least));
+    const broken = new AbortController();
+    const watchdog = setInterval(
+      () => {
+        const now = performance.now();
+        const silentMs = now - Math.max(heard, opened);
+        if (silentMs > timings.silenceMs)
+          broken.abort(new WatchError(0, `nothing was heard for ${Math.round(silentMs / 1000)} s`));
+        else if (now - opened > seconds * 1000 + timings.silenceMs)
+          broken.abort(new WatchError(0, `the server did not end a watch that was to last ${seconds} s`));
+      },
+      Math.ceil(timings.silenceMs / 4),
+    );
+    const signal = AbortSignal.any([closing.signal, broken.signal]);
+    try {
+      const query = { watch: '1', allowWatchBookmarks: 'true', resourceVersion: from, timeoutSeconds: String(seconds) };
+      const chunks = await source.watch(query, signal);
+      heard = performance.now();
+      for await (const line of lines(overheard(chunks), timings.maxLineBytes)) {
+        if (closing.signal.aborted) return;
+        take(line);
+      }
+    } catch (error) {
+      throw broken.signal.aborted ? broken.signal.reason : error;
+    } finally {
+      clearInterval(watchdog);
+    }
+  };
+  async function* overheard(chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      heard = performance.now();
+      yield chunk;
+    }
+  }
+
+  const run = async () => {
+    while (!closing.signal.aborted) {
+      const started = performance.now();
+      try {
+        if (position === undefined || performance.now() > listDue) await relist();
+        if (position !== undefined) await watchOnce(position);
+      } catch (error) {
+        if (closing.signal.aborted) return;
+        metrics.interruptions.inc(resource);
+        log.warn({ err: error, resource: name, position }, 'list or watch was interrupted, going on');
+        stuck += 1;
+        // 504: the server does not know our version yet and may never (restored from a backup).
+        if (statusOf(error) === 410 || statusOf(error) === 504 || stuck >= failuresUntilRelist) position = undefined;
+      }
+      failures = performance.now() - started >= timings.healthyMs ? 0 : failures + 1;
+      const [first, max] = timings.backoffMs;
+      // Jittered, because all watches of all operators end together when a server goes.
+      const delay = failures === 0 ? 0 : Math.min(first * 2 ** (failures - 1), max) * (0.5 + Math.random());
+      await sleep(delay, undefined, { signal: closing.signal }).catch(() => {});
+    }
+  };
+  const staleSeconds = () => (performance.now() - heard) / 1000;
+  const gauge = { name, staleSeconds, size: store.size };
+  metrics.watches.add(gauge);
+  const ended = run();
+
+  return {
+    name,
+    get: store.get,
+    list: store.list,
+    size: store.size,
+    synced: synced.promise,
+    hasSynced: () => isSynced,
+    staleSeconds,
+    observe: (object) => {
+      const { namespace, resourceVersion } = object.metadata;
+      const here = options.namespace === undefined || namespace === options.namespace;
+      if (!isSynced || !here || !hasLabels(object, options.labels) || !resourceVersion) return;
+      // What the watch has passed it has also told; an object that is not there by now was deleted.
+      if (position === undefined || !isNewer(resourceVersion, position)) return;
+      deliver(store.put(cached(structuredClone(object), keepManagedFields)));
+    },
+    close: async () => {
+      closing.abort(new Error(`the watch of ${name} was closed`));
+      clearTimeout(redelivery);
+      metrics.watches.delete(gauge);
+      synced.reject(new Error(`the watch of ${name} was closed before its first list was complete`));
+      await ended;
+    },
+  };
+};

@@ -1,0 +1,172 @@
+import type { ControlMetrics } from './metrics.ts';
+
+/*
+ * The work queue of client-go for keys, fair between groups (tenants). A key waits at most once, is worked on by one worker at a time,
+ * and a key that is added while it is in work comes back when that work is done. Groups take turns, and none has more than its share
+ * of the workers, so that one tenant's storm delays the others by one key and not by its backlog.
+ */
+export interface KeyedQueue {
+  add(key: string): void;
+  /** Adds the key in `ms`; of several such calls the earliest wins. */
+  after(key: string, ms: number): void;
+  /** Adds the key again after a failure, later each time. Returns the delay in ms. */
+  retry(key: string): number;
+  /** The key succeeded: its next failure is its first. */
+  forget(key: string): void;
+  /** The next key, `undefined` once the queue is closed. Every key needs its `done`. */
+  next(): Promise<string | undefined>;
+  done(key: string): void;
+  depth(): number;
+  /** Age of the oldest key in work. */
+  longestRunningSeconds(): number;
+  /** Nothing is given out any more; resolves when no key is in work. */
+  close(): Promise<void>;
+}
+export interface QueueOptions {
+  readonly name: string;
+  readonly metrics: ControlMetrics;
+  /** The group whose share the key uses; default: one group. */
+  readonly groupOf?: (key: string) => string;
+  /** Keys of one group in work at once. */
+  readonly groupWorkers?: number;
+  /** client-go: 5 ms, doubled up to 1000 s. */
+  readonly backoffMs?: { readonly first: number; readonly max: number };
+  /** Retries of one group: so many a second after a burst (client-go has it for the whole queue, which is unfair). */
+  readonly retryRate?: { readonly perSecond: number; readonly burst: number };
+}
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+const longestTimer = 2 ** 31 - 1;
+
+export const createQueue = (options: QueueOptions): KeyedQueue => {
+  const { name, metrics, groupOf = () => '', groupWorkers = Number.POSITIVE_INFINITY } = options;
+  const backoff = options.backoffMs ?? { first: 5, max: 1_000_000 };
+  const rate = options.retryRate ?? { perSecond: 10, burst: 100 };
+  /** Keys that wait, with when they came; groups in the order of their turns. */
+  const waiting = new Map<string, Map<string, number>>();
+  const running = new Map<string, number>();
+  const runningOf = new Map<string, number>();
+  /** Added while in work. */
+  const again = new Set<string>();
+  const delayed = new Map<string, { readonly due: number; readonly timer: NodeJS.Timeout }>();
+  const failures = new Map<string, number>();
+  const buckets = new Map<string, Bucket>();
+  const takers: ((key: string | undefined) => void)[] = [];
+  const drained = Promise.withResolvers<void>();
+  let closed = false;
+
+  const isWaiting = (key: string) => waiting.get(groupOf(key))?.has(key) ?? false;
+  const enqueue = (key: string) => {
+    const group = groupOf(key);
+    const keys = waiting.get(group);
+    if (keys) keys.set(key, performance.now());
+    else waiting.set(group, new Map([[key, performance.now()]]));
+  };
+  const take = (): string | undefined => {
+    for (const [group, keys] of waiting) {
+      const busy = runningOf.get(group) ?? 0;
+      const first = keys.entries().next();
+      if (busy >= groupWorkers || first.done) continue;
+      const [key, since] = first.value;
+      // The group goes to the end of the line, so the next turn is another's.
+      waiting.delete(group);
+      keys.delete(key);
+      if (keys.size > 0) waiting.set(group, keys);
+      runningOf.set(group, busy + 1);
+      running.set(key, performance.now());
+      metrics.queueSeconds.observe({ name }, (performance.now() - since) / 1000);
+      return key;
+    }
+    return undefined;
+  };
+  const dispatch = () => {
+    while (takers.length > 0) {
+      const key = take();
+      if (key === undefined) return;
+      takers.shift()?.(key);
+    }
+  };
+  /** Reserves one retry of the group; the answer is how long to wait for it. */
+  const reserve = (group: string): number => {
+    const now = performance.now();
+    const bucket = buckets.get(group) ?? { tokens: rate.burst, at: now };
+    bucket.tokens = Math.min(rate.burst, bucket.tokens + ((now - bucket.at) / 1000) * rate.perSecond) - 1;
+    bucket.at = now;
+    buckets.set(group, bucket);
+    return bucket.tokens >= 0 ? 0 : (-bucket.tokens / rate.perSecond) * 1000;
+  };
+
+  const add = (key: string) => {
+    if (closed || isWaiting(key) || again.has(key)) return;
+    metrics.adds.inc({ name });
+    if (running.has(key)) again.add(key);
+    else enqueue(key);
+    dispatch();
+  };
+  const after = (key: string, ms: number) => {
+    if (closed) return;
+    if (ms <= 0) return add(key);
+    const due = performance.now() + ms;
+    const known = delayed.get(key);
+    if (known && known.due <= due) return;
+    clearTimeout(known?.timer);
+    const fire = () => {
+      delayed.delete(key);
+      add(key);
+    };
+    delayed.set(key, { due, timer: setTimeout(fire, Math.min(ms, longestTimer)) });
+  };
+  const runningSeconds = () => [...running.values()].map((since) => (performance.now() - since) / 1000);
+  const depth = () => waiting.values().reduce((sum, keys) => sum + keys.size, 0);
+
+  const gauge = { name, depth, runningSeconds };
+  metrics.queues.add(gauge);
+  return {
+    add,
+    after,
+    retry: (key) => {
+      const failed = failures.get(key) ?? 0;
+      failures.set(key, failed + 1);
+      metrics.retries.inc({ name });
+      const ms = Math.max(Math.min(backoff.first * 2 ** failed, backoff.max), reserve(groupOf(key)));
+      after(key, ms);
+      return ms;
+    },
+    forget: (key) => void failures.delete(key),
+    next: () =>
+      new Promise((resolve) => {
+        if (closed) return resolve(undefined);
+        takers.push(resolve);
+        dispatch();
+      }),
+    done: (key) => {
+      const since = running.get(key);
+      if (since === undefined) throw new Error(`queue ${name}: ${key} is done, but nobody took it`);
+      running.delete(key);
+      const group = groupOf(key);
+      const left = (runningOf.get(group) ?? 1) - 1;
+      if (left > 0) runningOf.set(group, left);
+      else runningOf.delete(group);
+      metrics.workSeconds.observe({ name }, (performance.now() - since) / 1000);
+      if (again.delete(key) && !closed) enqueue(key);
+      if (closed && running.size === 0) drained.resolve();
+      dispatch();
+    },
+    depth,
+    longestRunningSeconds: () => Math.max(0, ...runningSeconds()),
+    close: () => {
+      closed = true;
+      for (const { timer } of delayed.values()) clearTimeout(timer);
+      delayed.clear();
+      waiting.clear();
+      again.clear();
+      metrics.queues.delete(gauge);
+      for (const taker of takers.splice(0)) taker(undefined);
+      if (running.size === 0) drained.resolve();
+      return drained.promise;
+    },
+  };
+};

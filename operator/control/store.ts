@@ -1,0 +1,83 @@
+import type { KubeObject } from '../reconcile/ports.ts';
+
+/** What a watch saw. An object that was deleted and made again under its name is two changes, told apart by uid. */
+export interface Change {
+  readonly type: 'added' | 'updated' | 'deleted';
+  readonly object: KubeObject;
+  /** The object before an update. */
+  readonly previous?: KubeObject;
+}
+export interface Filter {
+  readonly namespace?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+export interface Store {
+  get(name: string, namespace?: string): KubeObject | undefined;
+  list(filter?: Filter): KubeObject[];
+  all(): KubeObject[];
+  size(): number;
+  /** Takes a newer object; an older one changes nothing. */
+  put(object: KubeObject): Change[];
+  /** Takes what the server has, newer or not. */
+  force(object: KubeObject): Change[];
+  /** The object was deleted at this resource version; what is newer (made again) stays. */
+  remove(object: KubeObject, resourceVersion: string): Change[];
+}
+
+const isNumber = /^[1-9]\d*$/;
+/**
+ * Since Kubernetes 1.35 resource versions of a kind are documented to be ordered integers of any length; before, they were so in fact.
+ * A server that makes others is believed in the order in which it speaks.
+ */
+export const isNewer = (candidate: string, known: string): boolean => {
+  if (!isNumber.test(candidate) || !isNumber.test(known)) return candidate !== known;
+  return candidate.length === known.length ? candidate > known : candidate.length > known.length;
+};
+export const versionOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
+
+export const hasLabels = (object: KubeObject, labels: Readonly<Record<string, string>> = {}): boolean =>
+  Object.entries(labels).every(([name, value]) => object.metadata.labels?.[name] === value);
+
+export const createStore = (): Store => {
+  /** By namespace ('' = cluster), then by name. */
+  const namespaces = new Map<string, Map<string, KubeObject>>();
+  const get = (name: string, namespace = '') => namespaces.get(namespace)?.get(name);
+  const set = (object: KubeObject) => {
+    const { name, namespace = '' } = object.metadata;
+    const objects = namespaces.get(namespace) ?? new Map<string, KubeObject>();
+    namespaces.set(namespace, objects.set(name, object));
+  };
+  const force = (object: KubeObject): Change[] => {
+    const known = get(object.metadata.name, object.metadata.namespace);
+    set(object);
+    if (!known) return [{ type: 'added', object }];
+    if (known.metadata.uid === object.metadata.uid) return [{ type: 'updated', object, previous: known }];
+    return [
+      { type: 'deleted', object: known },
+      { type: 'added', object },
+    ];
+  };
+  const all = () => [...namespaces.values()].flatMap((objects) => [...objects.values()]);
+  return {
+    get,
+    list: ({ namespace, labels } = {}) => {
+      const found = namespace === undefined ? all() : [...(namespaces.get(namespace)?.values() ?? [])];
+      return labels ? found.filter((object) => hasLabels(object, labels)) : found;
+    },
+    all,
+    size: () => namespaces.values().reduce((sum, objects) => sum + objects.size, 0),
+    put: (object) => {
+      const known = get(object.metadata.name, object.metadata.namespace);
+      return known && !isNewer(versionOf(object), versionOf(known)) ? [] : force(object);
+    },
+    force,
+    remove: ({ metadata: { name, namespace = '' } }, resourceVersion) => {
+      const objects = namespaces.get(namespace);
+      const known = objects?.get(name);
+      if (!objects || !known || isNewer(versionOf(known), resourceVersion)) return [];
+      objects.delete(name);
+      if (objects.size === 0) namespaces.delete(namespace);
+      return [{ type: 'deleted', object: known }];
+    },
+  };
+};

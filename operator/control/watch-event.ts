@@ -1,0 +1,66 @@
+import type { KubeObject } from '../reconcile/ports.ts';
+
+export type WatchEvent =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: KubeObject }
+  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+
+/** An error with the status that the server gave; 410 means that the place to go on from is gone. */
+export class WatchError extends Error {
+  override readonly name = 'WatchError';
+  readonly status: number;
+  constructor(status: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+  }
+}
+/** The HTTP status of an error of any client that calls it `status`. */
+export const statusOf = (error: unknown): number | undefined =>
+  error instanceof Error && 'status' in error && typeof error.status === 'number' ? error.status : undefined;
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+/** Freezes an object and all in it: what a cache hands out is shared. */
+const deepFreeze = (value: unknown): void => {
+  if (!isRecord(value) || Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const inner of Object.values(value)) deepFreeze(inner);
+};
+
+/** An object as it is kept: frozen, and without managedFields (half of its size) unless they are needed. */
+export const cached = (object: KubeObject, keepManagedFields: boolean): KubeObject => {
+  if (!keepManagedFields) Reflect.deleteProperty(object.metadata, 'managedFields');
+  deepFreeze(object);
+  return object;
+};
+
+export const isObject = (value: unknown): value is KubeObject =>
+  isRecord(value) &&
+  isRecord(value['metadata']) &&
+  typeof value['metadata']['name'] === 'string' &&
+  typeof value['metadata']['resourceVersion'] === 'string';
+
+/** A line of a watch. Throws for what is no event, also for an ERROR event: both end the watch. The line itself is never repeated. */
+export const parseEvent = (line: string): WatchEvent => {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(line);
+  } catch {
+    // No cause: the parser's message quotes the line, which may hold a Secret.
+    throw new WatchError(0, `a line of ${line.length} characters is not JSON`);
+  }
+  const event: Record<string, unknown> = isRecord(parsed) ? parsed : {};
+  const { type, object } = event;
+  if (type === 'ERROR' && isRecord(object)) {
+    const status = typeof object['code'] === 'number' ? object['code'] : 0;
+    throw new WatchError(
+      status,
+      `the server ended the watch: ${String(object['reason'])}: ${String(object['message'])}`,
+    );
+  }
+  if (type === 'BOOKMARK' && isRecord(object) && isRecord(object['metadata'])) {
+    const { resourceVersion } = object['metadata'];
+    if (typeof resourceVersion === 'string') return { type, resourceVersion };
+  }
+  if ((type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') && isObject(object)) return { type, object };
+  throw new WatchError(0, `a line of ${line.length} characters is not an event (type ${String(type).slice(0, 32)})`);
+};
