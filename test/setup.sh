@@ -5,7 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 stamp=node_modules/.kanava-lock
 if ! cmp -s package-lock.json "$stamp" 2>/dev/null; then
-  echo "==> npm ci (package-lock.json changed or nothing is installed yet)"
-  npm ci --no-audit --no-fund --loglevel=error
+  echo "==> npm install (package-lock.json changed or nothing is installed yet)"
+  # not `npm ci`: it refuses a lockfile that lacks optional packages of platforms that a registry mirror does not serve
+  npm install --no-save --no-audit --no-fund --loglevel=error
   cp package-lock.json "$stamp"
 fi
