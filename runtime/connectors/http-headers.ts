@@ -23,7 +23,7 @@ const ownedByProtocol = new Set([
 const credentialHeaders = new Set(['authorization', 'cookie', 'proxy-authorization', 'set-cookie']);
 const steersBroker = (name: string) => name.startsWith('nats-');
 
-const mayKeep = (name: string): boolean => {
+export const mayKeep = (name: string): boolean => {
   const lower = name.toLowerCase();
   return !ownedByProtocol.has(lower) && !credentialHeaders.has(lower) && !steersBroker(lower);
 };

@@ -6,6 +6,7 @@ import { milliseconds } from '../schema.ts';
 import type { HttpConnection, HttpSink } from './http.ts';
 import { type AuthHeader, authHeader } from './http-auth.ts';
 import { eventHeaders, percentEncoded } from './http-events.ts';
+import { mayKeep } from './http-headers.ts';
 
 const connectTimeoutMs = 10_000;
 const maxSockets = 256;
@@ -104,10 +105,22 @@ const headersOf = (
 ): Record<string, string> => ({
   'content-type': contentType(message),
   'idempotency-key': percentEncoded(message.attrs.id),
+  ...forwarded(message),
   ...eventHeaders(message.attrs),
   ...fixed,
   ...(auth ? { [auth.name]: auth.value } : {}),
 });
+
+/** Headers that the source kept or a step set; those of the event and of the body are derived from the message itself. */
+const forwarded = ({ headers }: Message): Record<string, string> => {
+  const sent: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (!mayKeep(name) || derived.test(name)) continue;
+    sent[name] = /^[\t\x20-\x7e]*$/.test(value) ? value : percentEncoded(value);
+  }
+  return sent;
+};
+const derived = /^(ce-.*|content-type|content-encoding|idempotency-key|traceparent|tracestate)$/;
 
 const contentType = (message: Message): string => {
   const declared = message.attrs['datacontenttype'];
