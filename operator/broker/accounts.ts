@@ -1,0 +1,70 @@
+import type { KeyPair } from '@nats-io/nkeys';
+import { type AccountKeys, type AccountLimits, type AccountState, BrokerError } from '../reconcile/ports.ts';
+import { type AccountClaims, accountClaimsOf, claimsHash, decodeToken, encodeClaims, type Token } from './claims.ts';
+import type { Servers, Verdict } from './servers.ts';
+
+/*
+ * Account tokens on the servers. What a server answers to a push says that it stored the token, not that the token is valid, and anybody
+ * with system credentials may have written over ours: so each state is what LOOKUP shows on every server.
+ */
+export interface Accounts {
+  ensure(tenant: string, keys: AccountKeys, limits: AccountLimits, suspended: boolean): Promise<AccountState>;
+  /** Pushes exactly these claims, unless all servers have them. */
+  push(tenant: string, account: string, claims: AccountClaims): Promise<AccountState>;
+  /** The newest token of ours that a server has. */
+  find(account: string): Promise<Token | undefined>;
+}
+
+export const createAccounts = (servers: Servers, signer: KeyPair): Accounts => {
+  const issuer = signer.getPublicKey();
+  // Verifying a token in plain JavaScript takes some 20 ms, and the same text is looked up again and again.
+  const known = new Map<string, { text: string; token: Token | undefined }>();
+  const decoded = (account: string, text: string): Token | undefined => {
+    const seen = known.get(account);
+    if (seen?.text === text) return seen.token;
+    const token = text === '' ? undefined : decodeToken(text);
+    if (token) known.set(account, { text, token });
+    return token;
+  };
+
+  /** One entry an answering server. */
+  const lookup = async (account: string): Promise<(Token | undefined)[]> =>
+    (await servers.lookup(account)).map((text) => decoded(account, text));
+
+  const push = async (tenant: string, account: string, claims: AccountClaims): Promise<AccountState> => {
+    const wanted = claimsHash({ issuer, subject: account, name: tenant, nats: claims });
+    const isOurs = (token: Token | undefined): boolean => token !== undefined && claimsHash(token) === wanted;
+    const total = await servers.count();
+    const before = await lookup(account);
+    if (before.length >= total && before.every(isOurs))
+      return { id: account, serversAcked: before.length, serversTotal: total, inSync: true };
+    // Between servers the newer token wins, whatever wrote it, so ours must be newer than all that is there.
+    const newest = Math.max(0, ...before.map((token) => token?.issuedAt ?? 0));
+    const issuedAt = Math.max(Math.floor(Date.now() / 1000), newest + 1);
+    const verdict = await servers.update(encodeClaims(claims, { name: tenant, subject: account, issuedAt }, signer));
+    const after = (await lookup(account)).filter(isOurs).length;
+    const state = { id: account, serversAcked: after, serversTotal: verdict.total, inSync: after >= verdict.total };
+    return state.inSync ? state : { ...state, message: whyNot(verdict, after) };
+  };
+
+  return {
+    push,
+    find: async (account) => {
+      const tokens = (await lookup(account)).filter((token) => token?.issuer === issuer);
+      return tokens.reduce((a, b) => ((b?.issuedAt ?? 0) > (a?.issuedAt ?? 0) ? b : a), undefined);
+    },
+    ensure: async (tenant, keys, limits, suspended) => {
+      if (limits.storage === 0 && limits.memory === 0)
+        throw new BrokerError(
+          'Invalid',
+          `Tenant ${tenant}: an account without storage loses its streams; suspend the tenant instead of setting its storage to 0`,
+        );
+      return push(tenant, keys.account, accountClaimsOf(keys, limits, suspended));
+    },
+  };
+};
+
+const whyNot = ({ total, refusals }: Verdict, equal: number): string =>
+  refusals.length > 0
+    ? `NATS refused the account: ${refusals.join('; ')}`
+    : `${equal} of ${total} NATS servers have the account; the others get it when they are back`;

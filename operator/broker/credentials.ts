@@ -1,0 +1,50 @@
+import { integrationTag, type Role } from '../../runtime/nats/names.ts';
+import { rolePermissions } from '../../runtime/nats/permissions.ts';
+import { type AccountKeys, BrokerError } from '../reconcile/ports.ts';
+import { encodeClaims, formatCreds } from './claims.ts';
+import { keyFromSeed, newKey } from './keys.ts';
+
+/*
+ * Users of a tenant's account: the only place that makes them, because a template whose tag is missing loses that rule silently and the
+ * login still succeeds.
+ */
+const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const needsTag = (role: Role): boolean =>
+  [...rolePermissions[role].pub, ...rolePermissions[role].sub].some((subject) => subject.includes('{{tag(i)}}'));
+
+const tagsOf = (role: Role, integration: string | undefined): string[] | undefined => {
+  if (!needsTag(role)) return undefined;
+  if (integration === undefined || !label.test(integration))
+    throw new BrokerError(
+      'Invalid',
+      `Credentials of role ${role} need the name of an Integration (a DNS label) and got ${JSON.stringify(integration)}`,
+    );
+  return [integrationTag(integration)];
+};
+
+export interface UserToken {
+  readonly jwt: string;
+  readonly seed: Uint8Array;
+  readonly creds: string;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+}
+
+export const makeUser = (
+  keys: AccountKeys,
+  role: Role,
+  integration: string | undefined,
+  lifetimeMs: number,
+  now = Date.now(),
+): UserToken => {
+  const tags = tagsOf(role, integration);
+  const user = newKey('user');
+  const issuedAt = Math.floor(now / 1000);
+  const expiresAt = Math.floor((now + lifetimeMs) / 1000);
+  const jwt = encodeClaims(
+    { type: 'user', version: 2, issuer_account: keys.account, ...(tags ? { tags } : {}) },
+    { name: tags ? `${role}-${integration}` : role, subject: user.getPublicKey(), issuedAt, expiresAt },
+    keyFromSeed(keys.signing[role]),
+  );
+  return { jwt, seed: user.getSeed(), creds: formatCreds(jwt, user), expiresAt: expiresAt * 1000 };
+};

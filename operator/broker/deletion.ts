@@ -1,0 +1,114 @@
+import type { KeyPair } from '@nats-io/nkeys';
+import type { Logger } from 'pino';
+import { reasonOf } from '../../runtime/errors.ts';
+import { type AccountKeys, type AccountState, BrokerError } from '../reconcile/ports.ts';
+import type { Accounts } from './accounts.ts';
+import { resolverIntervalSeconds } from './bootstrap.ts';
+import { closingClaims, encodeClaims, isTombstone, limitsIn, type Token, tombstoneClaims } from './claims.ts';
+import type { Servers } from './servers.ts';
+import { deleteStream, streamNames } from './tenant-broker.ts';
+import type { TenantConnections } from './tenant-connection.ts';
+
+/*
+ * The end of an account, in the one order that leaves nothing behind: streams (their files would make a restarted server unhealthy), then a
+ * tombstone that every server has (a server that is down during the delete brings back what it last had), then the delete.
+ */
+interface Parts {
+  readonly accounts: Accounts;
+  readonly servers: Servers;
+  readonly connections: TenantConnections;
+  readonly signer: KeyPair;
+  readonly log: Logger;
+}
+export interface Deletion {
+  delete(tenant: string, keys: AccountKeys, purgeStreams: boolean): Promise<void>;
+  close(): void;
+}
+
+export const createDeletion = ({ accounts, servers, connections, signer, log }: Parts): Deletion => {
+  const rechecks = new Set<NodeJS.Timeout>();
+  const limitsOf = (tenant: string, token: Token) => {
+    const limits = limitsIn(token);
+    if (limits) return limits;
+    throw new BrokerError(
+      'Invalid',
+      `Tenant ${tenant}: the account on the servers has claims that this operator did not write; reconcile the tenant once before it is deleted`,
+    );
+  };
+  const everywhere = (state: AccountState, tenant: string, what: string): void => {
+    if (state.inSync) return;
+    throw new BrokerError(
+      'Unreachable',
+      `Tenant ${tenant}: ${what} is on ${state.serversAcked} of ${state.serversTotal} NATS servers; the deletion goes on when the others are back (${state.message})`,
+    );
+  };
+
+  const removeStreams = async (tenant: string, keys: AccountKeys, token: Token, purge: boolean): Promise<void> => {
+    // A suspended account lets nobody in, and its pods would write while we remove.
+    const closing = await accounts.push(tenant, keys.account, closingClaims(keys, limitsOf(tenant, token)));
+    if (closing.serversAcked === 0) everywhere(closing, tenant, 'the closing state');
+    await connections.use(keys, `Deleting the streams of tenant ${tenant}`, async (session) => {
+      const names = await streamNames(session);
+      if (names.length > 0 && !purge)
+        throw new BrokerError(
+          'Invalid',
+          `Tenant ${tenant} still has ${names.length} streams (${names.slice(0, 5).join(', ')}): delete them first, or ask for their deletion`,
+        );
+      for (const name of names) await deleteStream(session, name);
+    });
+    await connections.drop(keys.account);
+  };
+
+  const removeToken = async (tenant: string, account: string): Promise<void> => {
+    const issuedAt = Math.floor(Date.now() / 1000);
+    const jwt = encodeClaims(
+      { type: 'generic', version: 2, accounts: [account] },
+      { name: tenant, subject: signer.getPublicKey(), issuedAt },
+      signer,
+    );
+    const { acked, total, refusals } = await servers.remove(jwt);
+    if (acked >= total) return;
+    throw new BrokerError(
+      'Unreachable',
+      `Tenant ${tenant}: ${acked} of ${total} NATS servers deleted the account${refusals.length > 0 ? ` (${refusals.join('; ')})` : ''}; it is tried again`,
+    );
+  };
+
+  /** A server that missed the delete offers its copy, by then the tombstone, to the others at their next comparison. */
+  const recheck = (tenant: string, account: string): void => {
+    const timer = setTimeout(
+      () => {
+        rechecks.delete(timer);
+        void (async () => {
+          const holders = (await servers.list()).filter((list) => list.includes(account)).length;
+          if (holders > 0) await removeToken(tenant, account);
+        })().catch((error: unknown) => {
+          log.warn({ tenant, account, reason: reasonOf(error) }, 'A deleted account could not be looked at again');
+          recheck(tenant, account);
+        });
+      },
+      (resolverIntervalSeconds + 5) * 1000,
+    );
+    timer.unref();
+    rechecks.add(timer);
+  };
+
+  return {
+    delete: async (tenant, keys, purgeStreams) => {
+      const token = await accounts.find(keys.account);
+      if (!token) return;
+      if (!isTombstone(token)) await removeStreams(tenant, keys, token, purgeStreams);
+      // A tombstone that is there already is repeated as it is: each server must have the same one.
+      const at = isTombstone(token) ? revokedAt(token) : Math.floor(Date.now() / 1000);
+      const tombstone = tombstoneClaims(limitsOf(tenant, token), at);
+      everywhere(await accounts.push(tenant, keys.account, tombstone), tenant, 'the tombstone');
+      await removeToken(tenant, keys.account);
+      recheck(tenant, keys.account);
+    },
+    close: () => {
+      for (const timer of rechecks) clearTimeout(timer);
+    },
+  };
+};
+
+const revokedAt = (token: Token): number => (token.nats['revocations'] as Record<string, number>)['*'] ?? 0;

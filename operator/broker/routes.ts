@@ -1,0 +1,71 @@
+import { jetstream } from '@nats-io/jetstream';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { type Applied, appliedSchema, type Routes } from '../../runtime/flow.ts';
+import { appliedKey, bucketStream, bucketSubject, gatewayBucket, routeKey } from '../../runtime/nats/names.ts';
+import { BrokerError } from '../reconcile/ports.ts';
+import { lastStored } from './direct-get.ts';
+
+/*
+ * The gateway's route table: a key-value bucket that the operator writes and the gateway watches and answers. A key-value bucket is a
+ * stream with one message a subject; the header `KV-Operation` marks a deleted key.
+ */
+const operation = 'KV-Operation';
+const stream = bucketStream(gatewayBucket);
+/** Long enough for a gateway that was away to see that the key is gone; then the marker goes, too. */
+const markerTtl = '1h';
+
+const read = async (connection: NatsConnection, key: string) => {
+  const stored = await lastStored(connection, stream, bucketSubject(gatewayBucket, key));
+  return stored?.header(operation) ? undefined : stored;
+};
+
+const write = async (connection: NatsConnection, key: string, body: string, marker = false): Promise<number> => {
+  const options = headers();
+  if (marker) {
+    options.set(operation, 'DEL');
+    options.set('Nats-TTL', markerTtl);
+  }
+  const ack = await jetstream(connection).publish(bucketSubject(gatewayBucket, key), body, {
+    ...(marker ? { headers: options } : {}),
+    timeout: 5_000,
+  });
+  return ack.seq;
+};
+
+const remove = async (connection: NatsConnection, key: string): Promise<void> => {
+  if (await read(connection, key)) await write(connection, key, '', true);
+};
+
+/** The revision of the entry; an equal entry keeps its own, so that the gateway has nothing to do. */
+export const putRoutes = async (connection: NatsConnection, routes: Routes): Promise<number> => {
+  const key = routeKey(routes.integration);
+  const body = JSON.stringify(routes);
+  const found = await read(connection, key);
+  if (found && new TextDecoder().decode(found.body) === body) return found.sequence;
+  return write(connection, key, body);
+};
+
+export const deleteRoutes = async (connection: NatsConnection, integration: string): Promise<void> => {
+  await remove(connection, routeKey(integration));
+  await remove(connection, appliedKey(integration));
+};
+
+export const readApplied = async (connection: NatsConnection, integration: string): Promise<Applied | undefined> => {
+  const found = await read(connection, appliedKey(integration));
+  if (!found) return undefined;
+  const parsed = appliedSchema.safeParse(parseJson(new TextDecoder().decode(found.body)));
+  if (parsed.success) return parsed.data;
+  throw new BrokerError(
+    'Invalid',
+    `The gateway wrote an entry that is not of this version to ${stream}: ${appliedKey(integration)}`,
+    { cause: parsed.error },
+  );
+};
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,54 @@
+import { createInbox, type NatsConnection } from '@nats-io/transport-node';
+import { reasonOf } from '../../runtime/errors.ts';
+import { BrokerError } from '../reconcile/ports.ts';
+
+/*
+ * A request that every server answers. One answer proves nothing about the others, so callers say how many they expect and look at each.
+ */
+interface Question {
+  readonly subject: string;
+  readonly payload?: string;
+  readonly inboxPrefix: string;
+  /** Answers to wait for, or what the first answer tells about their number. */
+  readonly expected: number | ((first: string) => number);
+  readonly timeoutMs?: number;
+}
+
+/** What came within the time; fewer than expected when servers are down. Throws only when the connection fails or forbids it. */
+export const askServers = (
+  connection: NatsConnection,
+  { subject, payload = '', inboxPrefix, expected, timeoutMs = 3_000 }: Question,
+): Promise<string[]> =>
+  new Promise((resolve, reject) => {
+    const answers: string[] = [];
+    const inbox = createInbox(inboxPrefix);
+    const wanted = (): number => (typeof expected === 'number' ? expected : answers[0] ? expected(answers[0]) : 1);
+    const subscription = connection.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error) return fail(error);
+        // "No responders": nobody listens there, so nobody will answer.
+        if (message.headers?.code === 503) return end();
+        answers.push(message.string());
+        if (answers.length >= wanted()) end();
+      },
+    });
+    const timer = setTimeout(() => end(), timeoutMs);
+    const stop = () => {
+      clearTimeout(timer);
+      subscription.unsubscribe();
+    };
+    const end = () => {
+      stop();
+      resolve(answers);
+    };
+    const fail = (error: unknown) => {
+      stop();
+      reject(new BrokerError('Unreachable', `${subject} was not answered: ${reasonOf(error)}`, { cause: error }));
+    };
+    connection.closed().then(() => fail(new Error('the connection was lost')), fail);
+    try {
+      connection.publish(subject, payload, { reply: inbox });
+    } catch (error) {
+      fail(error);
+    }
+  });

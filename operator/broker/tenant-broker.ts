@@ -1,0 +1,61 @@
+import { deadLetterHeaders, percentDecoded } from '../../runtime/nats/envelope.ts';
+import { deadLetterStream, deadLetterSubjects } from '../../runtime/nats/names.ts';
+import type { AccountKeys, StreamState, TenantBroker } from '../reconcile/ports.ts';
+import { consumerStates, ensureConsumers } from './consumers.ts';
+import { lastStored } from './direct-get.ts';
+import { deleteRoutes, putRoutes, readApplied } from './routes.ts';
+import { ensureStreamConfig, findStream, isApiError, stateOf } from './streams.ts';
+import type { TenantConnections, TenantSession } from './tenant-connection.ts';
+
+/** Everything that the operator does inside one tenant's account. */
+export const tenantBroker = (connections: TenantConnections, keys: AccountKeys): TenantBroker => {
+  const use = <T>(what: string, run: (session: TenantSession) => Promise<T>) => connections.use(keys, what, run);
+  return {
+    ensureStream: (spec) =>
+      use(`Stream ${spec.name}`, async ({ manager }) => {
+        const info = await ensureStreamConfig(manager, spec);
+        return stateOf(info, await ensureConsumers(manager, spec, info.state.consumer_count));
+      }),
+    deleteStream: (name) => use(`Deleting stream ${name}`, (session) => deleteStream(session, name)),
+    streams: () => use('Listing streams', listStreams),
+    lastDeadLetter: (integration) =>
+      use(`The last dead letter of ${integration}`, async ({ connection, manager }) => {
+        const stream = deadLetterStream(integration);
+        if (!(await findStream(manager, stream))) return undefined;
+        const found = await lastStored(connection, stream, deadLetterSubjects(integration));
+        return found && { reason: percentDecoded(found.header(deadLetterHeaders.code) ?? 'Unknown'), time: found.time };
+      }),
+    putRoutes: (routes) => use(`Routes of ${routes.integration}`, ({ connection }) => putRoutes(connection, routes)),
+    deleteRoutes: (integration) =>
+      use(`Deleting routes of ${integration}`, async ({ connection, manager }) => {
+        if (await findStream(manager, 'KV_gateway')) await deleteRoutes(connection, integration);
+      }),
+    applied: (integration) =>
+      use(`Applied routes of ${integration}`, ({ connection }) => readApplied(connection, integration)),
+  };
+};
+
+export const deleteStream = async ({ manager }: TenantSession, name: string): Promise<'deleted' | 'absent'> => {
+  try {
+    await manager.streams.delete(name);
+    return 'deleted';
+  } catch (error) {
+    if (isApiError(error, 10059)) return 'absent';
+    throw error;
+  }
+};
+
+const listStreams = async ({ manager }: TenantSession): Promise<StreamState[]> => {
+  const states: StreamState[] = [];
+  for await (const info of manager.streams.list()) {
+    const consumers = info.state.consumer_count === 0 ? [] : await consumerStates(manager, info.config.name);
+    states.push(stateOf(info, consumers));
+  }
+  return states;
+};
+
+export const streamNames = async ({ manager }: TenantSession): Promise<string[]> => {
+  const names: string[] = [];
+  for await (const name of await manager.streams.names()) names.push(name);
+  return names;
+};

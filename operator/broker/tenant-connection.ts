@@ -1,0 +1,104 @@
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import { jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import { inboxPrefix } from '../../runtime/nats/names.ts';
+import type { AccountKeys } from '../reconcile/ports.ts';
+import { type Endpoint, type LazyConnection, lazyConnection } from './connection.ts';
+import { makeUser, type UserToken } from './credentials.ts';
+import { translated } from './failures.ts';
+
+/*
+ * The operator's connections into tenants' accounts, as role `ops`: one per account in use, closed when nobody has used it for a while, so
+ * that they neither leak nor eat the tenant's connections.
+ */
+export interface TenantSession {
+  readonly connection: NatsConnection;
+  readonly manager: JetStreamManager;
+}
+export interface TenantConnections {
+  /** Runs with a live connection. Failures come out as BrokerError that names `what`. */
+  use<T>(keys: AccountKeys, what: string, run: (session: TenantSession) => Promise<T>): Promise<T>;
+  /** Closes the account's connection, if any. */
+  drop(account: string): Promise<void>;
+  readonly size: number;
+  close(): Promise<void>;
+}
+
+interface Pooled {
+  readonly lazy: LazyConnection;
+  /** The seed that its logins are signed with; a rotated one needs a new connection. */
+  readonly seed: string;
+  users: number;
+  idle: NodeJS.Timeout | undefined;
+}
+
+const lifetimeMs = 60 * 60 * 1000;
+
+/** A fresh short-lived user for each login. */
+const authenticator = (keys: AccountKeys) => {
+  let user: UserToken | undefined;
+  const renewed = (): UserToken => {
+    user = makeUser(keys, 'ops', undefined, lifetimeMs);
+    return user;
+  };
+  return jwtAuthenticator(
+    () => renewed().jwt,
+    () => (user ?? renewed()).seed,
+  );
+};
+
+export const tenantConnections = (endpoint: Endpoint, log: Logger, idleMs = 60_000): TenantConnections => {
+  const pool = new Map<string, Pooled>();
+
+  const drop = async (account: string): Promise<void> => {
+    const found = pool.get(account);
+    if (!found) return;
+    pool.delete(account);
+    clearTimeout(found.idle);
+    await found.lazy.close();
+  };
+  const pooled = async (keys: AccountKeys): Promise<Pooled> => {
+    const found = pool.get(keys.account);
+    if (found?.seed === keys.signing.ops) return found;
+    if (found) await drop(keys.account);
+    const lazy = lazyConnection({
+      ...endpoint,
+      name: 'kanava-operator',
+      inboxPrefix: inboxPrefix('ops'),
+      authenticator: authenticator(keys),
+      log,
+    });
+    const entry: Pooled = { lazy, seed: keys.signing.ops, users: 0, idle: undefined };
+    pool.set(keys.account, entry);
+    return entry;
+  };
+
+  return {
+    use: async (keys, what, run) => {
+      const entry = await pooled(keys);
+      clearTimeout(entry.idle);
+      entry.users += 1;
+      try {
+        const connection = await entry.lazy.get();
+        // The check would ask for the account's figures first, one more round trip for each use.
+        const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
+        return await run({ connection, manager });
+      } catch (error) {
+        throw translated(error, what);
+      } finally {
+        entry.users -= 1;
+        if (entry.users === 0 && pool.get(keys.account) === entry) {
+          entry.idle = setTimeout(() => void drop(keys.account), idleMs);
+          entry.idle.unref();
+        }
+      }
+    },
+    drop,
+    get size() {
+      return pool.size;
+    },
+    close: async () => {
+      await Promise.all([...pool.keys()].map(drop));
+    },
+  };
+};
