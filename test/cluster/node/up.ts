@@ -95,8 +95,10 @@ export const ensureNode = async (
   await ensureComponents(layout, wave(1), onProgress);
   await Promise.all([
     ensureComponents(layout, wave(2), onProgress),
-    loadImages(nodeImageStore(layout), [images.pause, images.coredns], onProgress),
-    applyAddons(layout, images.coredns.ref),
+    // In this order: a pod whose image comes later waits for the next try to pull it.
+    loadImages(nodeImageStore(layout), [images.pause, images.coredns], onProgress).then(() =>
+      applyAddons(layout, images.coredns.ref),
+    ),
   ]);
   await step(onProgress, 'waiting for the node and its DNS', async () => {
     await until('The node is not Ready', () => nodeReady(layout));
