@@ -1,0 +1,97 @@
+import type { EgressRules } from '../../runtime/flow.ts';
+import type { EffectiveTenant } from '../api/effective.ts';
+import { isInside, parseRange } from './cidr.ts';
+
+/*
+ * The tenant's ceiling, in the two forms that enforce it: NetworkPolicy peers for the node, rules for the runtime. Nothing listed means
+ * public addresses only. A listed range does not open narrower special ranges inside it: those are listed themselves, or stay closed.
+ */
+type Allow = EffectiveTenant['network']['egress']['allow'];
+
+/** Never public: IANA's special-purpose registries, multicast, and the forms in which IPv6 carries IPv4. */
+export const specialRanges: readonly string[] = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.88.99.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+  '::/128',
+  '::1/128',
+  '::ffff:0:0/96',
+  '64:ff9b::/96',
+  '64:ff9b:1::/48',
+  '100::/64',
+  '2001::/23',
+  '2001:db8::/32',
+  '2002::/16',
+  'fc00::/7',
+  'fe80::/10',
+  'ff00::/8',
+];
+
+const namespaceNameLabel = 'kubernetes.io/metadata.name';
+
+export const planEgressRules = (allow: Allow, closedRanges: readonly string[]): EgressRules => ({
+  allow: allow.flatMap((entry): EgressRules['allow'] => {
+    if (entry.cidr !== undefined) return [{ cidr: entry.cidr, ...(entry.ports ? { ports: entry.ports } : {}) }];
+    // Only a namespace that is named can be told by a host name; other selectors are enforced by the NetworkPolicy alone.
+    const namespace = entry.namespaceSelector?.matchLabels?.[namespaceNameLabel];
+    return namespace === undefined
+      ? []
+      : [{ hostSuffix: `.${namespace}.svc` }, { hostSuffix: `.${namespace}.svc.cluster.local` }];
+  }),
+  closed: [...closedRanges],
+});
+
+/** `egress` rules of a NetworkPolicy. */
+export const planEgressPeers = (allow: Allow, closedRanges: readonly string[]): Record<string, unknown>[] => {
+  const closed = [...specialRanges, ...closedRanges];
+  if (allow.length === 0)
+    return [{ to: ['0.0.0.0/0', '::/0'].map((cidr) => ({ ipBlock: ipBlock(cidr, closed) })) }];
+  return allow.map((entry) => ({
+    to: [entry.cidr === undefined ? selectors(entry) : { ipBlock: ipBlock(entry.cidr, closed) }],
+    ...(entry.ports?.length ? { ports: entry.ports.map((port) => ({ protocol: 'TCP', port })) } : {}),
+  }));
+};
+
+/** Only ranges strictly inside are exceptions; the API server refuses others. */
+const ipBlock = (cidr: string, closed: readonly string[]): Record<string, unknown> => {
+  const outer = parseRange(cidr);
+  const except = closed.filter((text) => {
+    const inner = parseRange(text);
+    return inner && outer && inner.prefix > outer.prefix && isInside(inner, outer);
+  });
+  return { cidr, ...(except.length > 0 ? { except: [...new Set(except)] } : {}) };
+};
+
+export const selectors = (entry: {
+  readonly namespaceSelector?: unknown;
+  readonly podSelector?: unknown;
+}): Record<string, unknown> => ({
+  ...(entry.namespaceSelector === undefined ? {} : { namespaceSelector: entry.namespaceSelector }),
+  ...(entry.podSelector === undefined ? {} : { podSelector: entry.podSelector }),
+});
+
+/** Whether a literal address is outside the ceiling; `undefined` for names, which are checked when they are resolved. */
+export const isAddressDenied = (host: string, allow: Allow, closedRanges: readonly string[]): boolean | undefined => {
+  const address = parseRange(host);
+  if (address === undefined || host.includes('/')) return undefined;
+  const within = (text: string) => {
+    const range = parseRange(text);
+    return range !== undefined && isInside(address, range) ? range.prefix : undefined;
+  };
+  const narrowest = (ranges: readonly string[]) => Math.max(-1, ...ranges.map((range) => within(range) ?? -1));
+  const listed = narrowest(allow.flatMap((entry) => entry.cidr ?? []));
+  const closed = narrowest([...specialRanges, ...closedRanges]);
+  return allow.length === 0 ? closed >= 0 : listed < 0 || closed > listed;
+};

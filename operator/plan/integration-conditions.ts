@@ -1,0 +1,131 @@
+import type { Applied } from '../../runtime/flow.ts';
+import type { Condition } from '../api/fields.ts';
+import type { Assessment } from './acceptance.ts';
+import { reconcilingVerdict, type Verdict, verdict } from './conditions.ts';
+
+/* One function a condition, from what was observed; then the summary. The reasons are those of operator/api/conditions.ts. */
+export interface Facts {
+  readonly generation: number;
+  readonly accepted: Assessment['accepted'];
+  readonly connections: Assessment['connections'];
+  readonly suspended: { readonly integration: boolean; readonly tenant: boolean };
+  readonly messaging: Verdict<'MessagingReady'>;
+  /** Absent while there was never a spec that could be used. */
+  readonly workers?: {
+    readonly wanted: number;
+    readonly ready: number;
+    /** All pods are of the newest template. */
+    readonly rolledOut: boolean;
+  };
+  /** Absent without sources that the gateway serves. */
+  readonly gateway?: { readonly revision: number | undefined; readonly applied: Applied | undefined; readonly uid: string };
+  readonly deadLetters?: { readonly count: number; readonly full: boolean; readonly lastReason?: string | undefined };
+}
+
+export const integrationVerdicts = (facts: Facts, previous: readonly Condition[]): Verdict[] => {
+  const available = availableVerdict(facts);
+  const stalled = stalledVerdict(facts);
+  const ready = readyVerdict(facts, stalled, available, previous);
+  return [
+    ready,
+    reconcilingVerdict(
+      { stalled: stalled.status === 'True', ready: ready.status === 'True', generation: facts.generation },
+      previous,
+    ),
+    stalled,
+    facts.accepted,
+    facts.connections,
+    facts.messaging,
+    available,
+    activeVerdict(facts),
+    suspendedVerdict(facts),
+    deadLettersVerdict(facts),
+  ];
+};
+
+const isSuspended = ({ suspended }: Facts) => suspended.integration || suspended.tenant;
+
+/** The first thing that needs a user, if any. */
+const stalledVerdict = ({ accepted, connections, messaging, deadLetters }: Facts): Verdict<'Stalled'> => {
+  if (accepted.status === 'False') return verdict('Stalled', 'True', 'NotAccepted', accepted.message);
+  if (connections.status === 'False') return verdict('Stalled', 'True', 'ConnectionsNotReady', connections.message);
+  if (messaging.status === 'False' && (messaging.reason === 'CapacityExceeded' || messaging.reason === 'StreamImmutable'))
+    return verdict('Stalled', 'True', messaging.reason, messaging.message);
+  if (deadLetters?.full)
+    return verdict(
+      'Stalled',
+      'True',
+      'DeadLettersFull',
+      `${deadLetters.count} dead letters take all of deadLetter.maxBytes, so failing messages wait in the inbox; replay or discard them, or raise deadLetter.maxBytes`,
+    );
+  return verdict('Stalled', 'False', 'Progressing');
+};
+
+const availableVerdict = (facts: Facts): Verdict<'Available'> => {
+  const { workers, gateway } = facts;
+  if (!workers) return verdict('Available', 'False', 'NotDeployed', 'there was no spec that could be used yet');
+  if (isSuspended(facts)) return verdict('Available', 'False', 'Suspended', 'messages are accepted and wait');
+  const notServed = gateway && gatewayProblem(gateway);
+  if (notServed) return verdict('Available', 'False', 'GatewayNotReady', notServed);
+  if (workers.wanted === 0) return verdict('Available', 'True', 'Idle');
+  if (workers.ready === 0)
+    return verdict('Available', 'False', 'NoWorkers', `no worker of ${workers.wanted} is ready: messages are accepted and wait`);
+  return verdict('Available', 'True', 'Serving');
+};
+
+/** Served is what the gateway itself says, for this object and this revision of its routes. */
+const gatewayProblem = ({ revision, applied, uid }: NonNullable<Facts['gateway']>): string | undefined => {
+  if (revision === undefined) return 'the routes are not written yet';
+  if (!applied || applied.uid !== uid || applied.revision < revision)
+    return `the gateway has not taken up revision ${revision} of the routes yet`;
+  return applied.error === undefined ? undefined : `the gateway cannot serve the sources: ${applied.error}`;
+};
+
+const readyVerdict = (
+  facts: Facts,
+  stalled: Verdict<'Stalled'>,
+  available: Verdict<'Available'>,
+  previous: readonly Condition[],
+): Verdict<'Ready'> => {
+  const { messaging, workers } = facts;
+  if (stalled.status === 'True') return verdict('Ready', 'False', 'Stalled', stalled.message);
+  if (messaging.status !== 'True') {
+    const reason = messaging.reason === 'Unreachable' ? 'MessagingUnreachable' : messaging.reason === 'Waiting' ? 'Waiting' : 'Error';
+    return verdict('Ready', 'Unknown', reason, messaging.message);
+  }
+  if (isSuspended(facts)) return verdict('Ready', 'True', 'Suspended', 'suspended as asked; what is stored stays');
+  if (available.reason === 'GatewayNotReady') return verdict('Ready', 'Unknown', 'GatewayNotReady', available.message);
+  if (!workers) return verdict('Ready', 'Unknown', 'Waiting', available.message);
+  const enough = workers.rolledOut && workers.ready >= workers.wanted;
+  if (!enough) return notEnough(facts, workers, previous);
+  return workers.wanted === 0 ? verdict('Ready', 'True', 'Idle') : verdict('Ready', 'True', 'Running');
+};
+
+const notEnough = (
+  facts: Facts,
+  workers: NonNullable<Facts['workers']>,
+  previous: readonly Condition[],
+): Verdict<'Ready'> => {
+  const message = `${workers.ready} of ${workers.wanted} workers are ready${workers.rolledOut ? '' : ', the newest version is being rolled out'}`;
+  const { reason } = reconcilingVerdict({ stalled: false, ready: false, generation: facts.generation }, previous);
+  return verdict('Ready', 'Unknown', reason === 'NewGeneration' ? 'Starting' : 'WorkersNotReady', message);
+};
+
+const activeVerdict = (facts: Facts): Verdict<'Active'> => {
+  if (!facts.workers) return verdict('Active', 'False', 'NotDeployed');
+  if (isSuspended(facts)) return verdict('Active', 'False', 'Suspended');
+  return facts.workers.wanted > 0 ? verdict('Active', 'True', 'WorkersRunning') : verdict('Active', 'False', 'ScaledToZero');
+};
+
+const suspendedVerdict = ({ suspended }: Facts): Verdict<'Suspended'> => {
+  if (suspended.tenant) return verdict('Suspended', 'True', 'TenantSuspended', 'the Tenant is suspended; ask the platform team');
+  if (suspended.integration) return verdict('Suspended', 'True', 'Suspended', 'spec.suspend is true; set it to false to go on');
+  return verdict('Suspended', 'False', 'NotSuspended');
+};
+
+const deadLettersVerdict = ({ deadLetters }: Facts): Verdict<'DeadLetters'> => {
+  if (!deadLetters) return verdict('DeadLetters', 'Unknown', 'NotChecked');
+  if (deadLetters.count === 0) return verdict('DeadLetters', 'False', 'None');
+  const last = deadLetters.lastReason ? `, the last one for ${deadLetters.lastReason}` : '';
+  return verdict('DeadLetters', 'True', 'Present', `${deadLetters.count} failed for good${last}; look at them, then replay or discard`);
+};

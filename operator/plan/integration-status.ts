@@ -1,0 +1,95 @@
+import { catalog } from '../../runtime/catalog.ts';
+import type { EffectiveIntegration } from '../api/effective.ts';
+import type { IntegrationStatus } from '../api/integration.ts';
+import type { KubeObject, StreamState } from '../reconcile/ports.ts';
+import { secondsTime, stampConditions, statusConditions } from './conditions.ts';
+import { type Facts, integrationVerdicts } from './integration-conditions.ts';
+import { describeParts, planEndpoints } from './routes.ts';
+import { workerSelector } from './worker.ts';
+
+export interface Observed {
+  readonly inbox: StreamState | undefined;
+  readonly deadLetters: StreamState | undefined;
+  readonly lastDeadLetter: { readonly reason: string; readonly time: string } | undefined;
+  readonly deployment: KubeObject | undefined;
+}
+
+/** The whole status, ready to be written; the same facts give the same status, so that nothing is written in vain. */
+export const integrationStatus = (
+  object: KubeObject,
+  facts: Facts,
+  observed: Observed,
+  spec: EffectiveIntegration | undefined,
+  now: number,
+): IntegrationStatus => {
+  const previous = (object['status'] ?? {}) as IntegrationStatus;
+  const conditions = stampConditions(integrationVerdicts(facts, statusConditions(previous)), {
+    previous: statusConditions(previous),
+    generation: facts.generation,
+    now,
+  });
+  const { name, namespace = '' } = object.metadata;
+  return {
+    observedGeneration: facts.generation,
+    conditions,
+    ...(spec
+      ? {
+          sources: describeParts(spec.sources, catalog.sources).slice(0, 512),
+          sinks: describeParts(spec.sinks, catalog.sinks).slice(0, 1024),
+          endpoints: planEndpoints({ namespace, integration: name }, spec),
+          selector: Object.entries(workerSelector(name))
+            .map(([label, value]) => `${label}=${value}`)
+            .join(','),
+        }
+      : {}),
+    replicas: podCount(observed.deployment, 'replicas'),
+    readyReplicas: podCount(observed.deployment, 'readyReplicas'),
+    ...messageFigures(observed, previous),
+  };
+};
+
+const podCount = (deployment: KubeObject | undefined, field: 'replicas' | 'readyReplicas'): number =>
+  (deployment?.['status'] as Record<string, number> | undefined)?.[field] ?? 0;
+
+const messageFigures = (observed: Observed, previous: IntegrationStatus): Partial<IntegrationStatus> => {
+  const { inbox, deadLetters, lastDeadLetter } = observed;
+  const lastMessageTime = freshTime(inbox?.lastTime, previous.lastMessageTime);
+  const letters = deadLetters
+    ? {
+        count: deadLetters.messages,
+        ...(lastDeadLetter && deadLetters.messages > 0
+          ? { lastReason: lastDeadLetter.reason, lastTime: secondsTime(Date.parse(lastDeadLetter.time)) }
+          : {}),
+      }
+    : previous.deadLetters;
+  const lag = inbox ? roughLag(lagOf(inbox), previous.lag) : previous.lag;
+  return {
+    ...(lag ? { lag } : {}),
+    ...(letters ? { deadLetters: letters } : {}),
+    ...(lastMessageTime ? { lastMessageTime } : {}),
+  };
+};
+
+const lagOf = (inbox: StreamState) => ({
+  pending: inbox.consumers.reduce((sum, consumer) => sum + consumer.pending, 0),
+  inFlight: inbox.consumers.reduce((sum, consumer) => sum + consumer.ackPending, 0),
+});
+
+type Lag = NonNullable<IntegrationStatus['lag']>;
+/** Only a new order of magnitude is written: exact figures are metrics, and each write wakes every watcher. */
+export const roughLag = (current: Lag, previous: Lag | undefined): Lag =>
+  previous &&
+  magnitude(previous.pending) === magnitude(current.pending) &&
+  magnitude(previous.inFlight) === magnitude(current.inFlight)
+    ? previous
+    : current;
+const magnitude = (count: number): number => (count <= 0 ? 0 : Math.floor(Math.log10(count)) + 1);
+
+const minute = 60_000;
+/** To the minute, for the same reason. */
+const freshTime = (time: string | undefined, previous: string | undefined): string | undefined => {
+  const at = Date.parse(time ?? '');
+  if (Number.isNaN(at) || at <= 0) return previous;
+  return previous && Math.abs(at - Date.parse(previous)) < minute ? previous : secondsTime(at);
+};
+

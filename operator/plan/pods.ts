@@ -1,0 +1,124 @@
+import type { Settings } from '../settings.ts';
+import type { EffectiveTenant } from '../api/effective.ts';
+import { childLabels, type Component, type Home } from './children.ts';
+
+/* What all pods have in common: Pod Security `restricted`, fixed paths, probes, and the tenant's placement. */
+export const podDefaults = {
+  requests: { cpu: '50m', memory: '96Mi' },
+  limits: { memory: '256Mi' },
+} as const;
+export const runtimeFolder = '/etc/kanava';
+export const healthPort = 8081;
+/** Files are readable by the group of the pod, which is ours, and by nobody else. */
+export const fileMode = 0o440;
+const userId = 10001;
+const graceSeconds = 30;
+
+/** One ReplicaSet is kept for a roll-back by hand; each that is kept keeps its flow. */
+export const rollout = {
+  revisionHistoryLimit: 1,
+  strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+} as const;
+
+/** Ours win over a user's: selectors, policies and watches go by them. */
+export const podTemplateLabels = (
+  home: Home,
+  component: Component,
+  extra: Readonly<Record<string, string>> = {},
+): Record<string, string> => ({ ...extra, ...childLabels(home, component) });
+
+export interface PodSettings {
+  readonly resources: {
+    readonly requests: Readonly<Record<string, string | number>>;
+    readonly limits: Readonly<Record<string, string | number>>;
+  };
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly tolerations: readonly unknown[];
+  readonly priorityClassName: string;
+}
+const noSettings: PodSettings = {
+  resources: { requests: {}, limits: {} },
+  nodeSelector: {},
+  tolerations: [],
+  priorityClassName: '',
+};
+
+export interface PodPlan {
+  readonly component: Component;
+  readonly serviceAccount: string;
+  readonly settings: Settings;
+  readonly tenant: EffectiveTenant;
+  readonly podSettings?: PodSettings;
+  readonly env: Readonly<Record<string, string>>;
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly volumes: readonly Record<string, unknown>[];
+  readonly mounts: readonly { readonly name: string; readonly mountPath: string }[];
+}
+
+export const podSpec = (plan: PodPlan): Record<string, unknown> => {
+  const { runtime } = plan.settings.config;
+  const asked = plan.podSettings ?? noSettings;
+  const { workload } = plan.tenant;
+  const { tolerations } = asked;
+  const nodeSelector = { ...asked.nodeSelector, ...workload.nodeSelector };
+  return {
+    serviceAccountName: plan.serviceAccount,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: graceSeconds,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: userId,
+      runAsGroup: userId,
+      fsGroup: userId,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    ...(runtime.imagePullSecrets.length > 0
+      ? { imagePullSecrets: runtime.imagePullSecrets.map((name) => ({ name })) }
+      : {}),
+    ...(Object.keys(nodeSelector).length > 0 ? { nodeSelector } : {}),
+    ...(tolerations.length > 0 ? { tolerations } : {}),
+    ...(asked.priorityClassName ? { priorityClassName: asked.priorityClassName } : {}),
+    ...(workload.runtimeClassName ? { runtimeClassName: workload.runtimeClassName } : {}),
+    containers: [container(plan, asked)],
+    volumes: plan.volumes,
+  };
+};
+
+const container = (plan: PodPlan, asked: PodSettings): Record<string, unknown> => {
+  const { runtime } = plan.settings.config;
+  return {
+    name: plan.component,
+    image: runtime.image,
+    imagePullPolicy: runtime.imagePullPolicy,
+    // The image's own entry point is the program.
+    args: [plan.component],
+    env: Object.entries({ ...plan.env, KANAVA_HEALTH_PORT: String(healthPort) }).map(([name, value]) => ({
+      name,
+      value,
+    })),
+    ports: [...plan.ports, { name: 'health', containerPort: healthPort }],
+    resources: {
+      requests: amounts({ ...podDefaults.requests, ...asked.resources.requests }),
+      limits: amounts({ ...podDefaults.limits, ...asked.resources.limits }),
+    },
+    // A start takes well under a second; the first failures before that cost nothing.
+    readinessProbe: { httpGet: { path: '/readyz', port: 'health' }, periodSeconds: 2, failureThreshold: 2 },
+    livenessProbe: {
+      httpGet: { path: '/healthz', port: 'health' },
+      initialDelaySeconds: 10,
+      periodSeconds: 10,
+      failureThreshold: 6,
+      timeoutSeconds: 5,
+    },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: plan.mounts.map((mount) => ({ ...mount, readOnly: true })),
+  };
+};
+
+const amounts = (resources: Readonly<Record<string, string | number>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(resources).map(([name, amount]) => [name, String(amount)]));

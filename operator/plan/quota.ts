@@ -1,0 +1,36 @@
+import type { EffectiveTenant } from '../api/effective.ts';
+import type { KubeObject } from '../reconcile/ports.ts';
+import { child, type Home } from './children.ts';
+import { LimitRanges, ResourceQuotas } from './kinds.ts';
+import { podDefaults } from './pods.ts';
+
+/**
+ * Pods beyond `quota.replicas` while Deployments roll: each brings up one pod more than it has. Without the room a tenant that uses all
+ * of its quota could never roll anything out.
+ */
+export const surgePods = (quota: EffectiveTenant['quota'], gatewayReplicas: number): number =>
+  quota.replicas + quota.integrations + gatewayReplicas + 1;
+
+export const planQuota = (home: Home, tenant: EffectiveTenant): KubeObject[] => [
+  child(ResourceQuotas, home, 'kanava', {
+    spec: {
+      hard: {
+        ...Object.fromEntries(Object.entries(tenant.quota.compute).map(([name, amount]) => [name, String(amount)])),
+        pods: String(surgePods(tenant.quota, tenant.gateway.replicas)),
+        'count/integrations.kanava.dev': String(tenant.quota.integrations),
+      },
+    },
+  }),
+  // A quota on compute refuses pods without requests or limits: these are theirs.
+  child(LimitRanges, home, 'kanava', {
+    spec: {
+      limits: [
+        {
+          type: 'Container',
+          default: { ...podDefaults.limits, cpu: '1' },
+          defaultRequest: podDefaults.requests,
+        },
+      ],
+    },
+  }),
+];

@@ -1,0 +1,62 @@
+import {
+  deadLetterStream,
+  deadLetterSubjects,
+  inboxPartitionFilter,
+  inboxStream,
+  inboxSubjects,
+  workerConsumer,
+} from '../../runtime/nats/names.ts';
+import type { EffectiveIntegration } from '../api/effective.ts';
+import type { ConsumerSpec, StreamSpec } from '../reconcile/ports.ts';
+
+const ackWaitMs = 30_000;
+const maxAckPending = 20_000;
+const duplicateWindowMs = 120_000;
+
+interface Owner {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** Where an Integration's messages wait and where the failed ones are kept. */
+export const planStreams = (owner: Owner, spec: EffectiveIntegration): StreamSpec[] => {
+  const metadata = { 'kanava.dev/uid': owner.uid, 'kanava.dev/integration': owner.name };
+  return [
+    {
+      name: inboxStream(owner.name),
+      subjects: [inboxSubjects(owner.name)],
+      retention: 'workqueue',
+      // A full inbox refuses: dropping the oldest would lose what was accepted.
+      discard: 'new',
+      storage: spec.inbox.storage === 'Memory' ? 'memory' : 'file',
+      replicas: spec.inbox.replicas,
+      maxBytes: spec.inbox.maxBytes,
+      duplicateWindowMs,
+      metadata,
+      consumers: planConsumers(owner.name, spec.delivery.partitions),
+    },
+    {
+      name: deadLetterStream(owner.name),
+      subjects: [deadLetterSubjects(owner.name)],
+      retention: 'limits',
+      discard: 'new',
+      storage: 'file',
+      replicas: spec.inbox.replicas,
+      maxBytes: spec.deadLetter.maxBytes,
+      maxAgeMs: spec.deadLetter.retentionMs,
+      duplicateWindowMs: Math.min(duplicateWindowMs, spec.deadLetter.retentionMs),
+      allowDirect: true,
+      metadata,
+      consumers: [],
+    },
+  ];
+};
+
+const planConsumers = (integration: string, partitions: number): ConsumerSpec[] =>
+  Array.from({ length: partitions }, (_, partition) => ({
+    name: workerConsumer(partition),
+    filters: [inboxPartitionFilter(integration, partition)],
+    ackWaitMs,
+    maxAckPending,
+    deliver: 'all',
+  }));
