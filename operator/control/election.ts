@@ -81,7 +81,9 @@ export const startElection = (options: ElectionOptions): Election => {
 
   /** Takes or renews the lease; false when another has it. */
   const tryOnce = async (): Promise<boolean> => {
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(renewDeadlineMs / 2)]);
+    // Not ended by `stop`: a renewal that the server took and we did not hear of could not be given back.
+    const left = renewedAt !== undefined && isLeader() ? renewDeadlineMs - (now() - renewedAt) : renewDeadlineMs;
+    const signal = AbortSignal.timeout(Math.ceil(Math.min(renewDeadlineMs / 2, left)));
     const write = async (lease: StoredLease | undefined) => {
       const sentAt = now();
       const record = recordAfter(lease?.record);
@@ -138,13 +140,11 @@ export const startElection = (options: ElectionOptions): Election => {
   return {
     isLeader,
     stop: async () => {
-      const held = isLeader() ? seen?.lease : undefined;
       isLost = true;
       stopping.abort();
       await ended;
       metrics.leader.set({ name }, 0);
-      // `seen` may be newer than `held`: a renewal that was under way.
-      const lease = held && seen ? seen.lease : undefined;
+      const lease = seen?.lease;
       if (lease?.record.holder !== identity) return;
       const given = { ...lease.record, holder: '', durationSeconds: 1, renewTime: microTime() };
       await leases.update(given, lease.resourceVersion, AbortSignal.timeout(retryMs)).then(

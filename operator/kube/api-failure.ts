@@ -1,0 +1,36 @@
+import { ApiError } from '../reconcile/ports.ts';
+
+interface Status {
+  readonly reason?: string;
+  readonly message?: string;
+  readonly details?: { readonly causes?: readonly { readonly field?: string; readonly reason?: string }[] };
+}
+const asStatus = (text: string): Status => {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Status) : {};
+  } catch {
+    return {};
+  }
+};
+
+/**
+ * The server's refusal. Its messages quote what was sent (a decoding error shows the bytes around it), so for Secrets only the names
+ * of the fields are kept.
+ */
+export const refusal = (status: number, text: string, request: { method: string; path: string }): ApiError => {
+  const { reason = `HTTP${status}`, message = text.slice(0, 300), details } = asStatus(text);
+  const fields = [...new Set(details?.causes?.flatMap(({ field }) => field ?? []))].join(', ');
+  const said = /\/secrets(\/|$)/.test(request.path)
+    ? fields && `fields: ${fields.replaceAll(/\[[^\]]*\]/g, '')}`
+    : message;
+  return new ApiError(status, reason, `${request.method} ${request.path}: ${status} ${reason}${said && `: ${said}`}`);
+};
+
+/** No answer came. */
+export const noAnswer = (
+  reason: 'Unreachable' | 'Timeout' | 'NotLeader',
+  request: { method: string; path: string },
+  why: string,
+  cause?: unknown,
+): ApiError => new ApiError(0, reason, `${request.method} ${request.path}: ${why}`, { cause });

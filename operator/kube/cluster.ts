@@ -1,0 +1,144 @@
+import type { ListWatch } from '../control/list-watch.ts';
+import { isNewer } from '../control/store.ts';
+import { ApiError, type Cluster, type KubeObject, type ResourceKind } from '../reconcile/ports.ts';
+import { apiPath } from './api-path.ts';
+import { createDiscovery } from './discovery.ts';
+import type { EventRecorder } from './events.ts';
+import type { Scope } from './object-source.ts';
+import type { Transport } from './transport.ts';
+
+/** A cache and what of its kind it holds. Without a scope: everything. */
+export interface Cache {
+  readonly kind: Pick<ResourceKind, 'apiVersion' | 'plural'>;
+  readonly scope: Scope;
+  readonly watch: Pick<ListWatch, 'get' | 'list' | 'hasSynced' | 'observe'>;
+}
+export interface ClusterOptions {
+  readonly transport: Transport;
+  /** Asked for each read: watches come and go with tenants. */
+  readonly caches: () => Iterable<Cache>;
+  readonly events: EventRecorder;
+}
+
+const conflicts = 3;
+
+const isStatus = (error: unknown, status: number): boolean => error instanceof ApiError && error.status === status;
+
+/** What a field manager sends: managedFields are the server's to write. */
+const applied = (object: KubeObject): KubeObject => {
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+};
+const scaleOf = ({ metadata, spec }: KubeObject) => ({
+  apiVersion: 'autoscaling/v1',
+  kind: 'Scale',
+  metadata: { name: metadata.name, namespace: metadata.namespace },
+  spec: { replicas: (spec as { replicas?: number } | undefined)?.replicas ?? 0 },
+});
+
+export const createCluster = ({ transport, caches, events }: ClusterOptions): Cluster => {
+  const discover = createDiscovery(transport);
+  const cachesOf = (kind: Pick<ResourceKind, 'apiVersion' | 'plural'>): Cache[] =>
+    [...caches()].filter((cache) => cache.kind.apiVersion === kind.apiVersion && cache.kind.plural === kind.plural);
+
+  const read = async (kind: ResourceKind, name: string, namespace?: string): Promise<KubeObject | undefined> => {
+    try {
+      return (await transport.request({ method: 'GET', path: apiPath(kind, { namespace, name }) })) as KubeObject;
+    } catch (error) {
+      if (isStatus(error, 404)) return undefined;
+      throw error;
+    }
+  };
+  /** The answer to a write goes into the caches: the next reconcile must not decide by what was before it. */
+  const remember = (kind: ResourceKind, object: KubeObject): KubeObject => {
+    for (const cache of cachesOf(kind)) cache.watch.observe(object);
+    return object;
+  };
+
+  return {
+    get: async (kind, name, namespace) => {
+      for (const { scope, watch } of cachesOf(kind)) {
+        if (!watch.hasSynced() || (scope.namespace !== undefined && scope.namespace !== namespace)) continue;
+        const found = watch.get(name, namespace);
+        if (found) return found;
+        // Where only some labels are watched, one that is not there may still be on the server: somebody else's of the same name.
+        if (!scope.labels) return undefined;
+      }
+      return read(kind, name, namespace);
+    },
+    list: (kind, options = {}) => {
+      const found = new Map<string, KubeObject>();
+      for (const { watch } of cachesOf(kind))
+        for (const object of watch.list(options)) {
+          const key = `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
+          const known = found.get(key)?.metadata.resourceVersion;
+          if (!known || isNewer(object.metadata.resourceVersion ?? '', known)) found.set(key, object);
+        }
+      return [...found.values()];
+    },
+    apply: async (object, { manager, subresource, dryRun }) => {
+      const kind = await discover(object);
+      const { name, namespace } = object.metadata;
+      const answer = (await transport.request({
+        method: 'PATCH',
+        path: apiPath(kind, { namespace, name, subresource }),
+        query: { fieldManager: manager, force: 'true', dryRun: dryRun ? 'All' : undefined },
+        // JSON is YAML, and cheaper.
+        contentType: 'application/apply-patch+yaml',
+        body: subresource === 'scale' ? scaleOf(object) : applied(object),
+        idempotent: true,
+      })) as KubeObject;
+      // The answer to a scale is a Scale, of another kind than what is cached.
+      return dryRun || subresource === 'scale' ? answer : remember(kind, answer);
+    },
+    delete: async (kind, name, namespace, options = {}) => {
+      try {
+        await transport.request({
+          method: 'DELETE',
+          path: apiPath(kind, { namespace, name }),
+          body: {
+            apiVersion: 'v1',
+            kind: 'DeleteOptions',
+            propagationPolicy: 'Background',
+            ...(options.uid && { preconditions: { uid: options.uid } }),
+          },
+          // With the uid a second one cannot hit an object that was made since.
+          idempotent: options.uid !== undefined,
+        });
+        return 'deleted';
+      } catch (error) {
+        // 409 with a precondition: an object of that uid is not there any more.
+        if (isStatus(error, 404) || (options.uid && isStatus(error, 409))) return 'absent';
+        throw error;
+      }
+    },
+    setFinalizer: async (object, kind, finalizer, present) => {
+      const { name, namespace, uid } = object.metadata;
+      let current = object;
+      for (let tried = 1; ; tried++) {
+        const old = current.metadata.finalizers ?? [];
+        if (old.includes(finalizer) === present) return current;
+        const finalizers = present ? [...old, finalizer] : old.filter((other) => other !== finalizer);
+        try {
+          const answer = await transport.request({
+            method: 'PATCH',
+            path: apiPath(kind, { namespace, name }),
+            query: { fieldManager: 'kanava-operator' },
+            contentType: 'application/merge-patch+json',
+            body: { metadata: { resourceVersion: current.metadata.resourceVersion, uid, finalizers } },
+          });
+          return remember(kind, answer as KubeObject);
+        } catch (error) {
+          // The last finalizer is off and the object gone: what was wanted.
+          if (!present && isStatus(error, 404)) return current;
+          if (!isStatus(error, 409) || tried >= conflicts) throw error;
+          const fresh = await read(kind, name, namespace);
+          if (fresh?.metadata.uid !== uid && !present) return current;
+          if (!fresh || fresh.metadata.uid !== uid) throw error;
+          current = fresh;
+        }
+      }
+    },
+    event: events.record,
+  };
+};
