@@ -1,0 +1,47 @@
+import { type Path, pathText, walkSchema } from './schema-walk.ts';
+import { annotated, type SchemaNode } from './openapi.ts';
+import { type ConnectionSpec, connectionSpec } from './connection.ts';
+import { type IntegrationSpec, integrationSpec } from './integration.ts';
+
+/*
+ * What a parsed spec refers to. Found by the schema, never by the look of a value: a body that happens to have a key `secretKeyRef`
+ * is data.
+ */
+export interface References {
+  readonly connections: readonly { readonly path: string; readonly name: string; readonly system: string }[];
+  readonly secrets: readonly { readonly path: string; readonly name: string; readonly key: string }[];
+  readonly cas: readonly {
+    readonly path: string;
+    readonly kind: 'Secret' | 'ConfigMap';
+    readonly name: string;
+    readonly key: string;
+  }[];
+  /** Names of flows that steps refer to. */
+  readonly flows: readonly { readonly path: Path; readonly name: string }[];
+}
+
+export const referencesIn = (schema: SchemaNode, value: unknown, root: Path): References => {
+  const connections: { path: string; name: string; system: string }[] = [];
+  const secrets: { path: string; name: string; key: string }[] = [];
+  const cas: { path: string; kind: 'Secret' | 'ConfigMap'; name: string; key: string }[] = [];
+  const flows: { path: Path; name: string }[] = [];
+  walkSchema(schema, value, root, (node, found, path) => {
+    const system = node['x-kanava-connection'];
+    const at = pathText(path);
+    if (system !== undefined) connections.push({ path: at, system, ...(found as { name: string }) });
+    if (node['x-kanava-flow']) flows.push({ path, name: found as string });
+    if (path.at(-1) === 'secretKeyRef') secrets.push({ path: at, ...(found as { name: string; key: string }) });
+    if (path.at(-1) === 'caRef') {
+      cas.push({ path: at, ...(found as { kind: 'Secret' | 'ConfigMap'; name: string; key: string }) });
+    }
+  });
+  return { connections, secrets, cas, flows };
+};
+
+const integrationSchema = annotated(integrationSpec);
+const connectionSchema = annotated(connectionSpec);
+
+export const referencesOfIntegration = (spec: IntegrationSpec): References =>
+  referencesIn(integrationSchema, spec, ['spec']);
+export const referencesOfConnection = (spec: ConnectionSpec): References =>
+  referencesIn(connectionSchema, spec, ['spec']);
