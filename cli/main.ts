@@ -1,0 +1,32 @@
+import { Command, CommanderError } from 'commander';
+import packageFile from '../package.json' with { type: 'json' };
+import { addBootstrap } from './bootstrap-command.ts';
+import { NoAccess } from './kube-objects.ts';
+
+/*
+ * `kanava`: the commands that kubectl cannot be. Exit codes: 0 fine, 1 something was found that you must decide, 2 wrong usage,
+ * 3 no access to the cluster.
+ */
+const program = new Command('kanava')
+  .description('Runs integrations on Kubernetes over NATS JetStream.')
+  .addHelpText('after', '\nExit codes: 0 fine, 1 findings, 2 usage, 3 no access to the cluster.')
+  .showHelpAfterError('(see kanava --help)')
+  .exitOverride();
+
+addBootstrap(program, process.env);
+program
+  .command('version')
+  .description('print the version')
+  .action(() => console.log(packageFile.version));
+
+const exitCodeOf = (error: unknown): number => {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  console.error(`kanava: ${error instanceof Error ? error.message : String(error)}`);
+  return error instanceof NoAccess ? 3 : 1;
+};
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}
