@@ -1,0 +1,46 @@
+import type { Accept, Accepted, Log } from '../connector.ts';
+import { type InstructionError, reject, retry } from '../errors.ts';
+import type { Message } from '../message.ts';
+import { encodeMessage, messageId } from '../nats/envelope.ts';
+import { inboxSubject } from '../nats/names.ts';
+import { type Transport, TransportError } from '../transport/transport.ts';
+
+/** Room for the headers of a message, and for those that its dead letter adds. */
+export const headerRoom = 64 * 1024;
+
+/** Puts messages of one source into its inbox. The event's first appearance here is the start of its correlation. */
+export const createAccept =
+  (transport: Transport, integration: string, source: string, log: Log): Accept =>
+  async (message: Message): Promise<Accepted> => {
+    // While NATS is away the client would keep what is published for later, and nobody would know when.
+    if (!transport.healthy()) throw retry('InboxUnavailable', 'NATS is not connected');
+    const { attrs } = message;
+    const { headers, body } = encodeMessage({
+      ...message,
+      attrs: { ...attrs, correlationid: attrs['correlationid'] ?? attrs.id },
+    });
+    if (body.length > transport.maxPayload() - headerRoom) {
+      throw reject('MessageTooLarge', `the body has ${body.length} bytes; ${transport.maxPayload() - headerRoom} fit`);
+    }
+    try {
+      const { duplicate } = await transport.publish({
+        subject: inboxSubject(integration, 0, source),
+        id: messageId(source, attrs),
+        headers,
+        body,
+      });
+      return { id: attrs.id, duplicate };
+    } catch (error) {
+      throw instruction(error, integration, log);
+    }
+  };
+
+const instruction = (cause: unknown, integration: string, log: Log): unknown => {
+  if (!(cause instanceof TransportError)) return cause;
+  const fail = (code: string): InstructionError => retry(code, cause.message, { cause });
+  if (cause.code === 'StreamFull') return fail('InboxFull');
+  if (cause.code === 'TooLarge') return reject('MessageTooLarge', cause.message, { cause });
+  // No stream or no permission: the operator makes and mends both, so the sender shall try again.
+  if (cause.code !== 'Unavailable') log.error({ integration, code: cause.code, reason: cause.message }, 'no inbox');
+  return fail('InboxUnavailable');
+};

@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Catalog } from '../catalog.ts';
+import type { Log } from '../connector.ts';
+import { caFile, secretFile } from '../schema.ts';
+import { connectTransport } from '../transport/jetstream.ts';
+import { createAccept, headerRoom } from './accept.ts';
+import { createAppliedReports } from './applied.ts';
+import { createListener } from './listener.ts';
+import { createRouteTable } from './route-table.ts';
+import { watchRoutes } from './watch.ts';
+
+export interface GatewayOptions {
+  readonly tenant: string;
+  readonly catalog: Catalog;
+  /** Holds `nats/`, `secrets/` and `configs/`. */
+  readonly folder: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Called for each answer. */
+  readonly answered: (status: number) => void;
+  /** The connection to NATS ended for good: the process cannot go on. */
+  readonly closed: (error: Error | undefined) => void;
+  readonly log: Log;
+}
+export interface Gateway {
+  readonly port: number;
+  /** The route table is known and NATS is connected. */
+  ready(): boolean;
+  /** Listens no more, finishes what runs, and closes. */
+  stop(): Promise<void>;
+}
+
+/** The tenant's gateway: connects first, then listens; routes follow the table for as long as it runs. */
+export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
+  const { folder, tenant, log } = options;
+  const shutdown = new AbortController();
+  const transport = await connectTransport({
+    folder: join(folder, 'nats'),
+    role: 'gateway',
+    name: `gateway ${tenant}`,
+    log,
+    onClosed: options.closed,
+  });
+  const reports = createAppliedReports(transport, log);
+  const table = createRouteTable({
+    catalog: options.catalog,
+    tenant,
+    context: {
+      secret: (ref) => mounted(join(folder, secretFile(ref))),
+      ca: (ref) => readFileSync(join(folder, caFile(ref)), 'utf8'),
+      signal: shutdown.signal,
+    },
+    accept: (integration, source) => createAccept(transport, integration, source, log),
+    applied: (integration, applied) => reports.report(integration, applied),
+    log,
+  });
+  const watch = watchRoutes(transport.connection, table, log);
+  const listener = createListener({
+    find: table.find,
+    ready: table.ready,
+    maxBytes: () => transport.maxPayload() - headerRoom,
+    answered: options.answered,
+    log,
+  });
+  await listener.listen({ port: options.port, host: '::' });
+  const { port } = listener.server.address() as AddressInfo;
+  log.info({ port, tenant }, 'gateway listens');
+
+  return {
+    port,
+    ready: () => table.ready() && transport.healthy(),
+    async stop() {
+      await listener.close();
+      shutdown.abort();
+      await watch.close();
+      await table.close();
+      await reports.close();
+      await transport.close();
+    },
+  };
+};
+
+/** A line break at the end belongs to the editor that wrote the Secret, not to the secret. */
+const mounted = (file: string): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '');
