@@ -11,12 +11,26 @@ export const namedList = <T extends z.core.SomeType>(
   max: number,
   keys: readonly [string, ...string[]] = ['name'],
 ) =>
-  z.array(item).min(min).max(max).meta({
-    description,
-    'x-kubernetes-list-type': 'map',
-    'x-kubernetes-list-map-keys': keys,
-    'x-kanava-items': 'atomic',
-  });
+  z
+    .array(item)
+    .min(min)
+    .max(max)
+    .check((context) => {
+      const identity = (entry: unknown) => keys.map((key) => String((entry as Record<string, unknown>)[key])).join('/');
+      const seen = context.value.map(identity);
+      for (const [index, id] of seen.entries()) {
+        if (seen.indexOf(id) === index) continue;
+        const message = `"${id}" is there already; each item needs its own ${keys.join(' and ')}`;
+        const params = { reason: 'FieldValueDuplicate' };
+        context.issues.push({ code: 'custom', message, input: context.value, path: [index], params, continue: true });
+      }
+    })
+    .meta({
+      description,
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': keys,
+      'x-kanava-items': 'atomic',
+    });
 
 /** Like `text`, but may be empty: examples show every field with its default. */
 export const optionalText = (description: string, max = 253) => z.string().max(max).meta({ description });
