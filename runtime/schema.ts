@@ -48,7 +48,7 @@ export const oneOf = <T extends Record<string, z.ZodType>>(
         set.length === 0
           ? `set one ${what}: ${keys.join(', ')}`
           : `has more than one ${what}: ${set.join(' ')} (keep one)`;
-      context.issues.push({ code: 'custom', message, input: context.value, path: [] });
+      context.issues.push({ code: 'custom', message, input: context.value, path: [], continue: true });
     });
 };
 export const listOf = <T extends z.core.SomeType>(
