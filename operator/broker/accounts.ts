@@ -1,7 +1,7 @@
 import type { KeyPair } from '@nats-io/nkeys';
 import { type AccountKeys, type AccountLimits, type AccountState, BrokerError } from '../reconcile/ports.ts';
 import { type AccountClaims, accountClaimsOf, claimsHash, decodeToken, encodeClaims, type Token } from './claims.ts';
-import type { Servers, Verdict } from './servers.ts';
+import type { Servers } from './servers.ts';
 
 /*
  * Account tokens on the servers. What a server answers to a push says that it stored the token, not that the token is valid, and anybody
@@ -11,7 +11,7 @@ export interface Accounts {
   ensure(tenant: string, keys: AccountKeys, limits: AccountLimits, suspended: boolean): Promise<AccountState>;
   /** Pushes exactly these claims, unless all servers have them. */
   push(tenant: string, account: string, claims: AccountClaims): Promise<AccountState>;
-  /** The newest token of ours that a server has. */
+  /** The newest token that a server has, whoever wrote it. Throws while a server is away and the others have none. */
   find(account: string): Promise<Token | undefined>;
 }
 
@@ -36,21 +36,23 @@ export const createAccounts = (servers: Servers, signer: KeyPair): Accounts => {
     const isOurs = (token: Token | undefined): boolean => token !== undefined && claimsHash(token) === wanted;
     const total = await servers.count();
     const before = await lookup(account);
-    if (before.length >= total && before.every(isOurs))
-      return { id: account, serversAcked: before.length, serversTotal: total, inSync: true };
+    // A server that is down gets the token from the others when it is back.
+    if (before.length > 0 && before.every(isOurs)) return stateOf(account, before.length, total, []);
     // Between servers the newer token wins, whatever wrote it, so ours must be newer than all that is there.
     const newest = Math.max(0, ...before.map((token) => token?.issuedAt ?? 0));
     const issuedAt = Math.max(Math.floor(Date.now() / 1000), newest + 1);
     const verdict = await servers.update(encodeClaims(claims, { name: tenant, subject: account, issuedAt }, signer));
     const after = (await lookup(account)).filter(isOurs).length;
-    const state = { id: account, serversAcked: after, serversTotal: verdict.total, inSync: after >= verdict.total };
-    return state.inSync ? state : { ...state, message: whyNot(verdict, after) };
+    return stateOf(account, after, verdict.total, verdict.refusals);
   };
 
   return {
     push,
     find: async (account) => {
-      const tokens = (await lookup(account)).filter((token) => token?.issuer === issuer);
+      const tokens = await lookup(account);
+      const total = await servers.count();
+      if (tokens.length < total && tokens.every((token) => token === undefined))
+        throw new BrokerError('Unreachable', `${tokens.length} of ${total} NATS servers answer for account ${account}`);
       return tokens.reduce((a, b) => ((b?.issuedAt ?? 0) > (a?.issuedAt ?? 0) ? b : a), undefined);
     },
     ensure: async (tenant, keys, limits, suspended) => {
@@ -64,7 +66,12 @@ export const createAccounts = (servers: Servers, signer: KeyPair): Accounts => {
   };
 };
 
-const whyNot = ({ total, refusals }: Verdict, equal: number): string =>
-  refusals.length > 0
-    ? `NATS refused the account: ${refusals.join('; ')}`
-    : `${equal} of ${total} NATS servers have the account; the others get it when they are back`;
+const stateOf = (id: string, acked: number, total: number, refusals: readonly string[]): AccountState => {
+  const state = { id, serversAcked: acked, serversTotal: total, inSync: acked >= total };
+  if (state.inSync) return state;
+  const message =
+    refusals.length > 0
+      ? `NATS refused the account: ${refusals.join('; ')}`
+      : `${acked} of ${total} NATS servers have the account; the others get it when they are back`;
+  return { ...state, message };
+};

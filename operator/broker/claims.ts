@@ -188,24 +188,34 @@ const scopeOf = (role: Role, { pub, sub, resp }: Permissions, seed: string): z.i
 const operatorConnections = 2;
 const roles: readonly Role[] = ['gateway', 'intake', 'ops', 'worker'];
 
-const limitsOf = (limits: AccountLimits, open: boolean): AccountClaims['limits'] => ({
+/** For the end of an account that somebody else has written over: what its streams need in order to be removed. */
+export const anyLimits: AccountClaims['limits'] = {
   subs: -1,
   data: -1,
-  payload: limits.maxPayload,
+  payload: -1,
   imports: 0,
   exports: 0,
   wildcards: false,
-  conn: open ? limits.connections + operatorConnections : 0,
+  conn: 0,
   leaf: 0,
   disallow_bearer: true,
-  mem_storage: limits.memory,
-  disk_storage: limits.storage,
-  streams: limits.streams,
+  mem_storage: -1,
+  disk_storage: -1,
+  streams: -1,
   consumer: -1,
   mem_max_stream_bytes: 0,
   disk_max_stream_bytes: 0,
   max_bytes_required: true,
   max_ack_pending: -1,
+};
+
+const limitsOf = (limits: AccountLimits, open: boolean): AccountClaims['limits'] => ({
+  ...anyLimits,
+  payload: limits.maxPayload,
+  conn: open ? limits.connections + operatorConnections : 0,
+  mem_storage: limits.memory,
+  disk_storage: limits.storage,
+  streams: limits.streams,
 });
 
 /** A suspended account keeps its JetStream limits: without them its streams make the servers unhealthy for good. */

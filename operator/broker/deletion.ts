@@ -4,7 +4,15 @@ import { reasonOf } from '../../runtime/errors.ts';
 import { type AccountKeys, type AccountState, BrokerError } from '../reconcile/ports.ts';
 import type { Accounts } from './accounts.ts';
 import { resolverIntervalSeconds } from './bootstrap.ts';
-import { closingClaims, encodeClaims, isTombstone, limitsIn, type Token, tombstoneClaims } from './claims.ts';
+import {
+  anyLimits,
+  closingClaims,
+  encodeClaims,
+  isTombstone,
+  limitsIn,
+  type Token,
+  tombstoneClaims,
+} from './claims.ts';
 import type { Servers } from './servers.ts';
 import { deleteStream, streamNames } from './tenant-broker.ts';
 import type { TenantConnections } from './tenant-connection.ts';
@@ -27,14 +35,6 @@ export interface Deletion {
 
 export const createDeletion = ({ accounts, servers, connections, signer, log }: Parts): Deletion => {
   const rechecks = new Set<NodeJS.Timeout>();
-  const limitsOf = (tenant: string, token: Token) => {
-    const limits = limitsIn(token);
-    if (limits) return limits;
-    throw new BrokerError(
-      'Invalid',
-      `Tenant ${tenant}: the account on the servers has claims that this operator did not write; reconcile the tenant once before it is deleted`,
-    );
-  };
   const everywhere = (state: AccountState, tenant: string, what: string): void => {
     if (state.inSync) return;
     throw new BrokerError(
@@ -45,8 +45,9 @@ export const createDeletion = ({ accounts, servers, connections, signer, log }: 
 
   const removeStreams = async (tenant: string, keys: AccountKeys, token: Token, purge: boolean): Promise<void> => {
     // A suspended account lets nobody in, and its pods would write while we remove.
-    const closing = await accounts.push(tenant, keys.account, closingClaims(keys, limitsOf(tenant, token)));
+    const closing = await accounts.push(tenant, keys.account, closingClaims(keys, limitsIn(token) ?? anyLimits));
     if (closing.serversAcked === 0) everywhere(closing, tenant, 'the closing state');
+    await connections.suspend(keys.account, false);
     await connections.use(keys, `Deleting the streams of tenant ${tenant}`, async (session) => {
       const names = await streamNames(session);
       if (names.length > 0 && !purge)
@@ -100,7 +101,7 @@ export const createDeletion = ({ accounts, servers, connections, signer, log }: 
       if (!isTombstone(token)) await removeStreams(tenant, keys, token, purgeStreams);
       // A tombstone that is there already is repeated as it is: each server must have the same one.
       const at = isTombstone(token) ? revokedAt(token) : Math.floor(Date.now() / 1000);
-      const tombstone = tombstoneClaims(limitsOf(tenant, token), at);
+      const tombstone = tombstoneClaims(limitsIn(token) ?? anyLimits, at);
       everywhere(await accounts.push(tenant, keys.account, tombstone), tenant, 'the tombstone');
       await removeToken(tenant, keys.account);
       recheck(tenant, keys.account);

@@ -21,19 +21,25 @@ const codes: Readonly<Record<number, [code: string, advice: string]>> = {
   10074: ['Insufficient', 'replicas need a NATS cluster of at least as many servers'],
 };
 
-const unreachable = /timeout|closed|disconnected|draining|no responders|connection/i;
+const unreachable = /timeout|closed|disconnected|draining|connection/i;
 
 /** Whatever a use of a tenant's account failed with, as BrokerError with a stable code. `what` names the thing and what was tried. */
 export const translated = (error: unknown, what: string): BrokerError => {
   if (error instanceof BrokerError) return error;
-  if (error instanceof Error && error.name === 'JetStreamNotEnabled')
-    return new BrokerError('NotJetStream', `${what}: ${codes[10039]?.[1]}`, { cause: error });
-  if (error instanceof JetStreamApiError) {
-    const [code, advice] = codes[error.code] ?? ['Invalid', ''];
-    const reason = `${error.message} (NATS error ${error.code})`;
+  const api = error instanceof Error && error.cause instanceof JetStreamApiError ? error.cause : error;
+  if (api instanceof JetStreamApiError) {
+    const [code, advice] = codes[api.code] ?? ['Invalid', ''];
+    const reason = `${api.message} (NATS error ${api.code})`;
     return new BrokerError(code, `${what}: ${advice ? `${advice}; ` : ''}${reason}`, { cause: error });
   }
   const reason = reasonOf(error);
+  // The client's words for "nobody answered on that subject", which a missing stream causes far more often.
+  if (/jetstream is not enabled|no responders/i.test(reason))
+    return new BrokerError(
+      'NotJetStream',
+      `${what}: no stream takes it. Either the stream is not there (yet), or the account has no JetStream on the servers`,
+      { cause: error },
+    );
   if (/permissions violation/i.test(reason))
     return new BrokerError('Denied', `${what}: the operator's own user may not do this: ${reason}`, { cause: error });
   if (unreachable.test(reason))

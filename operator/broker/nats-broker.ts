@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { AccountKeys, Broker } from '../reconcile/ports.ts';
+import { type AccountKeys, type AccountLimits, type Broker, BrokerError } from '../reconcile/ports.ts';
 import { createAccounts } from './accounts.ts';
 import { systemConnection } from './connection.ts';
 import { makeUser } from './credentials.ts';
@@ -34,9 +34,33 @@ export const connectBroker = async ({ url, folder, log }: Options): Promise<Nats
   const accounts = createAccounts(servers, signer);
   const meter = createMeter(meterConnection, servers.count, log);
   const deletion = createDeletion({ accounts, servers, connections, signer, log });
+  /** The account and limits that were seen to work. */
+  const working = new Map<string, string>();
+  /** A server that has less storage than the account may use says "200" to the push and then gives it no JetStream at all. */
+  const probe = async (tenant: string, keys: AccountKeys, limits: AccountLimits): Promise<void> => {
+    const state = JSON.stringify(limits);
+    if (working.get(keys.account) === state) return;
+    working.delete(keys.account);
+    await connections
+      .use(keys, `JetStream of tenant ${tenant}`, ({ manager }) => manager.getAccountInfo())
+      .catch((error: BrokerError) => {
+        if (error.code !== 'NotJetStream') throw error;
+        throw new BrokerError(
+          'Insufficient',
+          `Tenant ${tenant}: the NATS servers have no room for an account of ${limits.storage} bytes storage and ${limits.memory} bytes memory; give them more or the tenant less`,
+          { cause: error },
+        );
+      });
+    working.set(keys.account, state);
+  };
   return {
     newAccountKeys,
-    ensureAccount: (tenant, keys, limits, { suspended }) => accounts.ensure(tenant, keys, limits, suspended),
+    ensureAccount: async (tenant, keys, limits, { suspended }) => {
+      const state = await accounts.ensure(tenant, keys, limits, suspended);
+      await connections.suspend(keys.account, suspended);
+      if (!suspended && state.serversAcked > 0) await probe(tenant, keys, limits);
+      return state;
+    },
     credentials: async (keys, role, integration, lifetimeMs) => makeUser(keys, role, integration, lifetimeMs),
     deleteAccount: (tenant, keys, { purgeStreams }) => deletion.delete(tenant, keys, purgeStreams),
     tenant: (keys) => tenantBroker(connections, keys),

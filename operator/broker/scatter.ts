@@ -11,13 +11,17 @@ interface Question {
   readonly inboxPrefix: string;
   /** Answers to wait for, or what the first answer tells about their number. */
   readonly expected: number | ((first: string) => number);
-  readonly timeoutMs?: number;
 }
+
+/** For the first answer. */
+const firstMs = 3_000;
+/** For another one, once somebody has answered: servers that are up take milliseconds. */
+const quietMs = 750;
 
 /** What came within the time; fewer than expected when servers are down. Throws only when the connection fails or forbids it. */
 export const askServers = (
   connection: NatsConnection,
-  { subject, payload = '', inboxPrefix, expected, timeoutMs = 3_000 }: Question,
+  { subject, payload = '', inboxPrefix, expected }: Question,
 ): Promise<string[]> =>
   new Promise((resolve, reject) => {
     const answers: string[] = [];
@@ -29,10 +33,12 @@ export const askServers = (
         // "No responders": nobody listens there, so nobody will answer.
         if (message.headers?.code === 503) return end();
         answers.push(message.string());
-        if (answers.length >= wanted()) end();
+        if (answers.length >= wanted()) return end();
+        clearTimeout(timer);
+        timer = setTimeout(() => end(), quietMs);
       },
     });
-    const timer = setTimeout(() => end(), timeoutMs);
+    let timer = setTimeout(() => end(), firstMs);
     const stop = () => {
       clearTimeout(timer);
       subscription.unsubscribe();
@@ -45,7 +51,8 @@ export const askServers = (
       stop();
       reject(new BrokerError('Unreachable', `${subject} was not answered: ${reasonOf(error)}`, { cause: error }));
     };
-    connection.closed().then(() => fail(new Error('the connection was lost')), fail);
+    // Also ends by our own unsubscribe, and then there is nobody left to tell.
+    subscription.closed.then(() => fail(new Error('the connection was lost')), fail);
     try {
       connection.publish(subject, payload, { reply: inbox });
     } catch (error) {

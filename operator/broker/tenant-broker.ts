@@ -1,5 +1,5 @@
 import { deadLetterHeaders, percentDecoded } from '../../runtime/nats/envelope.ts';
-import { deadLetterStream, deadLetterSubjects } from '../../runtime/nats/names.ts';
+import { bucketStream, deadLetterStream, deadLetterSubjects, gatewayBucket } from '../../runtime/nats/names.ts';
 import type { AccountKeys, StreamState, TenantBroker } from '../reconcile/ports.ts';
 import { consumerStates, ensureConsumers } from './consumers.ts';
 import { lastStored } from './direct-get.ts';
@@ -28,7 +28,7 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
     putRoutes: (routes) => use(`Routes of ${routes.integration}`, ({ connection }) => putRoutes(connection, routes)),
     deleteRoutes: (integration) =>
       use(`Deleting routes of ${integration}`, async ({ connection, manager }) => {
-        if (await findStream(manager, 'KV_gateway')) await deleteRoutes(connection, integration);
+        if (await findStream(manager, bucketStream(gatewayBucket))) await deleteRoutes(connection, integration);
       }),
     applied: (integration) =>
       use(`Applied routes of ${integration}`, ({ connection }) => readApplied(connection, integration)),

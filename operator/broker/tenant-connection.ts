@@ -2,7 +2,7 @@ import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { inboxPrefix } from '../../runtime/nats/names.ts';
-import type { AccountKeys } from '../reconcile/ports.ts';
+import { type AccountKeys, BrokerError } from '../reconcile/ports.ts';
 import { type Endpoint, type LazyConnection, lazyConnection } from './connection.ts';
 import { makeUser, type UserToken } from './credentials.ts';
 import { translated } from './failures.ts';
@@ -18,6 +18,8 @@ export interface TenantSession {
 export interface TenantConnections {
   /** Runs with a live connection. Failures come out as BrokerError that names `what`. */
   use<T>(keys: AccountKeys, what: string, run: (session: TenantSession) => Promise<T>): Promise<T>;
+  /** A suspended account lets nobody in, and the server's reason gets lost in the hang-up: so it is not even tried. */
+  suspend(account: string, suspended: boolean): Promise<void>;
   /** Closes the account's connection, if any. */
   drop(account: string): Promise<void>;
   readonly size: number;
@@ -49,6 +51,7 @@ const authenticator = (keys: AccountKeys) => {
 
 export const tenantConnections = (endpoint: Endpoint, log: Logger, idleMs = 60_000): TenantConnections => {
   const pool = new Map<string, Pooled>();
+  const suspended = new Set<string>();
 
   const drop = async (account: string): Promise<void> => {
     const found = pool.get(account);
@@ -75,6 +78,8 @@ export const tenantConnections = (endpoint: Endpoint, log: Logger, idleMs = 60_0
 
   return {
     use: async (keys, what, run) => {
+      if (suspended.has(keys.account))
+        throw new BrokerError('Denied', `${what}: the tenant is suspended, so nobody can log in to its account`);
       const entry = await pooled(keys);
       clearTimeout(entry.idle);
       entry.users += 1;
@@ -94,6 +99,11 @@ export const tenantConnections = (endpoint: Endpoint, log: Logger, idleMs = 60_0
       }
     },
     drop,
+    suspend: async (account, on) => {
+      if (!on) return void suspended.delete(account);
+      suspended.add(account);
+      await drop(account);
+    },
     get size() {
       return pool.size;
     },
