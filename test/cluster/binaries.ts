@@ -12,7 +12,8 @@ interface Options {
   onProgress?: Progress;
 }
 
-const binFolder = join(cacheFolder, 'bin');
+/** All built binaries, named by version. */
+export const binFolder = join(cacheFolder, 'bin');
 
 /** Where the server is, or will be once it is built. */
 export const binaryPath = (name: ServerName): string => join(binFolder, `${name}-${versionOf(name)}`);

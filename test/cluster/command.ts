@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { environmentWith } from './settings.ts';
 
 export interface CommandResult {
   code: number;
@@ -20,7 +21,7 @@ export const run = (command: string, args: string[], options: CommandOptions = {
     const { stdin, cwd, env, timeout = 60_000 } = options;
     const child = spawn(command, args, {
       cwd,
-      env: { ...process.env, ...env },
+      env: environmentWith(env),
       stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
     const stdout: Buffer[] = [];

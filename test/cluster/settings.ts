@@ -13,3 +13,10 @@ export const repositoryRoot = resolve(import.meta.dirname, '../..');
 
 /** The kubeconfig that `--provider current` uses; nothing means kubectl's own default. */
 export const currentKubeconfig = env['KUBECONFIG'];
+
+/** Environment for children: ours, with more. */
+export const environmentWith = (more: Record<string, string> = {}): NodeJS.ProcessEnv => ({ ...env, ...more });
+
+/** The environment's PATH behind another folder. */
+export const searchPathAfter = (folder: string): string =>
+  `${folder}:${env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin'}`;

@@ -10,8 +10,8 @@ export interface Component {
   command: string[];
   /** Whether it does its work now, asked from outside. */
   healthy: () => Promise<boolean>;
-  /** Started only when all of the first wave are healthy. */
-  wave: 1 | 2;
+  /** A wave is started when all of the one before are healthy: what depends on them is sick as long as they are. */
+  wave: 1 | 2 | 3;
 }
 
 const answers = async (url: string): Promise<boolean> =>
@@ -51,7 +51,7 @@ export const componentsOf = (layout: NodeLayout): Component[] => {
     },
     {
       name: 'kube-apiserver',
-      wave: 1,
+      wave: 2,
       command: command(
         'kube-apiserver',
         `--etcd-servers=${etcdUrl}`,
@@ -77,7 +77,7 @@ export const componentsOf = (layout: NodeLayout): Component[] => {
     },
     {
       name: 'kube-controller-manager',
-      wave: 2,
+      wave: 3,
       command: command(
         'kube-controller-manager',
         kubeconfig('kube-controller-manager'),
@@ -95,13 +95,13 @@ export const componentsOf = (layout: NodeLayout): Component[] => {
     },
     {
       name: 'kube-scheduler',
-      wave: 2,
+      wave: 3,
       command: command('kube-scheduler', kubeconfig('kube-scheduler'), '--leader-elect=false'),
       healthy: () => accepts(10_259, { host: nodeAddress }),
     },
     {
       name: 'kubelet',
-      wave: 2,
+      wave: 3,
       command: command(
         'kubelet',
         `--config=${paths.config}/kubelet.json`,
@@ -114,7 +114,7 @@ export const componentsOf = (layout: NodeLayout): Component[] => {
     },
     {
       name: 'kube-proxy',
-      wave: 2,
+      wave: 3,
       command: command(
         'kube-proxy',
         kubeconfig('kube-proxy'),

@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { binaryPath } from '../binaries.ts';
+import type { ServerName } from '../servers.ts';
 import { authority, serviceAccountKeys, writeKubeconfig } from '../pki.ts';
 import { apiUrl, type NodeLayout, pathsOf } from './layout.ts';
 
@@ -26,9 +27,8 @@ state = "${paths.containers}"
   conf_dir = "${paths.cniConfig}"
 [${cri}.containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
-  runtime_path = "${binaryPath('containerd-shim-runc-v2')}"
 [${cri}.containerd.runtimes.runc.options]
-  BinaryName = "${binaryPath('runc')}"
+  BinaryName = "${paths.bin}/runc"
   Root = "${paths.run}/runc"
 `;
 };
@@ -119,13 +119,29 @@ const writeCertificates = async (layout: NodeLayout): Promise<void> => {
   );
 };
 
+/** A rewrite without a change would be one to those who watch the file, and half a file an error. */
+const writeChanged = async (path: string, text: string): Promise<void> => {
+  if ((await readFile(path, 'utf8').catch(() => '')) === text) return;
+  await writeFile(`${path}.unfinished`, text);
+  await rename(`${path}.unfinished`, path);
+};
+
+const linkBinary = async (bin: string, name: ServerName): Promise<void> => {
+  const path = join(bin, name);
+  if ((await readlink(path).catch(() => '')) === binaryPath(name)) return;
+  await rm(path, { force: true });
+  await symlink(binaryPath(name), path);
+};
+
 /** Writes every file that the components read; keys that exist are kept. */
 export const writeConfig = async (layout: NodeLayout): Promise<void> => {
   const paths = pathsOf(layout);
-  for (const folder of [paths.config, paths.cniConfig, paths.logs, paths.run, paths.volumes])
+  for (const folder of [paths.config, paths.cniConfig, paths.logs, paths.run, paths.volumes, paths.bin])
     await mkdir(folder, { recursive: true });
+  await linkBinary(paths.bin, 'runc');
+  await linkBinary(paths.bin, 'containerd-shim-runc-v2');
   await writeCertificates(layout);
-  await writeFile(join(paths.config, 'containerd.toml'), containerdConfig(layout));
-  await writeFile(join(paths.config, 'kubelet.json'), JSON.stringify(kubeletConfig(layout), undefined, 2));
-  await writeFile(join(paths.cniConfig, '10-pods.conflist'), JSON.stringify(podNetwork(layout), undefined, 2));
+  await writeChanged(join(paths.config, 'containerd.toml'), containerdConfig(layout));
+  await writeChanged(join(paths.config, 'kubelet.json'), JSON.stringify(kubeletConfig(layout), undefined, 2));
+  await writeChanged(join(paths.cniConfig, '10-pods.conflist'), JSON.stringify(podNetwork(layout), undefined, 2));
 };

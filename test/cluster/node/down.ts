@@ -10,12 +10,10 @@ import { killAll, nodeProcesses } from './processes.ts';
 
 const list = (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
 
-/** Kills the node's processes whose name starts so (all without a name). */
-const killServers = (layout: NodeLayout, name = ''): Promise<void> =>
+/** Kills those of the node's processes that `which` says; all without. */
+const killServers = (layout: NodeLayout, which: (name: string) => boolean = () => true): Promise<void> =>
   killAll(`processes of ${layout.state}`, async () =>
-    (await nodeProcesses(layout))
-      .filter(({ argv }) => basename(argv[0] ?? '').startsWith(`${name}-v`) || name === '')
-      .map(({ pid }) => pid),
+    (await nodeProcesses(layout)).filter(({ argv }) => which(basename(argv[0] ?? ''))).map(({ pid }) => pid),
   );
 
 const unmountAll = async ({ state }: NodeLayout): Promise<void> => {
@@ -51,7 +49,7 @@ const removeLogLinks = async ({ state }: NodeLayout): Promise<void> => {
  */
 export const removeNode = async (layout: NodeLayout): Promise<void> => {
   // The kubelet first: it would start pods again.
-  await killServers(layout, 'kubelet');
+  await killServers(layout, (name) => name.startsWith('kubelet-v'));
   await killServers(layout);
   // Containers outlive their shims.
   await killAll(`pods of ${layout.name}`, () => podProcesses(layout));

@@ -52,6 +52,8 @@ export const pathsOf = ({ state, name }: NodeLayout) => ({
   kubeconfig: join(state, 'kubeconfig'),
   logs: join(state, 'logs'),
   config: join(state, 'config'),
+  /** Links to binaries that containerd looks for by their plain names. */
+  bin: join(state, 'bin'),
   // Wiped by `down`: stale status is worse than none.
   etcd: join(state, 'etcd'),
   kubelet: join(state, 'kubelet'),

@@ -3,6 +3,8 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { binFolder } from '../binaries.ts';
+import { environmentWith, searchPathAfter } from '../settings.ts';
 import { type NodeLayout, pathsOf } from './layout.ts';
 
 export interface NodeProcess {
@@ -24,26 +26,29 @@ export const nodeProcesses = async ({ state }: NodeLayout): Promise<NodeProcess[
       return { pid: Number(pid), argv: basename(argv[0] ?? '') === 'nsenter' ? argv.slice(2) : argv };
     }),
   );
-  return all.filter(({ argv }) => isServer(argv) && argv.some((argument) => argument.includes(`${state}/`)));
+  // Whoever reads a log of the node with `tail` is not one of them.
+  const isOurs = (command = '') => command.startsWith(`${binFolder}/`) || command.startsWith(`${state}/`);
+  return all.filter(({ argv }) => isOurs(argv[0]) && argv.some((argument) => argument.includes(`${state}/`)));
 };
-
-/** Our servers are called `<name>-v<version>`; whoever reads a log of the node with `tail` is not one of them. */
-const isServer = (argv: string[]): boolean => /-v\d/.test(basename(argv[0] ?? ''));
 
 export const isRunning = (processes: NodeProcess[], command: string[]): boolean =>
   processes.some(({ argv }) => argv.length === command.length && argv.every((item, index) => item === command[index]));
 
 /** Starts a server inside the node's network namespace that outlives this process. */
 export const startDetached = (layout: NodeLayout, name: string, command: string[]): void => {
-  const { netns, logs } = pathsOf(layout);
+  const { netns, logs, bin } = pathsOf(layout);
   const output = openSync(`${logs}/${name}.log`, 'a');
   // Not `ip netns exec`: it remounts /sys, and the kubelet then finds no cgroups.
-  const child = spawn('nsenter', [`--net=${netns}`, ...command], { detached: true, stdio: ['ignore', output, output] });
+  const child = spawn('nsenter', [`--net=${netns}`, ...command], {
+    detached: true,
+    stdio: ['ignore', output, output],
+    env: environmentWith({ PATH: searchPathAfter(bin) }),
+  });
   closeSync(output);
   child.unref();
 };
 
-const signal = (pid: number): void => {
+const kill = (pid: number): void => {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
@@ -51,14 +56,24 @@ const signal = (pid: number): void => {
   }
 };
 
-/** Kills what `list` returns, and again what it returns next, until nothing is left. */
+/** A dying process has no command line any more while it still holds its ports; a zombie holds nothing. */
+const isGone = async (pid: number): Promise<boolean> => {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat === '' || /^.*\) [ZX]/s.test(stat);
+};
+
+/** Kills what `list` returns, and again what it returns next, until nothing is left and all of them are gone. */
 export const killAll = async (what: string, list: () => Promise<number[]>): Promise<void> => {
   const deadline = performance.now() + 15_000;
+  const dying = new Set<number>();
   for (;;) {
-    const pids = await list();
-    if (pids.length === 0) return;
-    if (performance.now() > deadline) throw new Error(`${what}: still running after 15 s: ${pids.join(', ')}`);
-    for (const pid of pids) signal(pid);
+    for (const pid of await list()) {
+      kill(pid);
+      dying.add(pid);
+    }
+    for (const pid of dying) if (await isGone(pid)) dying.delete(pid);
+    if (dying.size === 0) return;
+    if (performance.now() > deadline) throw new Error(`${what}: still there after 15 s: ${[...dying].join(', ')}`);
     await delay(20);
   }
 };

@@ -12,7 +12,7 @@ export interface NodeStatus {
   dnsReady: boolean;
 }
 
-export const componentStatus = async ({ name, command, healthy }: Component, processes: NodeProcess[]) => {
+const componentStatus = async ({ name, command, healthy }: Component, processes: NodeProcess[]) => {
   const running = isRunning(processes, command);
   return { name, running, healthy: running && (await healthy()) };
 };

@@ -15,7 +15,7 @@ import { removeNode } from './down.ts';
 import { type NodeLayout, pathsOf } from './layout.ts';
 import { ensureNetwork } from './network.ts';
 import { isRunning, killAll, nodeProcesses, startDetached } from './processes.ts';
-import { componentStatus, dnsReady, nodeReady, nodeStatus } from './status.ts';
+import { dnsReady, nodeReady, nodeStatus } from './status.ts';
 
 const debianPackages = ['containernetworking-plugins', 'iptables', 'iproute2', 'procps', 'openssl', 'util-linux'];
 
@@ -59,11 +59,22 @@ const restart = async (layout: NodeLayout, { name, command }: Component): Promis
 
 const isPart = (argv: string[], name: string): boolean => new RegExp(`/${name}-v\\d[^/]*$`).test(argv[0] ?? '');
 
+/** Those that need a start. What runs gets a moment to recover from the trouble of what it depends on. */
+const sickOf = async (layout: NodeLayout, components: Component[]): Promise<Component[]> => {
+  const processes = await nodeProcesses(layout);
+  const checked = await Promise.all(
+    components.map(async (component) => {
+      if (!isRunning(processes, component.command)) return component;
+      const recovered = await until(component.name, component.healthy, 5).catch(() => 'sick');
+      return recovered === 'sick' ? component : undefined;
+    }),
+  );
+  return checked.filter((component) => component !== undefined);
+};
+
 /** Starts what is missing or sick and waits until all of it is healthy. */
 const ensureComponents = async (layout: NodeLayout, components: Component[], onProgress: Progress): Promise<void> => {
-  const processes = await nodeProcesses(layout);
-  const before = await Promise.all(components.map((component) => componentStatus(component, processes)));
-  const sick = components.filter((_, index) => !before[index]?.healthy);
+  const sick = await sickOf(layout, components);
   if (sick.length === 0) return;
   await step(onProgress, `starting ${sick.map(({ name }) => name).join(', ')}`, async () => {
     await Promise.all(sick.map((component) => restart(layout, component)));
@@ -91,10 +102,11 @@ export const ensureNode = async (
   await ensureNetwork(layout);
   await ensureCgroup(layout);
   await writeConfig(layout);
-  const wave = (number: 1 | 2) => components.filter((component) => component.wave === number);
+  const wave = (number: Component['wave']) => components.filter((component) => component.wave === number);
   await ensureComponents(layout, wave(1), onProgress);
+  await ensureComponents(layout, wave(2), onProgress);
   await Promise.all([
-    ensureComponents(layout, wave(2), onProgress),
+    ensureComponents(layout, wave(3), onProgress),
     // In this order: a pod whose image comes later waits for the next try to pull it.
     loadImages(nodeImageStore(layout), [images.pause, images.coredns], onProgress).then(() =>
       applyAddons(layout, images.coredns.ref),
