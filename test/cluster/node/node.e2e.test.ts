@@ -97,7 +97,7 @@ describe.runIf(possible)('the native node', () => {
     const server = victims.find(({ argv }) => componentsOf(layout).some(({ command }) => command[0] === argv[0]));
     if (!server) throw new Error(`${name} does not run`);
     process.kill(server.pid, 'SIGKILL');
-    await expect.poll(async () => (await nodeStatus(layout)).up).toBe(false);
+    await expect.poll(async () => (await nodeStatus(layout)).up, { timeout: 10_000 }).toBe(false);
     expect(await ensureNode(layout, quiet)).toBe('repaired');
     expect((await nodeStatus(layout)).up).toBe(true);
     const address = await startPod(`after-${name}`);
