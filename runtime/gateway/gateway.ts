@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Catalog } from '../catalog.ts';
 import type { Log } from '../connector.ts';
@@ -64,7 +65,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     answered: options.answered,
     log,
   });
-  await listener.listen({ port: options.port, host: '::' });
+  await listener.listen({ port: options.port, host: anyAddress() });
   const { port } = listener.server.address() as AddressInfo;
   log.info({ port, tenant }, 'gateway listens');
 
@@ -81,6 +82,12 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     },
   };
 };
+
+/** Both families where there are both. */
+const anyAddress = (): string =>
+  Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'))
+    ? '::'
+    : '0.0.0.0';
 
 /** A line break at the end belongs to the editor that wrote the Secret, not to the secret. */
 const mounted = (file: string): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '');

@@ -104,8 +104,9 @@ const tooLarge = (request: IncomingMessage, limit: number): HttpResponse => {
   );
 };
 
+/** As bytes: to text fastify would add a charset, which JSON types do not have. */
 const answer = (reply: FastifyReply, { status, headers = {}, body = '' }: HttpResponse): FastifyReply =>
-  reply.code(status).headers(headers).send(body);
+  reply.code(status).headers(headers).send(Buffer.from(body));
 
 const pathOf = (request: IncomingMessage): string => {
   const url = request.url ?? '';
