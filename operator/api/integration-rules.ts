@@ -29,12 +29,22 @@ interface Ruled {
   readonly deadLetter?: { readonly maxBytes?: string | number | undefined } | undefined;
 }
 
+/**
+ * CEL of a field or its default. Not `self.?a.?b.orValue(x)`: the API server bounds the size of what comes out of an optional by the
+ * size of a request, and refuses the CRD for its estimated cost.
+ */
+const effective = (self: string, path: string, fallback: string): string => {
+  const names = path.split('.');
+  const present = names.map((_, index) => `has(${[self, ...names.slice(0, index + 1)].join('.')})`);
+  return `(${present.join(' && ')} ? ${self}.${path} : ${fallback})`;
+};
+
 const ordering = (spec: Ruled) => spec.delivery?.ordering ?? absent.delivery.ordering;
 const partitions = (spec: Ruled) => spec.delivery?.partitions ?? absent.delivery.partitions;
 const storage = (spec: Ruled) => spec.inbox?.storage ?? absent.inbox.storage;
-const orderingCel = `self.?delivery.?ordering.orValue('${absent.delivery.ordering}')`;
-const partitionsCel = (self: string) => `${self}.?delivery.?partitions.orValue(${absent.delivery.partitions})`;
-const storageCel = (self: string) => `${self}.?inbox.?storage.orValue('${absent.inbox.storage}')`;
+const orderingCel = effective('self', 'delivery.ordering', `'${absent.delivery.ordering}'`);
+const partitionsCel = (self: string) => effective(self, 'delivery.partitions', String(absent.delivery.partitions));
+const storageCel = (self: string) => effective(self, 'inbox.storage', `'${absent.inbox.storage}'`);
 
 const smallest = '1Mi';
 const atLeast = (part: 'inbox' | 'deadLetter'): Rule<Ruled> => ({
@@ -49,7 +59,7 @@ const atLeast = (part: 'inbox' | 'deadLetter'): Rule<Ruled> => ({
 });
 
 const backoffCel = (field: 'initial' | 'max') =>
-  `self.?delivery.?retry.?backoff.?${field}.orValue('${absent.delivery.retry.backoff[field]}')`;
+  effective('self', `delivery.retry.backoff.${field}`, `'${absent.delivery.retry.backoff[field]}'`);
 const brokerSources = [...catalog.sources].filter(([, { placement }]) => placement === 'broker').map(([kind]) => kind);
 const noPartitionsOfBroker: readonly Rule<Ruled>[] = brokerSources.length
   ? [
@@ -117,13 +127,13 @@ interface Scaling {
 const { mode, minReplicas, maxReplicas } = absent.scaling;
 export const scalingRules: readonly Rule<Scaling>[] = [
   {
-    rule: `(self.?mode.orValue('${mode}') == 'Manual') == has(self.replicas)`,
+    rule: `(${effective('self', 'mode', `'${mode}'`)} == 'Manual') == has(self.replicas)`,
     message: 'scaling.replicas goes with mode Manual: set both or neither',
     fieldPath: '.replicas',
     check: (self) => ((self.mode ?? mode) === 'Manual') === (self.replicas !== undefined),
   },
   {
-    rule: `self.?minReplicas.orValue(${minReplicas}) <= self.?maxReplicas.orValue(${maxReplicas})`,
+    rule: `${effective('self', 'minReplicas', String(minReplicas))} <= ${effective('self', 'maxReplicas', String(maxReplicas))}`,
     message: `scaling.minReplicas must not be above maxReplicas (default ${maxReplicas})`,
     fieldPath: '.minReplicas',
     check: (self) => (self.minReplicas ?? minReplicas) <= (self.maxReplicas ?? maxReplicas),

@@ -123,7 +123,8 @@ const specShape = shape('What you want.', {
 
 export const tenantTransitions: readonly Transition<z.infer<typeof specShape>>[] = [
   {
-    rule: 'self.namespace.name == oldSelf.namespace.name',
+    // `namespace` is a word of CEL: the API server escapes the field.
+    rule: 'self.__namespace__.name == oldSelf.__namespace__.name',
     message: 'the namespace of a Tenant cannot change; create another Tenant',
     fieldPath: '.namespace.name',
     check: (self, old) => self.namespace.name === old.namespace.name,
