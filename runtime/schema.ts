@@ -116,11 +116,15 @@ export const quantity = (description: string, texts: Texts = {}) =>
     .refine((value) => quantityValue(value) !== undefined, { message: quantityText })
     .meta({ ...about(description, texts), 'x-kubernetes-int-or-string': true, 'x-kanava-form': 'quantity' });
 
+/** A name of a Secret, ConfigMap or Connection: a DNS subdomain, so that it can be part of a path. */
+const objectName = (description: string) =>
+  pattern(description, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 253);
+
 /** A key of a Secret in the same namespace. The value is read from a mounted file when it is needed, never kept in a flow. */
 export const secretKeyRef = (description: string) =>
   shape(description, {
     secretKeyRef: shape('Key of a Secret in this namespace.', {
-      name: text('Name of the Secret.'),
+      name: objectName('Name of the Secret.'),
       key: pattern('Key in the Secret.', /^[-._a-zA-Z0-9]+$/, 253),
     }),
   });
@@ -129,14 +133,14 @@ export type SecretRef = z.infer<ReturnType<typeof secretKeyRef>>;
 export const caRef = (description: string) =>
   shape(description, {
     kind: choiceOf('Where it is kept.', ['Secret', 'ConfigMap']),
-    name: text('Name of the object in this namespace.'),
+    name: objectName('Name of the object in this namespace.'),
     key: pattern('Key with PEM certificates.', /^[-._a-zA-Z0-9]+$/, 253),
   });
 export type CaRef = z.infer<ReturnType<typeof caRef>>;
 
 /** Name of a Connection of this namespace. `system` is the key that the Connection must have. */
 export const connectionRef = (system: string) =>
-  shape(`Connection with \`${system}\` settings.`, { name: text('Name of the Connection.') }).meta({
+  shape(`Connection with \`${system}\` settings.`, { name: objectName('Name of the Connection.') }).meta({
     description: `Connection with \`${system}\` settings.`,
     'x-kanava-connection': system,
   });
