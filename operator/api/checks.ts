@@ -99,6 +99,19 @@ export const flowCycles = (flows: NamedFlows, references: References['flows']): 
   });
 };
 
+/** zod has no limit for the number of keys of a record. */
+export const tooManyKeys = (schema: SchemaNode, spec: unknown): Finding[] => {
+  const found: Finding[] = [];
+  walkSchema(schema, spec, ['spec'], ({ maxProperties }, value, path) => {
+    if (maxProperties === undefined || Object.keys(value as object).length <= maxProperties) return;
+    found.push({
+      ...finding('Invalid', path, `must have a number of keys of at most ${maxProperties}`),
+      rule: 'FieldValueTooMany',
+    });
+  });
+  return found;
+};
+
 /**
  * YAML 1.1 (which kubectl reads) takes the keys `on`, `yes`, `y`, `off`, `no` and `n` for booleans and hands on "true" or "false".
  * Only keys that users choose can be hit.

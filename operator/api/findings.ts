@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { quantityText } from '../../runtime/schema.ts';
 import type { ConditionReason } from './conditions.ts';
 import type { SchemaNode } from './openapi.ts';
 import { type Path, pathText, schemaAt } from './schema-walk.ts';
@@ -30,7 +31,7 @@ export const findingsOf = (issues: readonly Issue[], value: unknown, schema: Sch
     if (issue.code === 'custom' && isExpression(schema, path)) {
       return [{ ...invalid(path, 'InvalidExpression', issue.message), reason: 'InvalidExpression' as const }];
     }
-    return [invalid(path, ...ruleOf(issue, valueAt(value, path) === undefined, node))];
+    return [invalid(path, ...ruleOf(issue, valueAt(value, path), node))];
   });
 
 /** A CEL field, or a place in a value tree. */
@@ -47,16 +48,19 @@ const invalid = (path: Path, rule: string, message: string): Finding => ({
   rule,
 });
 
-const ruleOf = (issue: Issue, missing: boolean, node: SchemaNode | undefined): [rule: string, message: string] => {
+const ruleOf = (issue: Issue, found: unknown, node: SchemaNode | undefined): [rule: string, message: string] => {
   if (issue.code === 'custom') {
     const reason: unknown = issue.params?.['reason'];
     return [typeof reason === 'string' ? reason : 'FieldValueInvalid', issue.message];
   }
-  if (missing) return ['FieldValueRequired', `is required${node?.description ? `: ${node.description}` : ''}`];
+  if (found === undefined)
+    return ['FieldValueRequired', `is required${node?.description ? `: ${node.description}` : ''}`];
   switch (issue.code) {
     case 'invalid_type':
       return ['FieldValueTypeInvalid', `must be ${article(issue.expected)}`];
     case 'invalid_union':
+      // The only union is a quantity.
+      if (typeof found === 'number' || typeof found === 'string') return ['FieldValueInvalid', quantityText];
       return ['FieldValueTypeInvalid', 'must be a whole number or a string'];
     case 'too_big':
       return [tooBig[issue.origin] ?? 'FieldValueInvalid', `${sized(issue.origin)} at most ${issue.maximum}`];

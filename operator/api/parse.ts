@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { dnsLabel } from '../../runtime/schema.ts';
-import { ambiguousKeys, type IntegrationCheck, integrationChecks } from './checks.ts';
+import { ambiguousKeys, type IntegrationCheck, integrationChecks, tooManyKeys } from './checks.ts';
 import { type Connection, connectionSpec, connectionTransitions } from './connection.ts';
 import { type Finding, findingsOf } from './findings.ts';
 import { type Integration, integrationSpec } from './integration.ts';
@@ -59,7 +59,11 @@ const parser = <S>(kind: Kind, spec: z.ZodType<S>, checks: readonly ((spec: S) =
     const parsed = model.safeParse(object);
     if (!parsed.success) return refused(findingsOf(parsed.error.issues, object, schema));
     const { data } = parsed;
-    const findings = [...ambiguousKeys(specSchema, data.spec), ...checks.flatMap((check) => check(data.spec))];
+    const findings = [
+      ...tooManyKeys(specSchema, data.spec),
+      ...ambiguousKeys(specSchema, data.spec),
+      ...checks.flatMap((check) => check(data.spec)),
+    ];
     if (findings.length > 0) return refused(findings);
     return { ok: true, value: { metadata: data.metadata as Metadata, spec: data.spec } };
   };
