@@ -4,11 +4,12 @@ import type { ConditionReason } from '../api/conditions.ts';
 import { type Connection, systemOf } from '../api/connection.ts';
 import { type EffectiveIntegration, type EffectiveTenant, effectiveIntegration } from '../api/effective.ts';
 import type { Integration, IntegrationSpec } from '../api/integration.ts';
+import { referencesOfIntegration } from '../api/references.ts';
 import type { Parsed } from '../api/parse.ts';
 import { type Verdict, verdict } from './conditions.ts';
 import { isAddressDenied } from './egress.ts';
-import { type ConnectionSettings, connectionRefs, flowHash, flowTooLarge, type Identity, planFlow } from './flow.ts';
-import { type KeysOf, missingReference, type Reference, referencesIn } from './references.ts';
+import { type ConnectionSettings, flowHash, flowTooLarge, type Identity, planFlow } from './flow.ts';
+import { type KeysOf, missingReference, type Reference, referencesOf } from './references.ts';
 
 /*
  * Whether an Integration can be put in place: a chain of checks in order, the first that finds something says what, where, and what to
@@ -42,13 +43,20 @@ export interface Assessment {
 }
 
 const notChecked = verdict('ConnectionsReady', 'Unknown', 'NotChecked', 'the spec is not accepted yet');
-const rejected = (reason: ConditionReason<'Accepted'>, message: string, connections: Verdict<'ConnectionsReady'> = notChecked): Assessment => ({
+const rejected = (
+  reason: ConditionReason<'Accepted'>,
+  message: string,
+  connections: Verdict<'ConnectionsReady'> = notChecked,
+): Assessment => ({
   accepted: verdict('Accepted', 'False', reason, message),
   connections,
 });
 
 export const noTenant = (namespace: string): Assessment =>
-  rejected('NoTenant', `namespace ${namespace} belongs to no Tenant; create the Integration in the namespace of a Tenant`);
+  rejected(
+    'NoTenant',
+    `namespace ${namespace} belongs to no Tenant; create the Integration in the namespace of a Tenant`,
+  );
 
 export const assess = (candidate: Candidate): Assessment => {
   const { parsed } = candidate;
@@ -61,7 +69,7 @@ export const assess = (candidate: Candidate): Assessment => {
     const finding = check(spec, candidate);
     if (finding) return rejected(finding.reason, finding.message);
   }
-  const settings = resolveConnections(spec, candidate);
+  const settings = resolveConnections(parsed.value.spec, candidate);
   if ('reason' in settings) return { accepted: acceptedVerdict, connections: settings };
   const denied = deniedAddress(settings.connections, candidate);
   if (denied) return rejected('EgressDenied', denied);
@@ -72,8 +80,8 @@ export const assess = (candidate: Candidate): Assessment => {
   const { workerReferences, gatewayReferences } = resolved;
   const missing = missingReference([...workerReferences, ...gatewayReferences], candidate.keysOf);
   if (missing) {
-    const reason = missing.startsWith('Secret') ? 'SecretMissing' : 'ConfigMapMissing';
-    return { accepted: acceptedVerdict, connections: verdict('ConnectionsReady', 'False', reason, missing) };
+    const reason = missing.kind === 'Secret' ? 'SecretMissing' : 'ConfigMapMissing';
+    return { accepted: acceptedVerdict, connections: verdict('ConnectionsReady', 'False', reason, missing.message) };
   }
   return { accepted: acceptedVerdict, connections: verdict('ConnectionsReady', 'True', 'Ready'), resolved };
 };
@@ -86,16 +94,17 @@ export const resolve = (
 ): Resolved => {
   const spec = effectiveIntegration(source.spec);
   const flow = planFlow(identity, spec, source.connections, { network: tenant.network, closedRanges });
-  const gatewaySources = spec.sources.filter(
-    (item) => pluginOf(item, catalog.sources).definition.placement === 'gateway',
-  );
+  const references = referencesOf(source.spec, source.connections, (index) => {
+    const item = spec.sources[index];
+    return item !== undefined && pluginOf(item, catalog.sources).definition.placement === 'gateway';
+  });
   return {
     spec,
     source,
     flow,
     hash: flowHash(flow),
-    workerReferences: referencesIn([spec.steps, spec.flows, spec.sinks, source.connections]),
-    gatewayReferences: referencesIn(gatewaySources),
+    workerReferences: references.worker,
+    gatewayReferences: references.gateway,
   };
 };
 
@@ -118,14 +127,19 @@ const allowedConnectors: TenantCheck = (spec, { tenant }) => {
   const { allow } = tenant.connectors;
   if (allow.length === 0) return undefined;
   const used = [
-    ...spec.sources.map((item, index) => ({ path: `spec.sources[${index}]`, kind: pluginOf(item, catalog.sources).kind })),
+    ...spec.sources.map((item, index) => ({
+      path: `spec.sources[${index}]`,
+      kind: pluginOf(item, catalog.sources).kind,
+    })),
     ...spec.sinks.map((item, index) => ({ path: `spec.sinks[${index}]`, kind: pluginOf(item, catalog.sinks).kind })),
   ];
   const denied = used.find(({ kind }) => !allow.includes(kind));
-  return denied && {
-    reason: 'ConnectorNotAllowed',
-    message: `${denied.path}: the tenant does not allow the connector ${denied.kind} (allowed: ${allow.join(', ')}); use one of these, or ask the platform team`,
-  };
+  return (
+    denied && {
+      reason: 'ConnectorNotAllowed',
+      message: `${denied.path}: the tenant does not allow the connector ${denied.kind} (allowed: ${allow.join(', ')}); use one of these, or ask the platform team`,
+    }
+  );
 };
 
 const allowedPodSettings: TenantCheck = ({ podSettings }, { tenant }) => {
@@ -153,19 +167,34 @@ const tenantChecks: readonly TenantCheck[] = [withinQuota, allowedConnectors, al
 /* ---- Connections ---------------------------------------------------------------------------------------------------------- */
 
 const resolveConnections = (
-  spec: EffectiveIntegration,
+  spec: IntegrationSpec,
   { connection }: Candidate,
 ): { connections: ConnectionSettings } | Verdict<'ConnectionsReady'> => {
   const connections: Record<string, Record<string, unknown>> = {};
-  for (const { name, system, path } of connectionRefs(spec)) {
+  for (const { name, system, path } of referencesOfIntegration(spec).connections) {
     const found = connection(name);
     if (!found)
-      return verdict('ConnectionsReady', 'False', 'ConnectionMissing', `${path}: Connection ${name} is not in this namespace; create it or correct the name`);
+      return verdict(
+        'ConnectionsReady',
+        'False',
+        'ConnectionMissing',
+        `${path}: Connection ${name} is not in this namespace; create it or correct the name`,
+      );
     if (!found.ok)
-      return verdict('ConnectionsReady', 'False', 'ConnectionNotReady', `${path}: Connection ${name} cannot be used (${found.finding.path}: ${found.finding.message}); repair it`);
+      return verdict(
+        'ConnectionsReady',
+        'False',
+        'ConnectionNotReady',
+        `${path}: Connection ${name} cannot be used (${found.finding.path}: ${found.finding.message}); repair it`,
+      );
     const actual = systemOf(found.value.spec);
     if (actual.system !== system)
-      return verdict('ConnectionsReady', 'False', 'ConnectionOfOtherSystem', `${path}: Connection ${name} has ${actual.system} settings, ${system} is needed; name a Connection with ${system} settings`);
+      return verdict(
+        'ConnectionsReady',
+        'False',
+        'ConnectionOfOtherSystem',
+        `${path}: Connection ${name} has ${actual.system} settings, ${system} is needed; name a Connection with ${system} settings`,
+      );
     connections[name] = { [system]: actual.config };
   }
   return { connections };

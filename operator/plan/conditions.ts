@@ -2,19 +2,21 @@ import type { ConditionReason, ConditionType } from '../api/conditions.ts';
 import type { Condition } from '../api/fields.ts';
 
 /** What one condition is now; the catalogue of operator/api/conditions.ts knows no other reasons. */
-export interface Verdict<T extends ConditionType = ConditionType> {
-  readonly type: T;
-  readonly status: Condition['status'];
-  readonly reason: ConditionReason<T>;
-  readonly message: string;
-}
+export type Verdict<T extends ConditionType = ConditionType> = {
+  readonly [K in T]: {
+    readonly type: K;
+    readonly status: Condition['status'];
+    readonly reason: ConditionReason<K>;
+    readonly message: string;
+  };
+}[T];
 
 export const verdict = <T extends ConditionType>(
   type: T,
   status: Condition['status'],
   reason: ConditionReason<T>,
   message = '',
-): Verdict<T> => ({ type, status, reason, message });
+): Verdict<T> => ({ type, status, reason, message }) as Verdict<T>;
 
 interface Writing {
   readonly previous: readonly Condition[];
@@ -50,7 +52,8 @@ export const reconcilingVerdict = (
 ): Verdict<'Reconciling'> => {
   if (facts.stalled) return verdict('Reconciling', 'False', 'Stalled');
   const before = previous.find((condition) => condition.type === 'Reconciling');
-  const settled = before?.status === 'False' && before.observedGeneration === facts.generation && before.reason === 'UpToDate';
+  const settled =
+    before?.status === 'False' && before.observedGeneration === facts.generation && before.reason === 'UpToDate';
   return facts.ready || settled
     ? verdict('Reconciling', 'False', 'UpToDate')
     : verdict('Reconciling', 'True', 'NewGeneration', 'the newest spec is being put in place');

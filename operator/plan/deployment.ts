@@ -9,7 +9,9 @@ interface DeploymentStatus {
 }
 
 /** How far a Deployment is: ready pods, and whether all are of the newest template. */
-export const deploymentState = (deployment: KubeObject | undefined): { ready: number; rolledOut: boolean; failure?: string } => {
+export const deploymentState = (
+  deployment: KubeObject | undefined,
+): { ready: number; rolledOut: boolean; failure?: string } => {
   if (!deployment) return { ready: 0, rolledOut: false };
   const status = (deployment['status'] ?? {}) as DeploymentStatus;
   const { replicas = 0, updatedReplicas = 0, readyReplicas = 0 } = status;

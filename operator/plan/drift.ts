@@ -31,7 +31,9 @@ const holds = (whole: unknown, part: unknown): boolean => {
   if (part !== null && typeof part === 'object') {
     if (whole === null || typeof whole !== 'object') return isEmpty(part) && whole === undefined;
     const fields = whole as Record<string, unknown>;
-    return Object.entries(part).every(([key, value]) => holds(fields[key], value) || (isEmpty(value) && !(key in fields)));
+    return Object.entries(part).every(
+      ([key, value]) => holds(fields[key], value) || (isEmpty(value) && !(key in fields)),
+    );
   }
   return whole === part;
 };

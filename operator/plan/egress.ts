@@ -8,7 +8,7 @@ import { isInside, parseRange } from './cidr.ts';
  */
 type Allow = EffectiveTenant['network']['egress']['allow'];
 
-/** Never public: IANA's special-purpose registries, multicast, and the forms in which IPv6 carries IPv4. */
+/** Never public: IANA's special-purpose registries, multicast, and all of IPv6 that is not global unicast (2000::/3). */
 export const specialRanges: readonly string[] = [
   '0.0.0.0/8',
   '10.0.0.0/8',
@@ -25,15 +25,15 @@ export const specialRanges: readonly string[] = [
   '203.0.113.0/24',
   '224.0.0.0/4',
   '240.0.0.0/4',
-  '::/128',
-  '::1/128',
-  '::ffff:0:0/96',
-  '64:ff9b::/96',
-  '64:ff9b:1::/48',
-  '100::/64',
+  // Instance metadata of clouds, in ranges that are otherwise public.
+  '168.63.129.16/32',
+  '::/3',
   '2001::/23',
   '2001:db8::/32',
   '2002::/16',
+  '3fff::/20',
+  '4000::/2',
+  '8000::/1',
   'fc00::/7',
   'fe80::/10',
   'ff00::/8',
@@ -57,7 +57,7 @@ export const planEgressRules = (allow: Allow, closedRanges: readonly string[]): 
 export const planEgressPeers = (allow: Allow, closedRanges: readonly string[]): Record<string, unknown>[] => {
   const closed = [...specialRanges, ...closedRanges];
   if (allow.length === 0)
-    return [{ to: ['0.0.0.0/0', '::/0'].map((cidr) => ({ ipBlock: ipBlock(cidr, closed) })) }];
+    return [{ to: ['0.0.0.0/0', '2000::/3'].map((cidr) => ({ ipBlock: ipBlock(cidr, closed) })) }];
   return allow.map((entry) => ({
     to: [entry.cidr === undefined ? selectors(entry) : { ipBlock: ipBlock(entry.cidr, closed) }],
     ...(entry.ports?.length ? { ports: entry.ports.map((port) => ({ protocol: 'TCP', port })) } : {}),

@@ -1,5 +1,4 @@
-import { catalog } from '../../runtime/catalog.ts';
-import { type Flow, pluginOf } from '../../runtime/flow.ts';
+import type { Flow } from '../../runtime/flow.ts';
 import type { EffectiveIntegration, EffectiveTenant } from '../api/effective.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
 import { canonicalJson, contentHash } from './canonical.ts';
@@ -19,18 +18,6 @@ export interface Identity {
 }
 /** Settings of Connections by name, as a flow carries them: `{erp: {http: {...}}}`. */
 export type ConnectionSettings = Flow['connections'];
-
-/** Names of the Connections that an Integration uses, each with the system that it must have. */
-export const connectionRefs = (
-  spec: Pick<EffectiveIntegration, 'sources' | 'sinks'>,
-): { name: string; system: string; path: string }[] =>
-  [
-    ...spec.sources.map((item, index) => ({ plugin: pluginOf(item, catalog.sources), path: `spec.sources[${index}]` })),
-    ...spec.sinks.map((item, index) => ({ plugin: pluginOf(item, catalog.sinks), path: `spec.sinks[${index}]` })),
-  ].flatMap(({ plugin, path }) => {
-    const ref = (plugin.config as { connectionRef?: { name?: string } } | null)?.connectionRef?.name;
-    return ref === undefined ? [] : [{ name: ref, system: plugin.kind, path: `${path}.${plugin.kind}.connectionRef` }];
-  });
 
 /** What the runtime gets: everything written out, nothing secret in it. */
 export const planFlow = (

@@ -1,7 +1,14 @@
 import type { Settings } from '../settings.ts';
 import type { EffectiveTenant } from '../api/effective.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
-import { child, componentLabel, gatewayCredentialsName, gatewayName, gatewaySecretsName, type Home } from './children.ts';
+import {
+  child,
+  componentLabel,
+  gatewayCredentialsName,
+  gatewayName,
+  gatewaySecretsName,
+  type Home,
+} from './children.ts';
 import { Deployments, Secrets, ServiceAccounts, Services } from './kinds.ts';
 import { natsSources } from './nats-config.ts';
 import { fileMode, podSpec, podTemplateLabels, rollout, runtimeFolder } from './pods.ts';

@@ -11,15 +11,21 @@ export interface Facts {
   readonly suspended: { readonly integration: boolean; readonly tenant: boolean };
   readonly messaging: Verdict<'MessagingReady'>;
   /** Absent while there was never a spec that could be used. */
-  readonly workers?: {
-    readonly wanted: number;
-    readonly ready: number;
-    /** All pods are of the newest template. */
-    readonly rolledOut: boolean;
-  };
+  readonly workers?:
+    | undefined
+    | {
+        readonly wanted: number;
+        readonly ready: number;
+        /** All pods are of the newest template. */
+        readonly rolledOut: boolean;
+      };
   /** Absent without sources that the gateway serves. */
-  readonly gateway?: { readonly revision: number | undefined; readonly applied: Applied | undefined; readonly uid: string };
-  readonly deadLetters?: { readonly count: number; readonly full: boolean; readonly lastReason?: string | undefined };
+  readonly gateway?:
+    | undefined
+    | { readonly revision: number | undefined; readonly applied: Applied | undefined; readonly uid: string };
+  readonly deadLetters?:
+    | undefined
+    | { readonly count: number; readonly full: boolean; readonly lastReason?: string | undefined };
 }
 
 export const integrationVerdicts = (facts: Facts, previous: readonly Condition[]): Verdict[] => {
@@ -49,7 +55,10 @@ const isSuspended = ({ suspended }: Facts) => suspended.integration || suspended
 const stalledVerdict = ({ accepted, connections, messaging, deadLetters }: Facts): Verdict<'Stalled'> => {
   if (accepted.status === 'False') return verdict('Stalled', 'True', 'NotAccepted', accepted.message);
   if (connections.status === 'False') return verdict('Stalled', 'True', 'ConnectionsNotReady', connections.message);
-  if (messaging.status === 'False' && (messaging.reason === 'CapacityExceeded' || messaging.reason === 'StreamImmutable'))
+  if (
+    messaging.status === 'False' &&
+    (messaging.reason === 'CapacityExceeded' || messaging.reason === 'StreamImmutable')
+  )
     return verdict('Stalled', 'True', messaging.reason, messaging.message);
   if (deadLetters?.full)
     return verdict(
@@ -69,7 +78,12 @@ const availableVerdict = (facts: Facts): Verdict<'Available'> => {
   if (notServed) return verdict('Available', 'False', 'GatewayNotReady', notServed);
   if (workers.wanted === 0) return verdict('Available', 'True', 'Idle');
   if (workers.ready === 0)
-    return verdict('Available', 'False', 'NoWorkers', `no worker of ${workers.wanted} is ready: messages are accepted and wait`);
+    return verdict(
+      'Available',
+      'False',
+      'NoWorkers',
+      `no worker of ${workers.wanted} is ready: messages are accepted and wait`,
+    );
   return verdict('Available', 'True', 'Serving');
 };
 
@@ -90,7 +104,12 @@ const readyVerdict = (
   const { messaging, workers } = facts;
   if (stalled.status === 'True') return verdict('Ready', 'False', 'Stalled', stalled.message);
   if (messaging.status !== 'True') {
-    const reason = messaging.reason === 'Unreachable' ? 'MessagingUnreachable' : messaging.reason === 'Waiting' ? 'Waiting' : 'Error';
+    const reason =
+      messaging.reason === 'Unreachable'
+        ? 'MessagingUnreachable'
+        : messaging.reason === 'Waiting'
+          ? 'Waiting'
+          : 'Error';
     return verdict('Ready', 'Unknown', reason, messaging.message);
   }
   if (isSuspended(facts)) return verdict('Ready', 'True', 'Suspended', 'suspended as asked; what is stored stays');
@@ -114,12 +133,16 @@ const notEnough = (
 const activeVerdict = (facts: Facts): Verdict<'Active'> => {
   if (!facts.workers) return verdict('Active', 'False', 'NotDeployed');
   if (isSuspended(facts)) return verdict('Active', 'False', 'Suspended');
-  return facts.workers.wanted > 0 ? verdict('Active', 'True', 'WorkersRunning') : verdict('Active', 'False', 'ScaledToZero');
+  return facts.workers.wanted > 0
+    ? verdict('Active', 'True', 'WorkersRunning')
+    : verdict('Active', 'False', 'ScaledToZero');
 };
 
 const suspendedVerdict = ({ suspended }: Facts): Verdict<'Suspended'> => {
-  if (suspended.tenant) return verdict('Suspended', 'True', 'TenantSuspended', 'the Tenant is suspended; ask the platform team');
-  if (suspended.integration) return verdict('Suspended', 'True', 'Suspended', 'spec.suspend is true; set it to false to go on');
+  if (suspended.tenant)
+    return verdict('Suspended', 'True', 'TenantSuspended', 'the Tenant is suspended; ask the platform team');
+  if (suspended.integration)
+    return verdict('Suspended', 'True', 'Suspended', 'spec.suspend is true; set it to false to go on');
   return verdict('Suspended', 'False', 'NotSuspended');
 };
 
@@ -127,5 +150,10 @@ const deadLettersVerdict = ({ deadLetters }: Facts): Verdict<'DeadLetters'> => {
   if (!deadLetters) return verdict('DeadLetters', 'Unknown', 'NotChecked');
   if (deadLetters.count === 0) return verdict('DeadLetters', 'False', 'None');
   const last = deadLetters.lastReason ? `, the last one for ${deadLetters.lastReason}` : '';
-  return verdict('DeadLetters', 'True', 'Present', `${deadLetters.count} failed for good${last}; look at them, then replay or discard`);
+  return verdict(
+    'DeadLetters',
+    'True',
+    'Present',
+    `${deadLetters.count} failed for good${last}; look at them, then replay or discard`,
+  );
 };

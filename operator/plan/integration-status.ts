@@ -92,4 +92,3 @@ const freshTime = (time: string | undefined, previous: string | undefined): stri
   if (Number.isNaN(at) || at <= 0) return previous;
   return previous && Math.abs(at - Date.parse(previous)) < minute ? previous : secondsTime(at);
 };
-

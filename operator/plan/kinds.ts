@@ -8,7 +8,12 @@ const namespacedKind = (apiVersion: string, kind: string, plural: string): Resou
   namespaced: true,
 });
 
-export const Namespaces: ResourceKind = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false };
+export const Namespaces: ResourceKind = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  namespaced: false,
+};
 export const Secrets = namespacedKind('v1', 'Secret', 'secrets');
 export const ConfigMaps = namespacedKind('v1', 'ConfigMap', 'configmaps');
 export const Services = namespacedKind('v1', 'Service', 'services');
@@ -19,3 +24,13 @@ export const Deployments = namespacedKind('apps/v1', 'Deployment', 'deployments'
 export const ReplicaSets = namespacedKind('apps/v1', 'ReplicaSet', 'replicasets');
 export const NetworkPolicies = namespacedKind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies');
 export const RoleBindings = namespacedKind('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings');
+
+const all = [
+  ...[Namespaces, Secrets, ConfigMaps, Services, ServiceAccounts, ResourceQuotas, LimitRanges],
+  ...[Deployments, ReplicaSets, NetworkPolicies, RoleBindings],
+];
+export const kindOf = (object: { readonly kind: string }): ResourceKind => {
+  const found = all.find(({ kind }) => kind === object.kind);
+  if (!found) throw new Error(`plans make no ${object.kind}; add the kind to operator/plan/kinds.ts`);
+  return found;
+};

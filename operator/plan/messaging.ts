@@ -13,4 +13,6 @@ export const messagingFailure = (code: string, message: string): Verdict<'Messag
 };
 /** Streams of an Integration fail in one more way, which its user can mend. */
 export const streamFailure = (code: string, message: string): Verdict<'MessagingReady'> =>
-  code === 'Immutable' ? verdict('MessagingReady', 'False', 'StreamImmutable', message) : messagingFailure(code, message);
+  code === 'Immutable'
+    ? verdict('MessagingReady', 'False', 'StreamImmutable', message)
+    : messagingFailure(code, message);

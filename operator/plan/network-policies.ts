@@ -11,7 +11,9 @@ import { healthPort } from './pods.ts';
  * Everything is closed, then the paths that our pods need are opened, each in a policy of its own. Policies add up, so none of them may
  * select more pods than need the path.
  */
-const namespaceNamed = (name: string) => ({ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } });
+const namespaceNamed = (name: string) => ({
+  namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } },
+});
 const podsOf = (...components: Component[]) => ({
   matchLabels: managedBy,
   matchExpressions: [{ key: componentLabel, operator: 'In', values: components }],
@@ -24,9 +26,15 @@ export const planNetworkPolicies = (home: Home, tenant: EffectiveTenant, config:
   const natsPeers =
     'cidrs' in config.nats.network
       ? config.nats.network.cidrs.map((cidr) => ({ ipBlock: { cidr } }))
-      : [{ ...namespaceNamed(config.nats.network.namespace), podSelector: { matchLabels: config.nats.network.podLabels } }];
+      : [
+          {
+            ...namespaceNamed(config.nats.network.namespace),
+            podSelector: { matchLabels: config.nats.network.podLabels },
+          },
+        ];
   const ours = podsOf('worker', 'gateway', 'intake');
-  const policy = (name: string, spec: Record<string, unknown>) => child(NetworkPolicies, home, `kanava-${name}`, { spec });
+  const policy = (name: string, spec: Record<string, unknown>) =>
+    child(NetworkPolicies, home, `kanava-${name}`, { spec });
   const egress = (name: string, podSelector: unknown, rules: unknown[]) =>
     policy(name, { podSelector, policyTypes: ['Egress'], egress: rules });
   const ingress = (name: string, podSelector: unknown, rules: unknown[]) =>
@@ -47,7 +55,11 @@ export const planNetworkPolicies = (home: Home, tenant: EffectiveTenant, config:
       { from: [{ podSelector: {} }, ...tenant.network.ingressFrom.map(origin)], ports: [tcp(gatewayPort)] },
     ]),
     ...(nodeRanges.length > 0
-      ? [ingress('probes', ours, [{ from: nodeRanges.map((cidr) => ({ ipBlock: { cidr } })), ports: [tcp(healthPort)] }])]
+      ? [
+          ingress('probes', ours, [
+            { from: nodeRanges.map((cidr) => ({ ipBlock: { cidr } })), ports: [tcp(healthPort)] },
+          ]),
+        ]
       : []),
   ];
 };

@@ -1,4 +1,6 @@
-import { type CaRef, caFile, type SecretRef, secretFile } from '../../runtime/schema.ts';
+import { caFile, secretFile } from '../../runtime/schema.ts';
+import { type References, referencesOfConnection, referencesOfIntegration } from '../api/references.ts';
+import type { IntegrationSpec } from '../api/integration.ts';
 
 /** A key of an object that a flow needs as a file, and that file's path below /etc/kanava. */
 export interface Reference {
@@ -8,51 +10,60 @@ export interface Reference {
   readonly path: string;
 }
 
-/**
- * All references in configurations, each once, in stable order. They are found by their form, which runtime/schema.ts gives to every
- * connector, so a new connector needs nothing here.
- */
-export const referencesIn = (configuration: unknown): Reference[] => {
+/** Files that workers need, and those that the gateway needs for the sources that it serves; each once, in stable order. */
+export const referencesOf = (
+  spec: IntegrationSpec,
+  connections: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  isGatewaySource: (index: number) => boolean,
+): { worker: Reference[]; gateway: Reference[] } => {
+  const own = referencesOfIntegration(spec);
+  const atGateway = ({ path }: { path: string }) => {
+    const index = /^spec\.sources\[(\d+)\]/.exec(path)?.[1];
+    return index !== undefined && isGatewaySource(Number(index));
+  };
+  const part = (wanted: boolean) => ({
+    secrets: own.secrets.filter((ref) => atGateway(ref) === wanted),
+    cas: own.cas.filter((ref) => atGateway(ref) === wanted),
+  });
+  return {
+    worker: files([part(false), ...Object.values(connections).map(referencesOfConnection)]),
+    gateway: files([part(true)]),
+  };
+};
+
+/** Files that one Connection needs. */
+export const filesOfConnection = (spec: Readonly<Record<string, unknown>>): Reference[] =>
+  files([referencesOfConnection(spec)]);
+
+const files = (all: readonly Pick<References, 'secrets' | 'cas'>[]): Reference[] => {
   const found = new Map<string, Reference>();
-  visit(configuration, (reference) => found.set(reference.path, reference));
+  for (const { secrets, cas } of all) {
+    for (const { name, key } of secrets) {
+      const path = secretFile({ secretKeyRef: { name, key } });
+      found.set(path, { kind: 'Secret', name, key, path });
+    }
+    for (const { kind, name, key } of cas) {
+      const path = caFile({ kind, name, key });
+      found.set(path, { kind, name, key, path });
+    }
+  }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-};
-
-const visit = (value: unknown, add: (reference: Reference) => void): void => {
-  if (value === null || typeof value !== 'object') return;
-  if (Array.isArray(value)) {
-    for (const item of value) visit(item, add);
-    return;
-  }
-  for (const [field, item] of Object.entries(value as Record<string, unknown>)) {
-    if (field === 'secretKeyRef' && isNameAndKey(item)) {
-      const ref: SecretRef = { secretKeyRef: { name: item.name, key: item.key } };
-      add({ kind: 'Secret', ...ref.secretKeyRef, path: secretFile(ref) });
-    } else if (field === 'caRef' && isCaRef(item)) {
-      add({ kind: item.kind, name: item.name, key: item.key, path: caFile(item) });
-    } else visit(item, add);
-  }
-};
-
-const isNameAndKey = (value: unknown): value is { name: string; key: string } => {
-  const { name, key } = (value ?? {}) as Record<string, unknown>;
-  return typeof name === 'string' && typeof key === 'string';
-};
-const isCaRef = (value: unknown): value is CaRef => {
-  const { kind } = (value ?? {}) as Record<string, unknown>;
-  return isNameAndKey(value) && (kind === 'Secret' || kind === 'ConfigMap');
 };
 
 /** The keys that are there, by kind and name; values stay with the caller. */
 export type KeysOf = (kind: Reference['kind'], name: string) => readonly string[] | undefined;
 
-/** The first reference that leads nowhere, as a sentence with what to do; no values. */
-export const missingReference = (references: readonly Reference[], keysOf: KeysOf): string | undefined => {
+/** The first reference that leads nowhere, with what to do; no values. */
+export const missingReference = (
+  references: readonly Reference[],
+  keysOf: KeysOf,
+): { kind: Reference['kind']; message: string } | undefined => {
   for (const { kind, name, key } of references) {
     const keys = keysOf(kind, name);
-    if (keys === undefined) return `${kind} ${name} is not in this namespace; create it with the key ${key}`;
+    if (keys === undefined)
+      return { kind, message: `${kind} ${name} is not in this namespace; create it with the key ${key}` };
     if (!keys.includes(key))
-      return `${kind} ${name} has no key ${key} (it has: ${keys.join(', ') || 'none'}); add the key`;
+      return { kind, message: `${kind} ${name} has no key ${key} (it has: ${keys.join(', ') || 'none'}); add the key` };
   }
   return undefined;
 };

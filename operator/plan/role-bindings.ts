@@ -9,7 +9,9 @@ const rbac = 'rbac.authorization.k8s.io';
 
 /** The operator's own right to the Secrets of this one namespace; it is applied first, everything else may need it. */
 export const planOwnRoleBinding = (home: Home, operator: { serviceAccount: string; namespace: string }): KubeObject =>
-  binding(home, ownRoleName, [{ kind: 'ServiceAccount', name: operator.serviceAccount, namespace: operator.namespace }]);
+  binding(home, ownRoleName, [
+    { kind: 'ServiceAccount', name: operator.serviceAccount, namespace: operator.namespace },
+  ]);
 
 /** One binding a role; roles without members have none. */
 export const planMemberBindings = (home: Home, members: EffectiveTenant['members']): KubeObject[] =>

@@ -24,7 +24,9 @@ export const planEndpoints = (
   spec.sources.flatMap((item) => {
     const { definition, config } = pluginOf(item, catalog.sources);
     return definition.placement === 'gateway'
-      ? definition.paths(config).map((path) => `http://gateway.${identity.namespace}.svc/${identity.integration}${path}`)
+      ? definition
+          .paths(config)
+          .map((path) => `http://gateway.${identity.namespace}.svc/${identity.integration}${path}`)
       : [];
   });
 

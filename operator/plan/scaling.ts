@@ -1,5 +1,5 @@
 import type { KubeObject } from '../reconcile/ports.ts';
-import { scalerManager } from './children.ts';
+import { fieldManager, scalerManager } from './children.ts';
 
 /*
  * Who owns `spec.replicas` of a Deployment. It is made with 0; then the scaler applies the scale subresource and owns the field. Our own
@@ -18,13 +18,12 @@ export const replicasOf = (deployment: KubeObject): number | undefined =>
 
 export const isScalers = (live: KubeObject): boolean => ownsReplicas(live, (manager) => manager === scalerManager);
 
-/** The scaler, and nobody beside it. */
 export const isScaled = (live: KubeObject | undefined, replicas: number): boolean =>
   live !== undefined && replicasOf(live) === replicas && isScalers(live);
 
 /** Whether our own manager still holds the field beside the scaler: one more apply without it lets go. */
 export const sharesReplicas = (live: KubeObject): boolean =>
-  isScalers(live) && ownsReplicas(live, (manager) => manager !== scalerManager);
+  isScalers(live) && ownsReplicas(live, (manager) => manager === fieldManager);
 
 const ownsReplicas = (live: KubeObject, who: (manager: string) => boolean): boolean =>
   (live.metadata.managedFields ?? []).some((entry) => {

@@ -39,11 +39,10 @@ const stalledVerdict = ({ accepted, namespace, messaging, capacity }: TenantFact
   if (accepted.status === 'False') return verdict('Stalled', 'True', 'NotAccepted', accepted.message);
   if (namespace.status === 'False' && namespace.reason !== 'Terminating')
     return verdict('Stalled', 'True', 'NamespaceTaken', namespace.message);
-  for (const { status, message } of [messaging, capacity].filter(exceeded))
-    if (status === 'False') return verdict('Stalled', 'True', 'CapacityExceeded', message);
+  if (messaging.reason === 'CapacityExceeded') return verdict('Stalled', 'True', 'CapacityExceeded', messaging.message);
+  if (capacity.reason === 'Exceeded') return verdict('Stalled', 'True', 'CapacityExceeded', capacity.message);
   return verdict('Stalled', 'False', 'Progressing');
 };
-const exceeded = ({ reason }: Verdict) => reason === 'CapacityExceeded' || reason === 'Exceeded';
 
 const readyVerdict = (facts: TenantFacts, stalled: Verdict<'Stalled'>): Verdict<'Ready'> => {
   if (stalled.status === 'True') return verdict('Ready', 'False', 'Stalled', stalled.message);
@@ -52,7 +51,12 @@ const readyVerdict = (facts: TenantFacts, stalled: Verdict<'Stalled'>): Verdict<
   if (policies.status !== 'True')
     return verdict('Ready', 'Unknown', policies.status === 'False' ? 'Error' : 'Waiting', policies.message);
   if (messaging.status !== 'True') {
-    const reason = messaging.reason === 'Unreachable' ? 'MessagingUnreachable' : messaging.reason === 'Waiting' ? 'Waiting' : 'Error';
+    const reason =
+      messaging.reason === 'Unreachable'
+        ? 'MessagingUnreachable'
+        : messaging.reason === 'Waiting'
+          ? 'Waiting'
+          : 'Error';
     return verdict('Ready', 'Unknown', reason, messaging.message);
   }
   return facts.suspended
@@ -67,14 +71,20 @@ export const accountVerdict = (state: AccountState): Verdict<'MessagingReady'> =
         'MessagingReady',
         'False',
         'AccountOutOfSync',
-        state.message ?? `${state.serversAcked} of ${state.serversTotal} NATS servers hold the newest account; it is pushed again`,
+        state.message ??
+          `${state.serversAcked} of ${state.serversTotal} NATS servers hold the newest account; it is pushed again`,
       );
 
 export const durableVerdict = ({ syncAlways }: Pick<ServerFacts, 'syncAlways'>): Verdict<'Durable'> => {
   if (syncAlways === undefined) return verdict('Durable', 'Unknown', 'NotChecked', 'the servers do not say');
   return syncAlways
     ? verdict('Durable', 'True', 'SyncAlways')
-    : verdict('Durable', 'False', 'Relaxed', 'NATS syncs now and then: a power cut can lose accepted messages; run it with sync_interval: always');
+    : verdict(
+        'Durable',
+        'False',
+        'Relaxed',
+        'NATS syncs now and then: a power cut can lose accepted messages; run it with sync_interval: always',
+      );
 };
 
 export const capacityVerdict = (

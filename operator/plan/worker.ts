@@ -1,14 +1,7 @@
 import type { Settings } from '../settings.ts';
 import type { EffectiveIntegration, EffectiveTenant } from '../api/effective.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
-import {
-  child,
-  componentLabel,
-  type Home,
-  integrationLabel,
-  workerCredentialsName,
-  workerName,
-} from './children.ts';
+import { child, componentLabel, type Home, integrationLabel, workerCredentialsName, workerName } from './children.ts';
 import { Deployments, ServiceAccounts } from './kinds.ts';
 import { natsSources } from './nats-config.ts';
 import { fileMode, podSpec, podTemplateLabels, rollout, runtimeFolder } from './pods.ts';
@@ -31,7 +24,13 @@ export const planWorker = (plan: WorkerPlan): { deployment: KubeObject; serviceA
   const name = workerName(home.integration.name);
   const { labels, annotations, ...podSettings } = spec.podSettings;
   return {
-    serviceAccount: child(ServiceAccounts, home, name, { automountServiceAccountToken: false }, { component: 'worker' }),
+    serviceAccount: child(
+      ServiceAccounts,
+      home,
+      name,
+      { automountServiceAccountToken: false },
+      { component: 'worker' },
+    ),
     deployment: child(
       Deployments,
       home,

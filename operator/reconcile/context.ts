@@ -1,0 +1,31 @@
+import type { Log } from '../../runtime/connector.ts';
+import type { Settings } from '../settings.ts';
+import type { Broker, Cluster } from './ports.ts';
+
+/** What every reconciler works with. */
+export interface Context {
+  readonly cluster: Cluster;
+  readonly broker: Broker;
+  readonly settings: Settings;
+  /** PEM of the CA that NATS is verified with; without it connections to NATS are not encrypted. */
+  readonly natsCa: string | undefined;
+  /** How long credentials of pods are valid. */
+  readonly credentialsMs: number;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly log: Log;
+  /** Secrets are watched namespace by namespace: there is no right to all of them. */
+  readonly secretWatches: SecretWatches;
+}
+export interface SecretWatches {
+  /** Resolves when the Secrets of the namespace are known. */
+  open(namespace: string): Promise<void>;
+  close(namespace: string): void;
+}
+
+/** Streams, lag and the gateway's word come without events: they are looked at again after this time. */
+export const observeEveryMs = 10_000;
+/** While something is being put in place. */
+export const hurryMs = 1_000;
+/** Deleting never waits longer than this for NATS. */
+export const releaseWithinMs = 10 * 60_000;

@@ -1,0 +1,177 @@
+import { Integrations } from '../api/meta.ts';
+import { planAccepted } from '../plan/accepted.ts';
+import type { Assessment, Resolved } from '../plan/acceptance.ts';
+import {
+  flowName,
+  gatewaySecretsName,
+  integrationLabel,
+  managedBy,
+  messagingFinalizer,
+  workerCredentialsName,
+} from '../plan/children.ts';
+import { type Verdict, verdict } from '../plan/conditions.ts';
+import { planFlowConfig, unusedFlows } from '../plan/flow.ts';
+import { composedKey } from '../plan/gateway.ts';
+import type { Facts } from '../plan/integration-conditions.ts';
+import { ConfigMaps, Deployments, ReplicaSets, Secrets } from '../plan/kinds.ts';
+import { streamFailure } from '../plan/messaging.ts';
+import { planReplicas } from '../plan/replicas.ts';
+import { planRoutes } from '../plan/routes.ts';
+import { planStreams } from '../plan/streams.ts';
+import { applyChild, applyDeployment } from './apply.ts';
+import type { Context } from './context.ts';
+import { ensureCredentials } from './credentials.ts';
+import { lastAccepted } from './examine.ts';
+import { type AccountKeys, BrokerError, type KubeObject, type StreamState } from './ports.ts';
+import { accountKeysOf, type Holder } from './tenancy.ts';
+import { homeOf, isSuspended, workerOf } from './worker-of.ts';
+
+/** What was put in place, and what was seen on the way. */
+export interface Installed {
+  /** What it was made from: the new spec, or the last accepted one. */
+  readonly basis: Resolved | undefined;
+  readonly messaging: Verdict<'MessagingReady'>;
+  readonly inbox: StreamState | undefined;
+  readonly deadLetters: StreamState | undefined;
+  readonly lastDeadLetter: { readonly reason: string; readonly time: string } | undefined;
+  readonly deployment: KubeObject | undefined;
+  readonly wanted: number;
+  readonly gateway: Facts['gateway'];
+}
+export const nothingInstalled = (why: string): Installed => ({
+  basis: undefined,
+  messaging: verdict('MessagingReady', 'Unknown', 'Waiting', why),
+  inbox: undefined,
+  deadLetters: undefined,
+  lastDeadLetter: undefined,
+  deployment: undefined,
+  wanted: 0,
+  gateway: undefined,
+});
+
+/**
+ * The order of effects. Streams come before the flow that uses them, credentials before the Deployment that mounts them, the accepted
+ * record before what is made from it, and routes last: whoever is let in finds everything behind. Every step may be the last one that an
+ * operator lives to see; the next reconcile begins from the top and finds what is done.
+ */
+export const install = async (
+  context: Context,
+  object: KubeObject,
+  holder: Holder,
+  assessment: Assessment,
+): Promise<Installed> => {
+  const { cluster } = context;
+  const accepted = await lastAccepted(context, object, holder);
+  const wish = assessment.resolved ?? accepted;
+  if (!wish) return nothingInstalled('there was no spec that could be used yet');
+  const keys = await accountKeysOf(context, holder.name);
+  if (!keys || !hasAccount(holder)) return nothingInstalled('the account of the Tenant is being made');
+
+  const streams = await ensureStreams(context, object, holder, wish, keys);
+  // Without its streams a new flow could not work: the last one stays.
+  const basis = streams.messaging.status === 'True' ? wish : (accepted ?? (holder.spec.suspend ? wish : undefined));
+  if (!basis) return { ...nothingInstalled(''), ...streams };
+
+  const home = homeOf(object, holder);
+  await ensureCredentials(
+    context,
+    home,
+    { name: workerCredentialsName(object.metadata.name), component: 'worker' },
+    keys,
+  );
+  await ensureFlow(context, object, holder, basis);
+  if (basis === assessment.resolved) await applyChild(cluster, planAccepted(home, acceptedOf(object, basis)));
+  const worker = workerOf(context, object, holder, basis);
+  await applyChild(cluster, worker.serviceAccount);
+  const wanted = planReplicas({ ...basis.spec, suspend: isSuspended(object) }, holder.spec);
+  const deployment = await applyDeployment(cluster, worker.deployment, wanted);
+  const routed = await ensureRoutes(context, object, basis, keys, streams.messaging);
+  await pruneFlows(context, object, basis, deployment);
+  return { ...streams, ...routed, basis, deployment, wanted };
+};
+
+const hasAccount = ({ object }: Holder): boolean =>
+  (object['status'] as { account?: unknown } | undefined)?.account !== undefined;
+
+const acceptedOf = ({ metadata }: KubeObject, basis: Resolved) => ({
+  uid: metadata.uid ?? '',
+  generation: metadata.generation ?? 0,
+  hash: basis.hash,
+  ...basis.source,
+});
+
+type Streams = Pick<Installed, 'messaging' | 'inbox' | 'deadLetters' | 'lastDeadLetter'>;
+const noStreams = { inbox: undefined, deadLetters: undefined, lastDeadLetter: undefined };
+
+/** Makes or repairs the streams, and tells how they are; both in one pass, since repairing begins with looking. */
+const ensureStreams = async (
+  { broker, cluster }: Context,
+  object: KubeObject,
+  holder: Holder,
+  wish: Resolved,
+  keys: AccountKeys,
+): Promise<Streams> => {
+  const { name, uid = '' } = object.metadata;
+  if (holder.spec.suspend)
+    return {
+      messaging: verdict('MessagingReady', 'Unknown', 'Waiting', 'the account is closed while the Tenant is suspended'),
+      ...noStreams,
+    };
+  await cluster.setFinalizer(object, Integrations, messagingFinalizer, true);
+  try {
+    const tenant = broker.tenant(keys);
+    const [inbox, deadLetters] = await Promise.all(planStreams({ name, uid }, wish.spec).map(tenant.ensureStream));
+    const lastDeadLetter = deadLetters?.messages ? await tenant.lastDeadLetter(name) : undefined;
+    return { messaging: verdict('MessagingReady', 'True', 'Ready'), inbox, deadLetters, lastDeadLetter };
+  } catch (error) {
+    if (error instanceof BrokerError) return { messaging: streamFailure(error.code, error.message), ...noStreams };
+    throw error;
+  }
+};
+
+/** A flow is named by what is in it and immutable: one that is there is right. */
+const ensureFlow = async ({ cluster }: Context, object: KubeObject, holder: Holder, basis: Resolved): Promise<void> => {
+  const { name, namespace } = object.metadata;
+  const live = await cluster.get(ConfigMaps, flowName(name, basis.hash), namespace);
+  if (!live) await applyChild(cluster, planFlowConfig(homeOf(object, holder), basis.flow));
+};
+
+const ensureRoutes = async (
+  { broker, cluster }: Context,
+  object: KubeObject,
+  basis: Resolved,
+  keys: AccountKeys,
+  messaging: Verdict<'MessagingReady'>,
+): Promise<Pick<Installed, 'gateway' | 'messaging'>> => {
+  const { name, namespace, uid = '' } = object.metadata;
+  const routes = planRoutes(basis.flow, isSuspended(object));
+  if (messaging.status !== 'True')
+    return { messaging, gateway: routes && { uid, revision: undefined, applied: undefined } };
+  const tenant = broker.tenant(keys);
+  try {
+    if (!routes) {
+      const had = (object['status'] as { endpoints?: readonly string[] } | undefined)?.endpoints ?? [];
+      if (had.length > 0) await tenant.deleteRoutes(name);
+      return { messaging, gateway: undefined };
+    }
+    const composed = Object.keys((await cluster.get(Secrets, gatewaySecretsName, namespace))?.['data'] ?? {});
+    const isComposed = basis.gatewayReferences.every((reference) => composed.includes(composedKey(reference)));
+    const revision = isComposed ? await tenant.putRoutes(routes) : undefined;
+    return { messaging, gateway: { uid, revision, applied: await tenant.applied(name) } };
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    return { messaging: streamFailure(error.code, error.message), gateway: undefined };
+  }
+};
+
+const pruneFlows = async ({ cluster }: Context, object: KubeObject, basis: Resolved, deployment: KubeObject) => {
+  const { name, namespace = '' } = object.metadata;
+  const labels = { ...managedBy, [integrationLabel]: name };
+  const flows = cluster
+    .list(ConfigMaps, { namespace, labels })
+    .filter(({ metadata }) => metadata.name.startsWith(flowName(name, '')));
+  const live = await cluster.get(Deployments, deployment.metadata.name, namespace);
+  const workloads = [deployment, ...(live ? [live] : []), ...cluster.list(ReplicaSets, { namespace, labels })];
+  for (const flow of unusedFlows(flows, { accepted: flowName(name, basis.hash), workloads }))
+    await cluster.delete(ConfigMaps, flow, namespace);
+};

@@ -1,0 +1,74 @@
+import { Integrations } from '../api/meta.ts';
+import type { Reconcile } from '../control/controller.ts';
+import { type Assessment, noTenant } from '../plan/acceptance.ts';
+import { isTrue } from '../plan/conditions.ts';
+import { deploymentState } from '../plan/deployment.ts';
+import type { Facts } from '../plan/integration-conditions.ts';
+import { integrationStatus } from '../plan/integration-status.ts';
+import { Namespaces } from '../plan/kinds.ts';
+import { announce } from './announce.ts';
+import { applyStatus } from './apply.ts';
+import { type Context, hurryMs, observeEveryMs } from './context.ts';
+import { examine } from './examine.ts';
+import { type Installed, install, nothingInstalled } from './install.ts';
+import type { KubeObject } from './ports.ts';
+import { releaseIntegration } from './release.ts';
+import { type Holder, holderOf } from './tenancy.ts';
+import { isSuspended } from './worker-of.ts';
+
+/** Read, observe, plan, apply, say what is. The order of the writes is in install.ts. */
+export const reconcileIntegration =
+  (context: Context): Reconcile =>
+  async (key) => {
+    const { cluster } = context;
+    const [namespace = '', name = ''] = key.split('/');
+    const object = await cluster.get(Integrations, name, namespace);
+    // Its children go with it, by their owner references.
+    if (!object) return undefined;
+    if (object.metadata.deletionTimestamp) return releaseIntegration(context, object);
+    if ((await cluster.get(Namespaces, namespace))?.metadata.deletionTimestamp) return undefined;
+
+    const holder = holderOf(cluster, namespace);
+    if (!holder)
+      return report(
+        context,
+        object,
+        undefined,
+        noTenant(namespace),
+        nothingInstalled('the namespace belongs to no Tenant'),
+      );
+    if (holder.object.metadata.deletionTimestamp) return undefined;
+    const assessment = await examine(context, object, holder);
+    const installed = await install(context, object, holder, assessment);
+    return report(context, object, holder, assessment, installed);
+  };
+
+const report = async (
+  context: Context,
+  object: KubeObject,
+  holder: Holder | undefined,
+  assessment: Assessment,
+  installed: Installed,
+) => {
+  const { basis, deployment, wanted, deadLetters } = installed;
+  const facts: Facts = {
+    generation: object.metadata.generation ?? 0,
+    accepted: assessment.accepted,
+    connections: assessment.connections,
+    suspended: { integration: isSuspended(object), tenant: holder?.spec.suspend ?? false },
+    messaging: installed.messaging,
+    workers: basis && deployment && { wanted, ...deploymentState(deployment) },
+    gateway: installed.gateway,
+    deadLetters: deadLetters && {
+      count: deadLetters.messages,
+      // A dead letter needs a little room of its own; the last percent is as good as none.
+      full: basis !== undefined && deadLetters.bytes >= basis.spec.deadLetter.maxBytes * 0.99,
+      lastReason: installed.lastDeadLetter?.reason,
+    },
+  };
+  const status = integrationStatus(object, facts, installed, basis?.spec, context.now());
+  await applyStatus(context.cluster, object, status);
+  announce(context.cluster, object, status.conditions ?? []);
+  if (!holder) return undefined;
+  return { requeueAfterMs: isTrue(status.conditions ?? [], 'Reconciling') ? hurryMs : observeEveryMs };
+};

@@ -1,0 +1,47 @@
+import { type EffectiveTenant, effectiveTenant } from '../api/effective.ts';
+import { Integrations, Tenants } from '../api/meta.ts';
+import { parseTenant } from '../api/parse.ts';
+import { readAccountKeys } from '../plan/account.ts';
+import { tenantKeysName } from '../plan/children.ts';
+import { Secrets } from '../plan/kinds.ts';
+import { type Claim, claimWinner } from '../plan/namespace.ts';
+import type { Context } from './context.ts';
+import type { AccountKeys, Cluster, KubeObject } from './ports.ts';
+
+/** A Tenant that holds its namespace. */
+export interface Holder {
+  readonly name: string;
+  readonly object: KubeObject;
+  readonly spec: EffectiveTenant;
+}
+
+export const claimsOf = (tenants: readonly KubeObject[]): Claim[] =>
+  tenants.map((tenant) => ({
+    tenant: tenant.metadata.name,
+    namespace: (tenant['spec'] as { namespace?: { name?: string } } | undefined)?.namespace?.name ?? '',
+    since: tenant.metadata.creationTimestamp,
+  }));
+
+/** The Tenant of a namespace is never what an object in it says: it is the one that claimed it first and that has it. */
+export const holderOf = (cluster: Cluster, namespace: string): Holder | undefined => {
+  const tenants = cluster.list(Tenants);
+  const name = claimWinner(namespace, claimsOf(tenants));
+  const object = tenants.find((tenant) => tenant.metadata.name === name);
+  const status = object?.['status'] as { namespace?: { name?: string } } | undefined;
+  if (name === undefined || object === undefined || status?.namespace?.name !== namespace) return undefined;
+  const parsed = parseTenant(object);
+  return parsed.ok ? { name, object, spec: effectiveTenant(name, parsed.value.spec) } : undefined;
+};
+
+export const accountKeysOf = async (
+  { cluster, settings }: Context,
+  tenant: string,
+): Promise<AccountKeys | undefined> => {
+  const secret = await cluster.get(Secrets, tenantKeysName(tenant), settings.namespace);
+  return secret && readAccountKeys(secret);
+};
+
+/** The Integrations of a namespace, oldest first. */
+export const integrationsOf = (cluster: Cluster, namespace: string): KubeObject[] =>
+  cluster.list(Integrations, { namespace }).sort((a, b) => (age(a) < age(b) ? -1 : 1));
+const age = ({ metadata }: KubeObject) => `${metadata.creationTimestamp ?? '9'} ${metadata.name}`;

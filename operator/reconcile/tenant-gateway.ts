@@ -1,0 +1,76 @@
+import type { EffectiveTenant } from '../api/effective.ts';
+import { Integrations } from '../api/meta.ts';
+import { parseIntegration } from '../api/parse.ts';
+import { resolve } from '../plan/acceptance.ts';
+import { componentLabel, gatewayCredentialsName, managedBy } from '../plan/children.ts';
+import { planGateway, planGatewaySecrets } from '../plan/gateway.ts';
+import { Deployments, Secrets, ServiceAccounts, Services } from '../plan/kinds.ts';
+import type { Reference } from '../plan/references.ts';
+import { planEndpoints } from '../plan/routes.ts';
+import { acceptedIn } from './accepted-in.ts';
+import { applyChild, applyDeployment, deleteChild } from './apply.ts';
+import type { Context } from './context.ts';
+import { ensureCredentials } from './credentials.ts';
+import type { AccountKeys, KubeObject } from './ports.ts';
+
+/** The gateway is there while an accepted Integration has a source that must listen; its secrets come before it. */
+export const ensureGateway = async (
+  context: Context,
+  object: KubeObject,
+  spec: EffectiveTenant,
+  keys: AccountKeys,
+): Promise<void> => {
+  const { cluster, settings, natsCa } = context;
+  const home = { tenant: object.metadata.name, namespace: spec.namespace.name };
+  const references = gatewayReferences(context, home.tenant, spec);
+  if (!references) return removeGateway(context, home.namespace);
+  await ensureCredentials(context, home, { name: gatewayCredentialsName, component: 'gateway' }, keys);
+  const values = await secretValues(context, home.namespace, references);
+  await applyChild(cluster, planGatewaySecrets(home, references, values));
+  const gateway = planGateway(home, spec, settings, { tls: natsCa !== undefined });
+  for (const other of gateway.others) await applyChild(cluster, other);
+  await applyDeployment(cluster, gateway.deployment, gateway.replicas);
+};
+
+/** Of all accepted Integrations; `undefined` when none of them has a source for the gateway. */
+const gatewayReferences = ({ cluster, settings }: Context, tenant: string, spec: EffectiveTenant) => {
+  const namespace = spec.namespace.name;
+  const integrations = cluster.list(Integrations, { namespace });
+  const found = acceptedIn(cluster, namespace).flatMap(({ name, accepted }) => {
+    const integration = integrations.find(({ metadata }) => metadata.name === name);
+    const parsed = integration && parseIntegration({ ...integration, spec: accepted.spec });
+    if (!integration || integration.metadata.deletionTimestamp || !parsed?.ok) return [];
+    const resolved = resolve(
+      {
+        identity: { tenant, namespace, integration: name, uid: accepted.uid, generation: accepted.generation },
+        tenant: spec,
+        closedRanges: settings.config.network.closedRanges,
+      },
+      { spec: parsed.value.spec, connections: accepted.connections },
+    );
+    return planEndpoints({ namespace, integration: name }, resolved.spec).length > 0
+      ? [resolved.gatewayReferences]
+      : [];
+  });
+  return found.length > 0 ? unique(found.flat()) : undefined;
+};
+const unique = (references: readonly Reference[]): Reference[] =>
+  [...new Map(references.map((reference) => [reference.path, reference])).values()].sort((a, b) =>
+    a.path < b.path ? -1 : 1,
+  );
+
+const secretValues = async ({ cluster }: Context, namespace: string, references: readonly Reference[]) => {
+  const secrets = new Map<string, Readonly<Record<string, string>>>();
+  for (const { name } of references)
+    if (!secrets.has(name)) {
+      const secret = await cluster.get(Secrets, name, namespace);
+      secrets.set(name, (secret?.['data'] ?? {}) as Readonly<Record<string, string>>);
+    }
+  return ({ name, key }: Reference) => secrets.get(name)?.[key];
+};
+
+const removeGateway = async ({ cluster }: Context, namespace: string): Promise<void> => {
+  const labels = { ...managedBy, [componentLabel]: 'gateway' };
+  for (const kind of [Deployments, Services, ServiceAccounts, Secrets])
+    for (const object of cluster.list(kind, { namespace, labels })) await deleteChild(cluster, object);
+};

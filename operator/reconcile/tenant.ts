@@ -1,0 +1,98 @@
+import { type EffectiveTenant, effectiveTenant } from '../api/effective.ts';
+import { Tenants } from '../api/meta.ts';
+import { parseTenant } from '../api/parse.ts';
+import type { TenantStatus } from '../api/tenant.ts';
+import type { Reconcile } from '../control/controller.ts';
+import { isTrue, stampConditions, statusConditions, type Verdict, verdict } from '../plan/conditions.ts';
+import { type TenantFacts, tenantVerdicts } from '../plan/tenant-conditions.ts';
+import { announce } from './announce.ts';
+import { applyStatus } from './apply.ts';
+import { type Context, hurryMs, observeEveryMs } from './context.ts';
+import type { KubeObject } from './ports.ts';
+import { integrationsOf } from './tenancy.ts';
+import { ensureGateway } from './tenant-gateway.ts';
+import { type Account, ensureMessaging } from './tenant-messaging.ts';
+import { ensureNamespace } from './tenant-namespace.ts';
+import { ensurePolicies } from './tenant-policies.ts';
+import { releaseTenant } from './tenant-release.ts';
+
+const waiting = (why: string) => ({
+  namespace: verdict('NamespaceReady', 'Unknown', 'Waiting', why),
+  policies: verdict('PoliciesReady', 'Unknown', 'Waiting', why),
+  messaging: verdict('MessagingReady', 'Unknown', 'Waiting', why),
+  capacity: verdict('CapacityOk', 'Unknown', 'NotChecked', why),
+  durable: verdict('Durable', 'Unknown', 'NotChecked', why),
+});
+
+/** The wall, from the outside in: the namespace, what closes it, the account, and last the gateway that lets messages in. */
+export const reconcileTenant =
+  (context: Context): Reconcile =>
+  async (name) => {
+    const { cluster } = context;
+    const object = await cluster.get(Tenants, name);
+    if (!object) return undefined;
+    if (object.metadata.deletionTimestamp) return releaseTenant(context, object);
+    const parsed = parseTenant(object);
+    if (!parsed.ok) {
+      const { reason, path, message } = parsed.finding;
+      const accepted = verdict('Accepted', 'False', reason as 'Invalid', `${path}: ${message}`);
+      return report(context, object, { ...waiting('the spec is not accepted'), accepted, suspended: false }, {});
+    }
+    const spec = effectiveTenant(name, parsed.value.spec);
+    const accepted: Verdict<'Accepted'> = verdict('Accepted', 'True', 'Accepted');
+    const facts = { ...waiting('the step before is not done'), accepted, suspended: spec.suspend };
+
+    const namespace = await ensureNamespace(context, object, spec);
+    if (!namespace.uid) {
+      const isReserved = namespace.verdict.reason === 'NamespaceReserved';
+      const refused = verdict('Accepted', 'False', 'NamespaceReserved', namespace.verdict.message);
+      return report(
+        context,
+        object,
+        { ...facts, namespace: namespace.verdict, ...(isReserved ? { accepted: refused } : {}) },
+        {},
+      );
+    }
+    const held = { namespace: { name: spec.namespace.name, uid: namespace.uid } };
+    const policies = await ensurePolicies(context, name, spec);
+    if (policies.status !== 'True')
+      return report(context, object, { ...facts, namespace: namespace.verdict, policies }, held);
+    const messaging = await ensureMessaging(context, object, spec);
+    if (messaging.keys) await ensureGateway(context, object, spec, messaging.keys);
+    const { keys: _keys, account, ...verdicts } = messaging;
+    return report(
+      context,
+      object,
+      { ...facts, namespace: namespace.verdict, policies, ...verdicts },
+      { ...held, ...accountStatus(object, account), integrations: countIntegrations(context, spec) },
+    );
+  };
+
+/** What was known of the account stays shown while NATS does not answer. */
+const accountStatus = (object: KubeObject, account: Account | undefined): Pick<TenantStatus, 'account'> => {
+  const known = account ?? (object['status'] as TenantStatus | undefined)?.account;
+  return known ? { account: known } : {};
+};
+
+const countIntegrations = ({ cluster }: Context, spec: EffectiveTenant): { total: number; ready: number } => {
+  const all = integrationsOf(cluster, spec.namespace.name);
+  return { total: all.length, ready: all.filter(({ status }) => isTrue(statusConditions(status), 'Ready')).length };
+};
+
+const report = async (
+  { cluster, now }: Context,
+  object: KubeObject,
+  facts: Omit<TenantFacts, 'generation'>,
+  rest: Pick<TenantStatus, 'namespace' | 'account' | 'integrations'>,
+) => {
+  const generation = object.metadata.generation ?? 0;
+  const previous = statusConditions(object['status']);
+  const conditions = stampConditions(tenantVerdicts({ ...facts, generation }, previous), {
+    previous,
+    generation,
+    now: now(),
+  });
+  await applyStatus(cluster, object, { observedGeneration: generation, conditions, ...rest });
+  announce(cluster, object, conditions);
+  return { requeueAfterMs: isTrue(conditions, 'Reconciling') ? hurryMs : observeEveryMs };
+};
