@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bundle, bundles } from '../../../build.ts';
 import { ensureBinary } from '../binaries.ts';
 import { mustRun } from '../command.ts';
 import { ensureDebianPackages } from '../debian.ts';
@@ -108,21 +109,17 @@ const findBase = async (builder: Builder, onProgress: Progress): Promise<Base | 
   };
 };
 
-/** One image whose program is a bundle in `dist/<name>`. */
-const bundle = async (name: string, base: Base | undefined, builder: Builder, onProgress: Progress): Promise<Image> => {
-  const app = join(repositoryRoot, 'dist', name);
-  if (!existsSync(app)) throw new Error(`${app} is missing: run \`npm run build\` first`);
-  const repository = `docker.io/kanava/${name}`;
-  return buildImage(name, { repository, files: { app }, onProgress, builder, ...(base ? { base } : {}) });
-};
-
-/** Every image that the charts and the demo use, built from `dist/` and the pinned servers. */
+/** Every image that the charts and the demo use, by name. Bundles are made anew, so that what is tested is what is here. */
 export const projectImages = async (onProgress: Progress): Promise<Record<string, Image>> => {
   const builder = await findBuilder(onProgress);
   const base = await findBase(builder, onProgress);
-  const names = ['runtime', 'operator', 'receiver'];
+  const names = Object.keys(bundles) as (keyof typeof bundles)[];
   const built = await Promise.all(
-    names.map(async (name) => [name, await bundle(name, base, builder, onProgress)] as const),
+    names.map(async (name) => {
+      const files = { app: await bundle(name) };
+      const options = { repository: `docker.io/kanava/${name}`, files, onProgress, builder, ...(base ? { base } : {}) };
+      return [name, await buildImage(name, options)] as const;
+    }),
   );
   return { ...Object.fromEntries(built), nats: await natsImage(onProgress) };
 };

@@ -16,6 +16,8 @@ root = "${paths.images}"
 state = "${paths.containers}"
 [grpc]
   address = "${paths.containerdSocket}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${paths.images}/opt"
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "${pauseImage}"
 [${cri}]

@@ -43,6 +43,18 @@ const removeLogLinks = async ({ state }: NodeLayout): Promise<void> => {
   }
 };
 
+/** Sockets of the shims, in a folder that cannot be chosen; a killed shim leaves its own behind. */
+export const shimSockets = async (layout: NodeLayout): Promise<string[]> => {
+  const { containers } = pathsOf(layout);
+  const files = await readdir(containers, { recursive: true }).catch(() => []);
+  const addresses = await Promise.all(
+    files
+      .filter((file) => basename(file) === 'bootstrap.json')
+      .map(async (file) => JSON.parse(await readFile(join(containers, file), 'utf8')) as { address: string }),
+  );
+  return [...new Set(addresses.map(({ address }) => address.replace('unix://', '')))];
+};
+
 /**
  * Ends everything that a node consists of and leaves nothing but keys, images and logs: no process, mount, namespace, link,
  * route or cgroup. Safe at any time, also for what is half there.
@@ -63,6 +75,7 @@ export const removeNode = async (layout: NodeLayout): Promise<void> => {
   }
   await removeNetworkRecords(layout);
   await removeLogLinks(layout);
+  for (const socket of await shimSockets(layout)) await rm(socket, { force: true });
   const { etcd, kubelet, containers, addresses, podLogs, volumes, run } = pathsOf(layout);
   for (const folder of [etcd, kubelet, containers, addresses, podLogs, volumes, run])
     await rm(folder, { recursive: true, force: true });

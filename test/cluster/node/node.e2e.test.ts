@@ -1,4 +1,5 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { getuid } from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mustRun, run } from '../command.ts';
@@ -9,7 +10,7 @@ import { accepts } from '../ports.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { nodeKubectl } from './api.ts';
 import { componentsOf } from './components.ts';
-import { removeNode } from './down.ts';
+import { removeNode, shimSockets } from './down.ts';
 import { secondLayout } from './layout.ts';
 import { nodeProcesses } from './processes.ts';
 import { nodeStatus } from './status.ts';
@@ -65,6 +66,7 @@ describe.runIf(possible)('the native node', () => {
 
   afterAll(async () => {
     await removeNode(layout);
+    await rm(layout.state, { recursive: true });
   }, 60_000);
 
   test('runs a pod that the host reaches by its own and by a service address', async () => {
@@ -117,9 +119,12 @@ describe.runIf(possible)('the native node', () => {
     // The control: every kind of trace is there and is seen.
     for (const [kind, traces] of Object.entries(await footprint())) expect(traces, kind).not.toEqual([]);
     expect(await processesIn(inside)).not.toEqual([]);
+    const sockets = await shimSockets(layout);
+    expect(sockets.filter(existsSync)).not.toEqual([]);
     await removeNode(layout);
     for (const [kind, traces] of Object.entries(await footprint())) expect(traces, kind).toEqual([]);
     expect(await processesIn(inside)).toEqual([]);
+    expect(sockets.filter(existsSync)).toEqual([]);
     // Nothing to remove is no error.
     await removeNode(layout);
   });

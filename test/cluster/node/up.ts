@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { binaryPath, ensureBinaries } from '../binaries.ts';
@@ -98,7 +98,10 @@ export const ensureNode = async (
   const images = await systemImages(onProgress);
   const alive = (await nodeProcesses(layout)).some(({ argv }) => components.some(({ name }) => isPart(argv, name)));
   // Nothing lives: what is left is of no use (a reboot, a cluster killed as a whole) and would only be stale.
-  if (!alive) await removeNode(layout);
+  if (!alive) {
+    await removeNode(layout);
+    await rm(pathsOf(layout).logs, { recursive: true, force: true });
+  }
   await ensureNetwork(layout);
   await ensureCgroup(layout);
   await writeConfig(layout);
