@@ -47,9 +47,16 @@ describe('kanava bootstrap', () => {
     const result = await bootstrap();
     expect(result).toMatchObject({ code: 0 });
     const [keys, config, tls, ca] = await Promise.all(names.map(dataOf));
-    expect(Object.keys(keys ?? {}).sort()).toEqual(
-      ['ctl.creds', 'identity.seed', 'meter.creds', 'operator.jwt', 'operator.seed', 'system.account', 'system.jwt', 'system.seed'], // biome-ignore format: one list
-    );
+    expect(Object.keys(keys ?? {}).sort()).toEqual([
+      'ctl.creds',
+      'identity.seed',
+      'meter.creds',
+      'operator.jwt',
+      'operator.seed',
+      'system.account',
+      'system.jwt',
+      'system.seed',
+    ]);
     expect(config?.['resolver.conf']).toContain(keys?.['operator.jwt']);
     expect(ca?.['ca.crt']).toBe(tls?.['ca.crt']);
     for (const value of [...Object.values(keys ?? {}), tls?.['tls.key'], tls?.['ca.key']])
@@ -133,7 +140,7 @@ describe('kanava bootstrap', () => {
       'kanava-nats-config',
       '-n',
       namespace,
-      `--from-literal=resolver.conf=${other['resolver.conf']}`, // biome-ignore format: one command
+      `--from-literal=resolver.conf=${other['resolver.conf']}`,
     ]);
     expect(await bootstrap()).toMatchObject({ code: 1, stderr: expect.stringContaining('does not fit') as string });
   });
