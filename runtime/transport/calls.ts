@@ -1,0 +1,155 @@
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import { TransportError } from './transport.ts';
+
+/*
+ * Every publish that wants an answer (a PubAck, a confirmed ack, a read) goes through one subscription, keyed by a number in the reply
+ * subject; time-outs are checked by one timer. It costs a fifth of the client's request() per message, which builds an Error and a timer
+ * for each success. What is unanswered at a reconnect is sent again as it was: entries carry their id, so repeats store nothing twice.
+ */
+export interface Call<T> {
+  readonly subject: string;
+  readonly payload: Uint8Array | string;
+  readonly headers?: MsgHdrs;
+  /** Turns the answer into a result, or throws. */
+  readonly read: (answer: Msg) => T;
+}
+export interface Calls {
+  send<T>(call: Call<T>): Promise<T>;
+  /** The server refused this subject: whoever waits for it is told at once. */
+  denied(subject: string): void;
+  connected(): void;
+  disconnected(): void;
+  close(): void;
+}
+
+interface Pending {
+  readonly call: Call<unknown>;
+  readonly deadline: number;
+  /** Time of the next send after "no responders", else 0. */
+  retryAt: number;
+  tries: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const timeoutMs = 5_000;
+const tickMs = 250;
+/** A restarting server has no responders for a moment while it recovers its streams. */
+const mostTries = 6;
+const noResponders = 503;
+
+export const createCalls = (
+  connection: NatsConnection,
+  { replyPrefix, window }: { replyPrefix: string; window: number },
+): Calls => {
+  const pending = new Map<number, Pending>();
+  const waiting: Pending[] = [];
+  const numberAt = replyPrefix.length + 1;
+  let lastNumber = 0;
+  let online = true;
+  let timer: NodeJS.Timeout | undefined;
+
+  const transmit = (number: number, entry: Pending) => {
+    const { subject, payload, headers } = entry.call;
+    try {
+      connection.publish(subject, payload, { reply: `${replyPrefix}.${number}`, ...(headers ? { headers } : {}) });
+    } catch (cause) {
+      settle(number, entry);
+      entry.reject(new TransportError('Unavailable', `sending to "${subject}" failed`, { cause }));
+    }
+  };
+  const launch = (entry: Pending) => {
+    lastNumber += 1;
+    pending.set(lastNumber, entry);
+    if (online) transmit(lastNumber, entry);
+  };
+  const settle = (number: number, entry: Pending) => {
+    pending.delete(number);
+    entry.retryAt = 0;
+    const next = waiting.shift();
+    if (next) launch(next);
+  };
+
+  const answered = (error: Error | null, answer: Msg) => {
+    if (error) return;
+    const number = Number(answer.subject.slice(numberAt));
+    const entry = pending.get(number);
+    if (!entry) return;
+    if (answer.data.length === 0 && answer.headers?.code === noResponders) {
+      entry.tries += 1;
+      entry.retryAt = Date.now() + tickMs;
+      if (entry.tries < mostTries) return;
+      settle(number, entry);
+      entry.reject(
+        new TransportError('NoStream', `nothing answers on "${entry.call.subject}": its stream or consumer is missing`),
+      );
+      return;
+    }
+    settle(number, entry);
+    try {
+      entry.resolve(entry.call.read(answer));
+    } catch (failure) {
+      entry.reject(failure);
+    }
+  };
+  const subscription = connection.subscribe(`${replyPrefix}.*`, { callback: answered });
+
+  const tick = () => {
+    const now = Date.now();
+    const expire = (entry: Pending) =>
+      entry.reject(new TransportError('Unavailable', `no answer on "${entry.call.subject}" within ${timeoutMs} ms`));
+    for (const [number, entry] of pending) {
+      if (entry.deadline <= now) {
+        settle(number, entry);
+        expire(entry);
+      } else if (entry.retryAt !== 0 && entry.retryAt <= now && online) {
+        entry.retryAt = 0;
+        transmit(number, entry);
+      }
+    }
+    while (waiting[0] && waiting[0].deadline <= now) expire(waiting.shift() as Pending);
+    if (pending.size > 0 || waiting.length > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+
+  return {
+    send: <T>(call: Call<T>) =>
+      new Promise<T>((resolve, reject) => {
+        const entry: Pending = {
+          call,
+          deadline: Date.now() + timeoutMs,
+          retryAt: 0,
+          tries: 0,
+          resolve: resolve as (value: unknown) => void,
+          reject,
+        };
+        timer ??= setInterval(tick, tickMs);
+        if (pending.size < window) launch(entry);
+        else waiting.push(entry);
+      }),
+    denied(subject) {
+      for (const [number, entry] of pending) {
+        if (entry.call.subject !== subject) continue;
+        settle(number, entry);
+        entry.reject(new TransportError('Denied', `these credentials may not publish to "${subject}"`));
+      }
+    },
+    connected() {
+      online = true;
+      for (const [number, entry] of pending) transmit(number, entry);
+    },
+    disconnected() {
+      online = false;
+    },
+    close() {
+      clearInterval(timer);
+      subscription.unsubscribe();
+      for (const entry of [...pending.values(), ...waiting]) {
+        entry.reject(new TransportError('Unavailable', 'the connection was closed'));
+      }
+      pending.clear();
+      waiting.length = 0;
+    },
+  };
+};

@@ -1,0 +1,170 @@
+import {
+  connect,
+  credsAuthenticator,
+  nuid,
+  PermissionViolationError,
+  type NatsConnection,
+} from '@nats-io/transport-node';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Log } from '../connector.ts';
+import { inboxPrefix, type Role } from '../nats/names.ts';
+import { createCalls } from './calls.ts';
+import { deliveryOf } from './deliveries.ts';
+import { entryHeaders, headerBytes, readPubAck } from './pub-acks.ts';
+import { type Pull, startPull } from './pull.ts';
+import { createState } from './state.ts';
+import { type ConsumerFill, type Transport, TransportError } from './transport.ts';
+
+export interface ConnectOptions {
+  /** Holds `url`, `creds` (absent: no authentication) and `ca.crt` (absent: no TLS); read again at every reconnect. */
+  readonly folder: string;
+  readonly role: Role;
+  readonly integration?: string;
+  /** Shown in the server's list of connections. */
+  readonly name: string;
+  readonly log: Log;
+  /** The connection ended for good: the process cannot go on. */
+  readonly onClosed?: (error: Error | undefined) => void;
+  readonly onTrouble?: () => void;
+}
+export interface JetStreamTransport extends Transport {
+  /** For what the engine has no word for (the gateway's bucket watch). */
+  readonly connection: NatsConnection;
+}
+
+/** PubAcks awaited at once; the rest waits here. */
+const window = 4096;
+
+/** Waits for the first connection as long as it takes. */
+export const connectTransport = async (options: ConnectOptions): Promise<JetStreamTransport> => {
+  const { log } = options;
+  const prefix = inboxPrefix(options.role, options.integration);
+  const connection = await open(options, prefix);
+  const session = `${prefix}.${nuid.next()}`;
+  const calls = createCalls(connection, { replyPrefix: `${session}.c`, window });
+  const pulls = new Set<Pull>();
+  let online = true;
+  let maxPayload = connection.info?.max_payload ?? 0;
+
+  const watch = async () => {
+    for await (const event of connection.status()) {
+      switch (event.type) {
+        case 'disconnect':
+          online = false;
+          calls.disconnected();
+          log.warn({ server: event.server }, 'lost the connection to NATS');
+          break;
+        case 'reconnect':
+          online = true;
+          maxPayload = connection.info?.max_payload ?? maxPayload;
+          log.info({ server: event.server }, 'connected to NATS again');
+          calls.connected();
+          for (const pull of pulls) pull.reconnected();
+          break;
+        case 'error':
+          log.error({ reason: event.error.message }, 'NATS reported an error');
+          if (event.error instanceof PermissionViolationError && event.error.operation === 'publish') {
+            calls.denied(event.error.subject);
+          }
+          break;
+        default:
+      }
+    }
+  };
+  void watch();
+  void connection.closed().then((error) => {
+    online = false;
+    if (error) log.error({ reason: error.message }, 'the connection to NATS ended for good');
+    options.onClosed?.(error ?? undefined);
+  });
+
+  const info = (stream: string, name: string): Promise<ConsumerFill> => {
+    const subject = `$JS.API.CONSUMER.INFO.${stream}.${name}`;
+    return calls.send({
+      subject,
+      payload: '',
+      read: (answer) => {
+        const found = answer.json<ConsumerInfo>();
+        if (found.error) {
+          throw new TransportError('NoStream', `consumer "${name}" of "${stream}": ${found.error.description}`);
+        }
+        return {
+          pending: found.num_pending ?? 0,
+          ackPending: found.num_ack_pending ?? 0,
+          maxAckPending: found.config?.max_ack_pending ?? 0,
+        };
+      },
+    });
+  };
+
+  return {
+    connection,
+    async publish(entry) {
+      const { subject, headers, body } = entry;
+      const bytes = headerBytes(headers) + entry.id.length + body.length + 64;
+      if (maxPayload > 0 && bytes > maxPayload) {
+        throw new TransportError('TooLarge', `"${subject}": ${bytes} bytes; the server takes at most ${maxPayload}`);
+      }
+      return calls.send({ subject, payload: body, headers: entryHeaders(entry), read: readPubAck(subject) });
+    },
+    consume({ stream, name }, { credit, deliver }) {
+      const pull = startPull(connection, {
+        stream,
+        name,
+        credit,
+        deliver,
+        log,
+        replyPrefix: `${session}.p${pulls.size}`,
+        online: () => online,
+        probe: () => info(stream, name),
+        received: (message) => deliver(deliveryOf(connection, calls, message)),
+        onTrouble: () => options.onTrouble?.(),
+      });
+      pulls.add(pull);
+      return pull;
+    },
+    fill: ({ stream, name }) => info(stream, name),
+    state: createState(calls),
+    healthy: () => online && [...pulls].every((pull) => pull.healthy()),
+    maxPayload: () => maxPayload,
+    async close() {
+      await Promise.all([...pulls].map((pull) => pull.stop()));
+      // Everything that was sent, acks above all, reaches the server first.
+      if (online) await connection.flush().catch(() => undefined);
+      calls.close();
+      await connection.close();
+    },
+  };
+};
+
+interface ConsumerInfo {
+  readonly num_pending?: number;
+  readonly num_ack_pending?: number;
+  readonly config?: { readonly max_ack_pending?: number };
+  readonly error?: { readonly description?: string };
+}
+
+const open = ({ folder, name }: ConnectOptions, prefix: string): Promise<NatsConnection> => {
+  const file = (which: string) => join(folder, which);
+  const servers = readFileSync(file('url'), 'utf8')
+    .split(',')
+    .map((url) => url.trim());
+  return connect({
+    servers,
+    name,
+    inboxPrefix: prefix,
+    ...(existsSync(file('creds')) ? { authenticator: credsAuthenticator(() => readFileSync(file('creds'))) } : {}),
+    ...(existsSync(file('ca.crt')) ? { tls: { caFile: file('ca.crt') } } : {}),
+    // Expired credentials are replaced in the file: an authentication error is a reason to try again, not to end.
+    ignoreAuthErrorAbort: true,
+    waitOnFirstConnect: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 500,
+    reconnectJitterTLS: 1_000,
+    pingInterval: 20_000,
+    maxPingOut: 2,
+    noAsyncTraces: true,
+  });
+};

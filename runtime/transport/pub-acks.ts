@@ -1,0 +1,56 @@
+import { headers as natsHeaders, type Msg, type MsgHdrs } from '@nats-io/transport-node';
+import { type Entry, type Stored, TransportError, type TransportCode } from './transport.ts';
+
+/** The server's answer to a publish into a stream, in our words. */
+interface PubAck {
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string };
+}
+
+export const readPubAck =
+  (subject: string) =>
+  (answer: Msg): Stored => {
+    const ack = answer.json<PubAck>();
+    if (ack.error) throw refusal(subject, ack.error);
+    return { sequence: ack.seq ?? 0, duplicate: ack.duplicate === true };
+  };
+
+/** Error numbers of nats-server (server/errors.json). */
+const codes: ReadonlyMap<number, TransportCode> = new Map([
+  [10002, 'StreamFull'], // account resources
+  [10023, 'StreamFull'], // server resources
+  [10028, 'StreamFull'], // memory of the account
+  [10047, 'StreamFull'], // storage of the account
+  [10077, 'StreamFull'], // the store refused: its limits
+  [10122, 'StreamFull'], // too many bytes asked for
+  [10054, 'TooLarge'],
+  [10039, 'NoStream'], // JetStream not enabled for the account
+  [10059, 'NoStream'],
+  [10076, 'Unavailable'],
+  [10060, 'Conflict'],
+  [10070, 'Conflict'],
+  [10071, 'Conflict'],
+  [10164, 'Conflict'],
+]);
+
+const refusal = (subject: string, { code, err_code: number = 0, description = '' }: NonNullable<PubAck['error']>) =>
+  new TransportError(
+    codes.get(number) ?? (code >= 500 ? 'Unavailable' : 'Denied'),
+    `"${subject}" was refused: ${description} (${number})`,
+  );
+
+/** `Nats-Msg-Id` makes repeats of the same publish harmless within the stream's duplicate window. */
+export const entryHeaders = ({ id, headers }: Pick<Entry, 'id' | 'headers'>): MsgHdrs => {
+  const made = natsHeaders();
+  for (const name in headers) made.set(name, headers[name] as string);
+  made.set('Nats-Msg-Id', id);
+  return made;
+};
+
+/** Bytes that an entry takes on the wire beside its body. */
+export const headerBytes = (headers: Readonly<Record<string, string>>): number => {
+  let bytes = 0;
+  for (const name in headers) bytes += name.length + (headers[name] as string).length + 4;
+  return bytes;
+};

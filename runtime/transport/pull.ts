@@ -1,0 +1,140 @@
+import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { Log } from '../connector.ts';
+import type { ConsumeOptions, Consumption } from './transport.ts';
+
+/*
+ * Supervised pulling from a durable consumer that this process may use but not make. Anything out of order (missed heartbeats, a
+ * deleted consumer, a new leader, no responders, a reconnect) ends in the same place: a fresh reply subject, so that what an old pull
+ * may still bring is not counted twice, and a new pull after a growing pause. It never gives up.
+ */
+export interface PullOptions extends ConsumeOptions {
+  readonly stream: string;
+  readonly name: string;
+  readonly replyPrefix: string;
+  readonly log: Log;
+  readonly online: () => boolean;
+  /** Resolves if the consumer exists; rejects with the reason. */
+  readonly probe: () => Promise<unknown>;
+  readonly received: (message: Msg) => void;
+  readonly onTrouble: () => void;
+}
+export interface Pull extends Consumption {
+  more(): void;
+  reconnected(): void;
+  healthy(): boolean;
+}
+
+const expiresMs = 30_000;
+const heartbeatMs = 5_000;
+const nanos = 1_000_000;
+const status = { heartbeat: 100, expired: 408, noMessages: 404 } as const;
+
+export const startPull = (connection: NatsConnection, options: PullOptions): Pull => {
+  const { stream, name, replyPrefix, credit, log, online } = options;
+  const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`;
+  let subscription: Subscription | undefined;
+  let round = 0;
+  let outstanding = 0;
+  let lastHeard = Date.now();
+  let failures = 0;
+  let pausedUntil = 0;
+  let stopped = false;
+  let healthy = false;
+  let largestCredit = 1;
+
+  const heard = () => {
+    lastHeard = Date.now();
+    failures = 0;
+    healthy = true;
+  };
+
+  const handle = (error: Error | null, message: Msg) => {
+    if (error) return trouble(error.message);
+    const code = message.reply ? 0 : (message.headers?.code ?? 0);
+    if (code === 0) {
+      outstanding = Math.max(0, outstanding - 1);
+      heard();
+      options.received(message);
+      if (outstanding === 0) more();
+      return;
+    }
+    if (code === status.heartbeat) return heard();
+    outstanding = Math.max(0, outstanding - Number(message.headers?.get('Nats-Pending-Messages') || 0));
+    if (code === status.expired || code === status.noMessages) {
+      heard();
+      more();
+    } else trouble(`${code} ${message.headers?.description ?? ''}`.trim());
+  };
+
+  const trouble = (reason: string) => {
+    if (stopped) return;
+    healthy = false;
+    failures += 1;
+    const pause = Math.min(15_000, 250 * 2 ** Math.min(failures - 1, 6)) * (0.5 + Math.random() / 2);
+    pausedUntil = Date.now() + pause;
+    options.onTrouble();
+    log.warn({ stream, consumer: name, reason, failures, pauseMs: Math.round(pause) }, 'pulling was interrupted');
+    renew();
+  };
+  const renew = () => {
+    subscription?.unsubscribe();
+    subscription = undefined;
+    outstanding = 0;
+  };
+
+  const more = () => {
+    if (stopped || !online() || Date.now() < pausedUntil) return;
+    const free = credit();
+    largestCredit = Math.max(largestCredit, free);
+    const wanted = free - outstanding;
+    // Few large pulls instead of one for every message that was finished.
+    if (wanted <= 0 || (outstanding > 0 && wanted < largestCredit / 4)) return;
+    if (!subscription) {
+      round += 1;
+      subscription = connection.subscribe(`${replyPrefix}.${round}`, { callback: handle });
+    }
+    if (outstanding === 0) lastHeard = Date.now();
+    outstanding += wanted;
+    const request = { batch: wanted, expires: expiresMs * nanos, idle_heartbeat: heartbeatMs * nanos };
+    connection.publish(subject, JSON.stringify(request), { reply: `${replyPrefix}.${round}` });
+  };
+
+  const probe = () => {
+    options.probe().then(
+      () => {
+        if (stopped || outstanding === 0) healthy = !stopped;
+        else heard();
+      },
+      (error: unknown) => trouble(error instanceof Error ? error.message : String(error)),
+    );
+  };
+
+  const timer = setInterval(() => {
+    if (stopped || !online()) return;
+    if (outstanding > 0 && Date.now() - lastHeard > 2.5 * heartbeatMs) trouble('heartbeats were missed');
+    else if (!healthy && outstanding === 0 && Date.now() >= pausedUntil) probe();
+    more();
+  }, 500);
+
+  if (online()) {
+    more();
+    probe();
+  }
+  return {
+    more,
+    healthy: () => healthy,
+    reconnected() {
+      renew();
+      pausedUntil = 0;
+      more();
+      probe();
+    },
+    async stop() {
+      if (stopped) return;
+      stopped = true;
+      clearInterval(timer);
+      // What the server sent before it saw the end still reaches `deliver`, which gives it back.
+      if (subscription && online()) await subscription.drain();
+    },
+  };
+};

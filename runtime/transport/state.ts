@@ -1,0 +1,67 @@
+import { headers as natsHeaders, type Msg } from '@nats-io/transport-node';
+import { randomUUID } from 'node:crypto';
+import { bucketStream, bucketSubject, stateBucket } from '../nats/names.ts';
+import type { Calls } from './calls.ts';
+import { readPubAck } from './pub-acks.ts';
+import { type State, TransportError } from './transport.ts';
+
+/*
+ * The state bucket by plain messages: a worker may write and read the keys of its own Integration and nothing else, so the client
+ * library's bucket (which asks for stream info) is of no use.
+ */
+const tombstoneTtl = '300s';
+
+interface Found {
+  readonly value: Uint8Array;
+  readonly revision: number;
+  readonly removed: boolean;
+}
+
+export const createState = (calls: Calls): State => {
+  const find = (key: string): Promise<Found | undefined> =>
+    calls.send({
+      subject: `$JS.API.DIRECT.GET.${bucketStream(stateBucket)}.${bucketSubject(stateBucket, key)}`,
+      payload: '',
+      read: (answer: Msg) => {
+        const code = answer.headers?.code ?? 0;
+        if (code === 404) return undefined;
+        if (code >= 400) throw new TransportError('Unavailable', `reading state "${key}": ${code}`);
+        return {
+          value: answer.data,
+          revision: Number(answer.headers?.get('Nats-Sequence')),
+          removed: answer.headers?.has('KV-Operation') === true,
+        };
+      },
+    });
+
+  const put = async (key: string, value: Uint8Array, more: Record<string, string>): Promise<number> => {
+    const subject = bucketSubject(stateBucket, key);
+    const headers = natsHeaders();
+    // The id makes a repeat after a reconnect find its own first write instead of a conflict.
+    headers.set('Nats-Msg-Id', randomUUID());
+    for (const name in more) headers.set(name, more[name] as string);
+    return (await calls.send({ subject, payload: value, headers, read: readPubAck(subject) })).sequence;
+  };
+  const replace = (key: string, value: Uint8Array, revision: number) =>
+    put(key, value, { 'Nats-Expected-Last-Subject-Sequence': String(revision) });
+
+  return {
+    async read(key) {
+      const found = await find(key);
+      return found && !found.removed ? { value: found.value, revision: found.revision } : undefined;
+    },
+    async write(key, value, revision) {
+      try {
+        return await replace(key, value, revision);
+      } catch (error) {
+        if (revision !== 0 || !(error instanceof TransportError) || error.code !== 'Conflict') throw error;
+        const found = await find(key);
+        if (!found?.removed) throw error;
+        return await replace(key, value, found.revision);
+      }
+    },
+    async remove(key) {
+      await put(key, new Uint8Array(), { 'KV-Operation': 'DEL', 'Nats-TTL': tombstoneTtl });
+    },
+  };
+};
