@@ -40,7 +40,7 @@ const plugged = <E extends Record<string, z.ZodType>>(
           ? `set one ${what}: ${keys.join(', ')}`
           : `has more than one ${what}: ${set.join(' ')} (keep one; use a second list item for the other)`;
       context.issues.push({ code: 'custom', message, input: context.value, path: [], continue: true });
-    }) as unknown as z.ZodType<Plugged & z.output<z.ZodObject<E>>>;
+    }) as unknown as z.ZodType<Plugged & { [K in keyof E]?: z.output<E[K]> }>;
 };
 
 export const sourceItem = plugged('source', catalog.sources, {});
