@@ -143,6 +143,5 @@ export const scalingRules: readonly Rule<Scaling>[] = [
 export const uniqueStepNames: Rule<readonly { readonly name: string }[]> = {
   rule: 'self.all(x, self.exists_one(y, x.name == y.name))',
   message: 'every step needs its own name',
-  reason: 'FieldValueDuplicate',
   check: (steps) => new Set(steps.map(({ name }) => name)).size === steps.length,
 };

@@ -10,7 +10,7 @@ export interface Rule<T> {
   readonly message: string;
   /** Where the finding points, below the ruled value: `.inbox.storage`. */
   readonly fieldPath?: string;
-  readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueDuplicate';
+  readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden';
   /** Gets values whose own rules may have failed: must not throw. */
   readonly check: (self: T) => boolean;
 }
