@@ -25,9 +25,10 @@ export const ReplicaSets = namespacedKind('apps/v1', 'ReplicaSet', 'replicasets'
 export const NetworkPolicies = namespacedKind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies');
 export const RoleBindings = namespacedKind('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings');
 
+// biome-ignore format: a list, not a column
 const all = [
-  ...[Namespaces, Secrets, ConfigMaps, Services, ServiceAccounts, ResourceQuotas, LimitRanges],
-  ...[Deployments, ReplicaSets, NetworkPolicies, RoleBindings],
+  Namespaces, Secrets, ConfigMaps, Services, ServiceAccounts, ResourceQuotas, LimitRanges,
+  Deployments, ReplicaSets, NetworkPolicies, RoleBindings,
 ];
 export const kindOf = (object: { readonly kind: string }): ResourceKind => {
   const found = all.find(({ kind }) => kind === object.kind);

@@ -8,7 +8,12 @@ export const planRoutes = (flow: Flow, suspended: boolean): Routes | undefined =
   if (sources.length === 0) return undefined;
   const { version, tenant, namespace, integration, uid, generation } = flow;
   return {
-    ...{ version, tenant, namespace, integration, uid, generation },
+    version,
+    tenant,
+    namespace,
+    integration,
+    uid,
+    generation,
     suspended,
     partitions: flow.delivery.partitions,
     ...(flow.delivery.key === undefined ? {} : { key: flow.delivery.key }),
@@ -31,5 +36,7 @@ export const planEndpoints = (
   });
 
 /** `shop(http)`: ready-made for a column. */
-export const describeParts = (items: EffectiveIntegration['sources'], plugins: ReadonlyMap<string, unknown>): string =>
-  items.map((item) => `${item.name}(${pluginOf(item, plugins).kind})`).join(', ');
+export const describeParts = (
+  items: readonly Parameters<typeof pluginOf>[0][],
+  plugins: ReadonlyMap<string, unknown>,
+): string => items.map((item) => `${item.name}(${pluginOf(item, plugins).kind})`).join(', ');

@@ -26,6 +26,6 @@ export interface SecretWatches {
 /** Streams, lag and the gateway's word come without events: they are looked at again after this time. */
 export const observeEveryMs = 10_000;
 /** While something is being put in place. */
-export const hurryMs = 1_000;
+export const hurryMs = 500;
 /** Deleting never waits longer than this for NATS. */
 export const releaseWithinMs = 10 * 60_000;

@@ -40,7 +40,8 @@ export const ensureMessaging = async (
   if (!keys)
     return {
       ...checked,
-      ...{ keys, account: undefined },
+      keys,
+      account: undefined,
       messaging: verdict(
         'MessagingReady',
         'False',

@@ -29,8 +29,11 @@ export const ensurePolicies = async (
     await secretWatches.open(namespace);
   } catch (error) {
     // The controller's back-off would hide from the status what somebody can mend.
-    if (error instanceof ApiError && (error.status === 403 || error.status === 422))
+    if (error instanceof ApiError && error.status === 422)
       return verdict('PoliciesReady', 'False', 'Refused', `the API server refused: ${error.message}`);
+    // A namespace's label and our binding in it take a moment until the API server goes by them.
+    if (error instanceof ApiError && error.status === 403)
+      return verdict('PoliciesReady', 'Unknown', 'Waiting', `not allowed yet: ${error.message}`);
     throw error;
   }
   const isPlanned = ({ kind, metadata }: KubeObject) =>

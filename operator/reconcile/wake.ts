@@ -1,0 +1,97 @@
+import { Connections, Integrations, Tenants } from '../api/meta.ts';
+import { acceptedName, gatewaySecretsName, integrationLabel, managedByLabel, tenantLabel } from '../plan/children.ts';
+import { isTrue, statusConditions } from '../plan/conditions.ts';
+import type { Cluster, KubeObject } from './ports.ts';
+import { holderOf } from './tenancy.ts';
+
+/* Which keys look again when something changes. Level-triggered reconcilers may be woken too often, never too seldom. */
+export interface Keys {
+  tenant(name: string): void;
+  integration(key: string): void;
+  connection(key: string): void;
+}
+export interface Change {
+  readonly type: 'added' | 'updated' | 'deleted';
+  readonly object: KubeObject;
+  readonly previous?: KubeObject;
+}
+
+const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
+/** Our own status writes come back as updates; nothing has to be done about them. */
+const isMore = ({ type, object, previous }: Change): boolean =>
+  type !== 'updated' ||
+  object.metadata.generation !== previous?.metadata.generation ||
+  object.metadata.deletionTimestamp !== previous?.metadata.deletionTimestamp ||
+  object.metadata.finalizers?.length !== previous?.metadata.finalizers?.length;
+const readiness = (object: KubeObject | undefined): boolean => isTrue(statusConditions(object?.['status']), 'Ready');
+
+export const wakers = (cluster: Cluster, keys: Keys) => {
+  const everythingIn = (namespace: string) => {
+    for (const object of cluster.list(Integrations, { namespace })) keys.integration(keyOf(object));
+    for (const object of cluster.list(Connections, { namespace })) keys.connection(keyOf(object));
+  };
+  const tenantsOf = (namespace: string | undefined) => {
+    if (namespace === undefined) return;
+    for (const tenant of cluster.list(Tenants)) if (claimed(tenant) === namespace) keys.tenant(tenant.metadata.name);
+  };
+  return {
+    tenant: (change: Change) => {
+      const namespace = claimed(change.object);
+      if (isMore(change)) keys.tenant(change.object.metadata.name);
+      // The namespace of an older claim that is gone falls to the next.
+      if (change.type !== 'updated') tenantsOf(namespace);
+      if (namespace && (isMore(change) || statusText(change.object) !== statusText(change.previous)))
+        everythingIn(namespace);
+    },
+    integration: (change: Change) => {
+      const { namespace = '' } = change.object.metadata;
+      const changed = isMore(change);
+      if (changed) {
+        keys.integration(keyOf(change.object));
+        for (const connection of cluster.list(Connections, { namespace })) keys.connection(keyOf(connection));
+      }
+      if (changed || readiness(change.object) !== readiness(change.previous)) tenantsOf(namespace);
+    },
+    connection: (change: Change) => {
+      if (!isMore(change)) return;
+      keys.connection(keyOf(change.object));
+      for (const object of cluster.list(Integrations, { namespace: change.object.metadata.namespace ?? '' }))
+        keys.integration(keyOf(object));
+    },
+    child: ({ object }: Change) => {
+      const { labels = {}, namespace, name } = object.metadata;
+      const integration = labels[integrationLabel];
+      if (integration !== undefined) keys.integration(`${namespace}/${integration}`);
+      // The gateway serves what was accepted.
+      const isAccepted = integration !== undefined && name === acceptedName(integration);
+      const tenant = labels[tenantLabel];
+      if (tenant !== undefined && (integration === undefined || isAccepted)) keys.tenant(tenant);
+    },
+    secret: (change: Change) => {
+      const { metadata } = change.object;
+      const { namespace = '', name } = metadata;
+      const isOwn = metadata.labels?.[managedByLabel] === 'kanava';
+      if (isOwn && name !== gatewaySecretsName) return wakersOfOwnSecret(change, keys);
+      everythingIn(namespace);
+      const tenant = holderOf(cluster, namespace);
+      if (tenant) keys.tenant(tenant.name);
+    },
+    namespace: ({ object }: Change) => tenantsOf(object.metadata.name),
+  };
+};
+
+const wakersOfOwnSecret = ({ object }: Change, keys: Keys): void => {
+  const { labels = {}, namespace } = object.metadata;
+  const integration = labels[integrationLabel];
+  const tenant = labels[tenantLabel];
+  if (integration !== undefined) keys.integration(`${namespace}/${integration}`);
+  else if (tenant !== undefined) keys.tenant(tenant);
+};
+
+const claimed = (tenant: KubeObject): string | undefined =>
+  (tenant['spec'] as { namespace?: { name?: string } } | undefined)?.namespace?.name;
+/** What the objects in its namespace go by. */
+const statusText = (tenant: KubeObject | undefined): string => {
+  const status = tenant?.['status'] as { namespace?: { uid?: string }; account?: { id?: string } } | undefined;
+  return `${status?.namespace?.uid} ${status?.account?.id}`;
+};
