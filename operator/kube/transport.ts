@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, type Registry } from 'prom-client';
-import { type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import { ApiError } from '../reconcile/ports.ts';
 import { noAnswer, refusal } from './api-failure.ts';
 import type { Identity } from './identity.ts';
+import { createStreams, type StreamAnswer, type StreamTimings } from './streams.ts';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -33,6 +34,9 @@ export interface TransportOptions {
   /** Asked before each attempt of each write: no operator that has lost its lease sends one. */
   readonly mayWrite: () => boolean;
   readonly connections?: number;
+  /** How long one attempt may hear nothing. */
+  readonly attemptMs?: number;
+  readonly streams?: Partial<StreamTimings>;
   readonly userAgent?: string;
 }
 
@@ -41,11 +45,17 @@ const retried = new Set([429, 500, 502, 503, 504]);
 /** Longer waits are the queue's business, which knows what else there is to do. */
 const longestWaitMs = 10_000;
 
-const retryAfterMs = (response: Dispatcher.ResponseData): number | undefined => {
-  const seconds = Number(response.headers['retry-after']);
+const retryAfterMs = (headers: Readonly<Record<string, unknown>>): number | undefined => {
+  const seconds = Number(headers['retry-after']);
   return Number.isFinite(seconds) ? seconds * 1000 : undefined;
 };
 
+/** The text of a refusal: short, so a long one is no refusal and is cut. */
+const readAll = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) if (chunks.push(chunk) > 100) break;
+  return Buffer.concat(chunks).toString('utf8');
+};
 const parsed = (text: string): unknown => {
   try {
     return text === '' ? undefined : JSON.parse(text);
@@ -66,16 +76,12 @@ export const createTransport = (options: TransportOptions): Transport => {
     allowH2: false,
     connect,
     keepAliveTimeout: 30_000,
+    // An attempt on a dead connection leaves time for another within the deadline of the call.
+    headersTimeout: options.attemptMs ?? 15_000,
+    bodyTimeout: options.attemptMs ?? 15_000,
   });
-  // Hundreds of watches (Secrets: one a tenant) over a few connections. Apart from the calls, which thus do not wait for a dead one;
-  // after a header time-out undici pings the connection and drops it when nothing comes back.
-  const watches = new Pool(url.origin, {
-    connections: 8,
-    allowH2: true,
-    connect,
-    headersTimeout: 10_000,
-    bodyTimeout: 0,
-  });
+  // Apart from the calls, which thus never wait for a dead connection of the watches.
+  const streams = createStreams(identity, options.streams);
   const requests = new Counter({
     name: 'rest_client_requests_total',
     help: 'Requests to the API server by status, method and host.',
@@ -86,41 +92,48 @@ export const createTransport = (options: TransportOptions): Transport => {
     const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
     return `${base}${path}${given.length > 0 ? `?${new URLSearchParams(given)}` : ''}`;
   };
-  const send = async (pool: Pool, request: ApiRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> => {
-    const { method, path, query, body, contentType = 'application/json' } = request;
+  /** Counts the answer, and asks once more with a fresh token when the server does not take the one that we have. */
+  const counted = async <Answer>(
+    method: string,
+    send: (headers: Record<string, string>) => Promise<Answer>,
+    status: (answer: Answer) => number,
+  ): Promise<Answer> => {
     const once = async (refused: boolean) => {
       const authorization = await identity.authorization(refused);
-      const response = await pool.request({
-        method,
-        path: target(path, query),
-        headers: {
-          accept: 'application/json',
-          'user-agent': userAgent,
-          ...(authorization && { authorization }),
-          ...(body !== undefined && { 'content-type': contentType }),
-        },
-        body: body === undefined ? null : JSON.stringify(body),
-        signal,
+      const answer = await send({
+        accept: 'application/json',
+        'user-agent': userAgent,
+        ...(authorization && { authorization }),
       });
-      requests.inc({ code: String(response.statusCode), method, host: url.host });
-      return response;
+      requests.inc({ code: String(status(answer)), method, host: url.host });
+      return answer;
     };
     try {
-      const response = await once(false);
-      if (response.statusCode !== 401) return response;
-      // The token was renewed or revoked since we read it.
-      await response.body.dump();
-      return await once(true);
+      const answer = await once(false);
+      return status(answer) === 401 ? await once(true) : answer;
     } catch (error) {
       requests.inc({ code: '<error>', method, host: url.host });
       throw error;
     }
   };
   const attempt = async (request: ApiRequest, signal: AbortSignal): Promise<unknown> => {
-    const response = await send(calls, request, signal);
-    const text = await response.body.text();
-    if (response.statusCode < 300) return parsed(text);
-    throw Object.assign(refusal(response.statusCode, text, request), { retryAfterMs: retryAfterMs(response) });
+    const { method, path, query, body, contentType = 'application/json' } = request;
+    const { status, headers, text } = await counted(
+      method,
+      async (common) => {
+        const response = await calls.request({
+          method,
+          path: target(path, query),
+          headers: { ...common, ...(body !== undefined && { 'content-type': contentType }) },
+          body: body === undefined ? null : JSON.stringify(body),
+          signal,
+        });
+        return { status: response.statusCode, headers: response.headers, text: await response.body.text() };
+      },
+      (answer) => answer.status,
+    );
+    if (status < 300) return parsed(text);
+    throw Object.assign(refusal(status, text, request), { retryAfterMs: retryAfterMs(headers) });
   };
   /** How long to wait before the next attempt; nothing when there must be none. */
   const waitMs = (request: ApiRequest, error: unknown, tried: number): number | undefined => {
@@ -155,20 +168,25 @@ export const createTransport = (options: TransportOptions): Transport => {
     },
     stream: async ({ path, query, signal }) => {
       const request: ApiRequest = { method: 'GET', path, ...(query && { query }) };
-      let response: Dispatcher.ResponseData;
+      let answer: StreamAnswer;
       try {
-        response = await send(watches, request, signal);
+        answer = await counted(
+          'GET',
+          (headers) => streams.open(target(path, query), headers, signal),
+          ({ status }) => status,
+        );
       } catch (error) {
         throw noAnswer('Unreachable', request, `no answer from ${identity.server}: ${String(error)}`, error);
       }
-      if (response.statusCode === 200) return response.body as AsyncIterable<Uint8Array>;
-      const text = await response.body.text();
-      const asked = retryAfterMs(response);
+      if (answer.status === 200) return answer.body;
+      const text = await readAll(answer.body);
+      const asked = retryAfterMs(answer.headers);
       if (asked !== undefined) await sleep(Math.min(asked, longestWaitMs), undefined, { signal }).catch(() => {});
-      throw refusal(response.statusCode, text, request);
+      throw refusal(answer.status, text, request);
     },
     close: async () => {
-      await Promise.all([calls.destroy(), watches.destroy()]);
+      streams.close();
+      await calls.destroy();
     },
   };
 };

@@ -229,6 +229,7 @@ export const startFaultProxy = async (api: KubeApi): Promise<FaultProxy> => {
     },
     openWatches: () => watches.size,
     freezeConnections: () => {
+      watches.clear();
       for (const pair of pairs) pair.isFrozen = true;
     },
     resetConnections: () => {

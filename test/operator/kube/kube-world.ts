@@ -37,7 +37,13 @@ export const startKubeWorld = async (): Promise<KubeWorld> => {
   const api = await startKubeApi();
   const proxy = await startFaultProxy(api);
   const always = { mayWrite: () => true };
-  const transport = createTransport({ identity: proxy.identity, registry: new Registry(), ...always });
+  const transport = createTransport({
+    identity: proxy.identity,
+    registry: new Registry(),
+    streams: { headersMs: 800 },
+    attemptMs: 1500,
+    ...always,
+  });
   const identity = await loadIdentity({ kubeconfig: api.kubeconfig, env: {} });
   const direct = createTransport({ identity, registry: new Registry(), ...always });
   return {
