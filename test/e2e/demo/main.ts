@@ -1,0 +1,172 @@
+import { parseArgs } from 'node:util';
+import { mustKubectl } from '../../cluster/kubectl.ts';
+import { chooseProvider, providerNames } from '../../cluster/providers/choice.ts';
+import { openAccounts } from './accounts.ts';
+import { type TenantName, tenantNames } from './expectations.ts';
+import { showIsolation } from './isolation.ts';
+import {
+  compareDeadLetters,
+  compareDeliveries,
+  type Gateways,
+  sendAll,
+  sendUnmappable,
+  showRefusals,
+} from './messages.ts';
+import {
+  applyIntegration,
+  applyReceiver,
+  applyTenants,
+  integration,
+  receiverNamespace,
+  removeReceiver,
+  removeTenants,
+} from './objects.ts';
+import { loadWebhooks } from './payloads.ts';
+import { installChart, type Platform, platformOf, provideImages, systemNamespace, uninstallChart } from './platform.ts';
+import { openGateway } from './posting.ts';
+import { reachService } from './reach.ts';
+import { createReport, type Report } from './report.ts';
+
+const help = `npm run demo [-- down | --help] [-- --keep] [-- --provider <name>]
+
+Sets up everything on this machine and shows two tenants' real messages going through one operator: a cluster, images, the
+chart, tenants acme and globex, each with its own Integration "github-issues". Sends them 329 real GitHub webhooks and compares
+every delivery with what plain JavaScript says must arrive. Exit code 0 only if all of it was verified.
+
+  down               remove the demo, the chart and the cluster
+  --keep             keep the tenants of the last run (their messages too: only for looking, the comparison will differ)
+  --provider <name>  ${providerNames.join(', ')}; default: kind where it can run, else a native node (Linux, root)
+`;
+
+const demo = async (platform: Platform, keep: boolean, report: Report): Promise<void> => {
+  const { kubectl } = platform;
+  const hooks = loadWebhooks();
+  await report.phase('A cluster', async () => report.note(await platform.provider.up(report.note)));
+  const images = await report.phase('Bundles and images', () => provideImages(platform, report));
+  await report.phase('The chart: operator, CRDs, NATS', () => installChart(platform, images));
+  const secrets = await report.phase('Tenants acme and globex, a receiver, two Integrations', async () => {
+    if (!keep) await Promise.all([removeTenants(platform), removeReceiver(platform)]);
+    await Promise.all([applyTenants(platform), applyReceiver(platform, images['receiver'] ?? '')]);
+    const made = await Promise.all(tenantNames.map((tenant) => applyIntegration(platform, tenant)));
+    return Object.fromEntries(tenantNames.map((name, index) => [name, made[index]])) as Record<TenantName, string>;
+  });
+  const reached = await Promise.all(tenantNames.map((tenant) => reachService(platform, tenant, 'gateway', 80)));
+  const gateways = Object.fromEntries(
+    tenantNames.map((name, index) => [
+      name,
+      openGateway(reached[index] as (typeof reached)[0], integration, secrets[name]),
+    ]),
+  ) as Gateways;
+  const receiver = await reachService(platform, receiverNamespace, 'receiver', 8080);
+  const accounts = await openAccounts(platform);
+  try {
+    await report.phase(`${hooks.length} real GitHub webhooks to both`, () => sendAll(gateways, hooks, report));
+    await report.phase('What a gateway refuses', () => showRefusals(gateways, secrets, report));
+    const crafted = await report.phase('What a flow rejects', () => sendUnmappable(gateways, report));
+    await report.phase('Every delivery compared', () => compareDeliveries(accounts, receiver, hooks, report));
+    await report.phase('Dead letters compared', () => compareDeadLetters(accounts, hooks, crafted, report));
+    await report.phase("One tenant's credentials against the other", async () =>
+      showIsolation(accounts, await uidsOf(platform), report),
+    );
+  } finally {
+    receiver.close();
+    await Promise.all([accounts.close(), ...tenantNames.map((name) => gateways[name].close())]);
+  }
+  await report.phase('As kubectl shows it', async () => {
+    for (const what of [
+      ['tenants.kanava.dev'],
+      ['integrations.kanava.dev', '-A'],
+      ['connections.kanava.dev', '-A'],
+      ['pods', '-A'],
+    ])
+      report.note(`$ kubectl get ${what.join(' ')}\n${await mustKubectl(kubectl, ['get', ...what])}\n`);
+  });
+};
+
+const uidsOf = async ({ kubectl }: Platform): Promise<Record<TenantName, string>> => {
+  const uid = async (tenant: TenantName) =>
+    mustKubectl(kubectl, [
+      'get',
+      'integrations.kanava.dev',
+      integration,
+      '-n',
+      tenant,
+      '-o',
+      'jsonpath={.metadata.uid}',
+    ]);
+  return { acme: await uid('acme'), globex: await uid('globex') };
+};
+
+const tearDown = async (platform: Platform, report: Report): Promise<void> => {
+  const { provider } = platform;
+  const { up } = await provider.status();
+  if (up) {
+    await report.phase('Removing tenants and receiver', () =>
+      Promise.all([removeTenants(platform), removeReceiver(platform)]),
+    );
+    await report.phase('Removing the chart', () => uninstallChart(platform));
+  }
+  await report.phase('Removing the cluster', async () => report.note(await provider.down(report.note)));
+};
+
+const next = (platform: Platform) => `
+Try next (export KUBECONFIG=${platform.provider.kubeconfig}):
+  kubectl get integrations.kanava.dev -A --watch
+  kubectl describe integrations.kanava.dev ${integration} -n acme
+  kubectl explain integrations.kanava.dev.spec.sources.http
+  kubectl edit integrations.kanava.dev ${integration} -n acme      # a mistake is refused, or the last accepted flow runs on
+  kubectl logs deployment/worker-${integration} -n globex
+  kubectl logs deployment/kanava-operator -n ${systemNamespace}
+  examples/github-issues/README.md shows how to send a webhook by hand
+  npm run demo -- down                                     # removes everything
+`;
+
+const usage = (problem: string): number => {
+  console.error(`${problem}\n\n${help}`);
+  return 2;
+};
+
+const run = async (args: string[]): Promise<number> => {
+  const options = {
+    help: { type: 'boolean', short: 'h' },
+    keep: { type: 'boolean' },
+    provider: { type: 'string' },
+  } as const;
+  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
+  try {
+    parsed = parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+  const { values, positionals } = parsed;
+  if (values.help) {
+    console.log(help);
+    return 0;
+  }
+  if (positionals.length > 1 || (positionals[0] ?? 'down') !== 'down')
+    return usage(`unknown: ${positionals.join(' ')}`);
+  if (values.provider !== undefined && !providerNames.some((name) => name === values.provider))
+    return usage(`unknown provider ${values.provider}`);
+
+  const report = createReport((line) => console.log(line));
+  const platform = await platformOf(await chooseProvider(values.provider, report.note));
+  if (positionals[0] === 'down') {
+    await tearDown(platform, report);
+    return 0;
+  }
+  await demo(platform, values.keep ?? false, report);
+  const { failures } = report;
+  console.log(next(platform));
+  for (const [title, ms] of report.timings) console.log(`${(ms / 1000).toFixed(1).padStart(8)} s  ${title}`);
+  console.log(`\n${report.checks() - failures.length} of ${report.checks()} checks held`);
+  for (const failure of failures) console.log(`FAILED ${failure}`);
+  return failures.length === 0 ? 0 : 1;
+};
+
+try {
+  process.exitCode = await run(process.argv.slice(2));
+} catch (error) {
+  console.error(`\nThe demo stopped: ${error instanceof Error ? error.message : String(error)}`);
+  console.error('Run it again: what is built and running is kept. `npm run demo -- down` removes everything.');
+  process.exitCode = 1;
+}
