@@ -148,9 +148,9 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal).catch(fail));
 };
 
-if (process.argv.includes('--help')) console.log(help);
+if (process.argv.includes('--help')) process.stdout.write(`${help}\n`);
 else
   await run(process.env).catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
   });

@@ -1,0 +1,190 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
+import { mustKubectl } from '../../cluster/kubectl.ts';
+import { ensureBinary } from '../../cluster/binaries.ts';
+import { run } from '../../cluster/command.ts';
+import { freePort } from '../../cluster/ports.ts';
+import { temporaryFolder } from '../../cluster/temporary.ts';
+import type { KubeObject } from '../../../operator/reconcile/ports.ts';
+import { applyCrds } from '../api/established.ts';
+import { startWorld, type World } from '../broker/world.ts';
+
+/*
+ * The operator as a process, with the chart's own ServiceAccount, roles and admission policies, against a real API server and a real
+ * nats-server. There are no nodes and no controllers: `rollOut` says what a Deployment controller and a kubelet would.
+ */
+const repository = join(import.meta.dirname, '..', '..', '..');
+export const operatorNamespace = 'kanava-system';
+
+export interface OperatorProcess {
+  readonly pid: number;
+  readonly logFile: string;
+  /** SIGTERM, or another signal; resolves with the exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+export interface OperatorWorld {
+  readonly api: KubeApi;
+  readonly nats: World;
+  startOperator(config?: Record<string, unknown>): Promise<OperatorProcess>;
+  kubectl(args: string[], input?: unknown): Promise<string>;
+  apply(...objects: unknown[]): Promise<void>;
+  get(kind: string, name: string, namespace?: string): Promise<KubeObject | undefined>;
+  list(kind: string, namespace: string): Promise<KubeObject[]>;
+  /** All pods of a Deployment are ready, of its newest template. */
+  rollOut(name: string, namespace: string): Promise<void>;
+  /** Everything that the processes logged. */
+  logs(): string;
+  stop(): Promise<void>;
+}
+
+export const until = async <T>(what: string, look: () => Promise<T | undefined | false>, ms = 30_000): Promise<T> => {
+  const end = performance.now() + ms;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (performance.now() > end) throw new Error(`after ${ms} ms still not: ${what}`);
+    await sleep(50);
+  }
+};
+
+const installChart = async (api: KubeApi, dir: string): Promise<void> => {
+  const helm = await ensureBinary('helm');
+  const parts = ['rbac/operator', 'rbac/tenant', 'rbac/members', 'operator/service-account'];
+  const policies = ['bindings', 'namespaces', 'users-own-spec', 'schema-revision'].map((name) => `admission/${name}`);
+  const shown = [...parts, ...policies].flatMap((name) => ['-s', `templates/${name}.yaml`]);
+  const chart = join(repository, 'charts', 'kanava');
+  const rendered = await run(helm, [
+    'template',
+    'kanava',
+    chart,
+    '-n',
+    operatorNamespace,
+    '--kube-version',
+    '1.36.0',
+    ...shown,
+  ]);
+  if (rendered.code !== 0) throw new Error(`helm template failed: ${rendered.stderr}`);
+  const file = join(dir, 'chart.yaml');
+  await writeFile(file, rendered.stdout);
+  await mustKubectl(api.kubectl, ['create', 'namespace', operatorNamespace]);
+  await mustKubectl(api.kubectl, ['apply', '--server-side', '-f', file]);
+};
+
+const launch = async (dir: string, env: Record<string, string>): Promise<OperatorProcess> => {
+  const logFile = join(dir, `operator-${env['KANAVA_POD_NAME']}.log`);
+  const child: ChildProcess = spawn(process.execPath, [join(repository, 'operator', 'main.ts')], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log = createWriteStream(logFile, { flags: 'a' });
+  child.stdout?.pipe(log);
+  child.stderr?.pipe(log);
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const killNow = () => child.kill('SIGKILL');
+  process.once('exit', killNow);
+  return {
+    pid: child.pid ?? 0,
+    logFile,
+    stop: async (signal = 'SIGTERM') => {
+      child.kill(signal);
+      const code = await exited;
+      process.off('exit', killNow);
+      return code;
+    },
+  };
+};
+
+export const startOperatorWorld = async (): Promise<OperatorWorld> => {
+  const dir = await temporaryFolder('operator');
+  const [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream: 'sync_interval: always' })]);
+  await applyCrds(api);
+  await installChart(api, dir);
+  const kubeconfig = await api.serviceAccountKubeconfig(operatorNamespace, 'kanava-operator');
+  const processes: OperatorProcess[] = [];
+
+  const kubectl = (args: string[], input?: unknown) =>
+    mustKubectl(api.kubectl, args, input === undefined ? {} : { stdin: JSON.stringify(input) });
+  const get = async (kind: string, name: string, namespace?: string): Promise<KubeObject | undefined> => {
+    const where = namespace ? ['-n', namespace] : [];
+    const text = await kubectl([
+      'get',
+      kind,
+      name,
+      ...where,
+      '-o',
+      'json',
+      '--ignore-not-found',
+      '--show-managed-fields',
+    ]);
+    return text.trim() === '' ? undefined : (JSON.parse(text) as KubeObject);
+  };
+
+  return {
+    api,
+    nats,
+    kubectl,
+    get,
+    startOperator: async (config = {}) => {
+      const name = `operator-${processes.length}`;
+      const file = join(dir, `${name}.json`);
+      await mkdir(dir, { recursive: true });
+      await writeFile(
+        file,
+        JSON.stringify({
+          runtime: { image: 'registry.example/kanava/runtime:test' },
+          nats: { url: nats.url, network: { namespace: operatorNamespace, podLabels: { app: 'nats' } } },
+          ...config,
+        }),
+      );
+      const started = await launch(dir, {
+        KUBECONFIG: kubeconfig,
+        KANAVA_CONFIG: file,
+        KANAVA_NATS_FOLDER: nats.natsFolder,
+        KANAVA_NAMESPACE: operatorNamespace,
+        KANAVA_POD_NAME: name,
+        KANAVA_SERVICE_ACCOUNT: 'kanava-operator',
+        KANAVA_HEALTH_PORT: String(await freePort()),
+        KANAVA_LOG_LEVEL: 'debug',
+      });
+      processes.push(started);
+      return started;
+    },
+    apply: async (...objects) => {
+      for (const object of objects) await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], object);
+    },
+    list: async (kind, namespace) =>
+      (
+        JSON.parse(await kubectl(['get', kind, '-n', namespace, '-o', 'json', '--show-managed-fields'])) as {
+          items: KubeObject[];
+        }
+      ).items,
+    rollOut: async (name, namespace) => {
+      const deployment = await until(`Deployment ${name}`, () => get('deployment', name, namespace));
+      const replicas = (deployment['spec'] as { replicas: number }).replicas;
+      const { generation } = deployment.metadata;
+      const status = { observedGeneration: generation, replicas, updatedReplicas: replicas, readyReplicas: replicas };
+      const patch = JSON.stringify({ status });
+      await kubectl([
+        'patch',
+        'deployment',
+        name,
+        '-n',
+        namespace,
+        '--subresource=status',
+        '--type=merge',
+        '-p',
+        patch,
+      ]);
+    },
+    logs: () => processes.map(({ logFile }) => readFileSync(logFile, 'utf8')).join('\n'),
+    stop: async () => {
+      await Promise.all(processes.map((operator) => operator.stop('SIGKILL')));
+      await nats.stop();
+      await api.stop();
+    },
+  };
+};
