@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly folder: string;
   /** 0: any free one. */
   readonly port: number;
+  /** After it `stop` waits no longer for slow senders. */
+  readonly graceMs: number;
   /** Called for each answer. */
   readonly answered: (status: number) => void;
   /** The connection to NATS ended for good: the process cannot go on. */
@@ -73,7 +75,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     port,
     ready: () => table.ready() && transport.healthy(),
     async stop() {
+      const enough = setTimeout(() => listener.server.closeAllConnections(), options.graceMs);
       await listener.close();
+      clearTimeout(enough);
       shutdown.abort();
       await watch.close();
       await table.close();

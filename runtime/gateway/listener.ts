@@ -56,6 +56,13 @@ export const createListener = ({ find, ready, maxBytes, answered, log }: Listene
     routes.set(request, route);
     return undefined;
   });
+  let closing = false;
+  app.addHook('preClose', async () => {
+    closing = true;
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
+  });
   app.addHook('onResponse', async (_request, reply) => answered(reply.statusCode));
 
   app.removeAllContentTypeParsers();

@@ -28,7 +28,7 @@ export interface RoutesWatch {
 const stream = bucketStream(gatewayBucket);
 const filter = bucketSubject(gatewayBucket, routeKey('*'));
 const prefix = bucketSubject(gatewayBucket, routeKey(''));
-const heartbeatMs = 5_000;
+const heartbeatMs = 2_000;
 const silenceMs = 3 * heartbeatMs;
 const requestMs = 5_000;
 const firstBackoffMs = 100;
@@ -36,6 +36,14 @@ const longestBackoffMs = 5_000;
 
 export const watchRoutes = (connection: NatsConnection, listener: RouteListener, log: Log): RoutesWatch => {
   const stop = new AbortController();
+  // What was sent while nobody listened is not sent again: a session ends with its connection.
+  const reconnects = new Set<() => void>();
+  const followConnection = async (): Promise<void> => {
+    for await (const event of connection.status()) {
+      if (event.type === 'reconnect') for (const reconnected of reconnects) reconnected();
+    }
+  };
+  void followConnection();
   const supervised = async (): Promise<void> => {
     let backoff = firstBackoffMs;
     while (!stop.signal.aborted && !connection.isClosed()) {
@@ -47,7 +55,7 @@ export const watchRoutes = (connection: NatsConnection, listener: RouteListener,
           listener.listed(names);
         },
       };
-      const reason = await session(connection, listening, stop.signal).catch(reasonOf);
+      const reason = await session(connection, reconnects, listening, stop.signal).catch(reasonOf);
       if (stop.signal.aborted) return;
       log.warn({ reason }, 'the route table is read again');
       backoff = healthy ? firstBackoffMs : Math.min(backoff * 2, longestBackoffMs);
@@ -64,13 +72,20 @@ export const watchRoutes = (connection: NatsConnection, listener: RouteListener,
 };
 
 /** Resolves with the reason why it ended. */
-const session = async (connection: NatsConnection, listener: RouteListener, signal: AbortSignal): Promise<string> => {
+const session = async (
+  connection: NatsConnection,
+  reconnects: Set<() => void>,
+  listener: RouteListener,
+  signal: AbortSignal,
+): Promise<string> => {
   const manager: JetStreamManager = await jetstreamManager(connection, { checkAPI: false, timeout: requestMs });
   const name = `gw_${crypto.randomUUID().replaceAll('-', '')}`;
   const inbox = createInbox(inboxPrefix('gateway'));
   const ended = Promise.withResolvers<string>();
   const abort = () => ended.resolve('the gateway stops');
   signal.addEventListener('abort', abort);
+  const reconnected = () => ended.resolve('connected again');
+  reconnects.add(reconnected);
 
   const seen = new Set<string>();
   let total: number | undefined;
@@ -125,6 +140,7 @@ const session = async (connection: NatsConnection, listener: RouteListener, sign
     return await ended.promise;
   } finally {
     signal.removeEventListener('abort', abort);
+    reconnects.delete(reconnected);
     clearInterval(watchdog);
     subscription.unsubscribe();
     // Left alone it would go by itself after a minute.

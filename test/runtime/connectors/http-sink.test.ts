@@ -213,7 +213,7 @@ describe('what an answer means', () => {
   ])('%d: %s, %s', async (status, instruction, kind) => {
     const erp = await target();
     erp.answer = (response) => response.writeHead(status, { location: 'http://127.0.0.1:1/' }).end('because');
-    const opened = await open({ connection: { url: `http://erp.test:${erp.port}/x?`.replace('?', '') } });
+    const opened = await open({ connection: { url: `http://erp.test:${erp.port}/x` } });
     const error = await failure(opened);
     expect(error).toMatchObject({ code: `HttpStatus${status}`, instruction, failure: kind });
     expect(error.message).toContain(`POST http://erp.test:${erp.port}/x answered ${status}: because`);
