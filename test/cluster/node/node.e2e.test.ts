@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { getuid } from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mustRun, run } from '../command.ts';
@@ -11,7 +12,7 @@ import { temporaryFolder } from '../temporary.ts';
 import { nodeKubectl } from './api.ts';
 import { componentsOf } from './components.ts';
 import { removeNode, shimSockets } from './down.ts';
-import { secondLayout } from './layout.ts';
+import { pathsOf, secondLayout } from './layout.ts';
 import { nodeProcesses } from './processes.ts';
 import { nodeStatus } from './status.ts';
 import { ensureNode, nodeImageStore } from './up.ts';
@@ -76,6 +77,44 @@ describe.runIf(possible)('the native node', () => {
     const service = await mustKubectl(kubectl, ['get', 'service', 'first', '-o', 'jsonpath={.spec.clusterIP}']);
     await expect.poll(() => accepts(4222, { host: service, greeting: 'INFO ' }), { timeout: 20_000 }).toBe(true);
     expect(await mustKubectl(kubectl, ['logs', 'first'])).toContain('Server is ready');
+  });
+
+  test('gives a restricted pod a volume, and wipes it when its claim is gone', async () => {
+    const apply = (object: object) =>
+      mustKubectl(kubectl, ['apply', '-f', '-'], { stdin: JSON.stringify({ apiVersion: 'v1', ...object }) });
+    await apply({
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'data' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+    });
+    const restricted = { runAsNonRoot: true, runAsUser: 10_001, fsGroup: 10_001 };
+    await apply({
+      kind: 'Pod',
+      metadata: { name: 'stored' },
+      spec: {
+        securityContext: restricted,
+        volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
+        containers: [
+          {
+            name: 'nats',
+            image: (await natsImage(quiet)).ref,
+            imagePullPolicy: 'Never',
+            args: ['-js', '-sd', '/data'],
+            volumeMounts: [{ name: 'data', mountPath: '/data' }],
+          },
+        ],
+      },
+    });
+    await mustKubectl(kubectl, ['wait', '--for=condition=Ready', 'pod/stored', '--timeout=50s']);
+    const volume = await mustKubectl(kubectl, ['get', 'pvc', 'data', '-o', 'jsonpath={.spec.volumeName}']);
+    const folder = join(pathsOf(layout).volumes, volume.replace('local-', ''));
+    await expect.poll(() => readdir(folder), { timeout: 10_000 }).toContain('jetstream');
+    await mustKubectl(kubectl, ['delete', 'pod/stored', 'pvc/data', '--timeout=50s']);
+    const phase = () => mustKubectl(kubectl, ['get', 'pv', volume, '-o', 'jsonpath={.status.phase}']);
+    await expect.poll(phase, { timeout: 20_000 }).toBe('Released');
+    expect(await ensureNode(layout, quiet)).toBe('was up');
+    expect(await readdir(folder)).toEqual([]);
+    await expect.poll(phase, { timeout: 20_000 }).toBe('Available');
   });
 
   test('is left alone when it is up', async () => {
