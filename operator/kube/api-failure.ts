@@ -14,16 +14,20 @@ const asStatus = (text: string): Status => {
   }
 };
 
+/** Decided by who asks for what, before the content is looked at. */
+const aboutRequest = new Set([401, 403, 404, 409]);
+
 /**
- * The server's refusal. Its messages quote what was sent (a decoding error shows the bytes around it), so for Secrets only the names
- * of the fields are kept.
+ * The server's refusal. Messages about the content quote it (a decoding error shows the bytes around), so for Secrets only the names of
+ * the fields are kept of them.
  */
 export const refusal = (status: number, text: string, request: { method: string; path: string }): ApiError => {
   const { reason = `HTTP${status}`, message = text.slice(0, 300), details } = asStatus(text);
   const fields = [...new Set(details?.causes?.flatMap(({ field }) => field ?? []))].join(', ');
-  const said = /\/secrets(\/|$)/.test(request.path)
-    ? fields && `fields: ${fields.replaceAll(/\[[^\]]*\]/g, '')}`
-    : message;
+  const said =
+    /\/secrets(\/|$)/.test(request.path) && !aboutRequest.has(status)
+      ? fields && `fields: ${fields.replaceAll(/\[[^\]]*\]/g, '')}`
+      : message;
   return new ApiError(status, reason, `${request.method} ${request.path}: ${status} ${reason}${said && `: ${said}`}`);
 };
 

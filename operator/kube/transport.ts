@@ -41,7 +41,8 @@ export interface TransportOptions {
 }
 
 const attempts = 4;
-const retried = new Set([429, 500, 502, 503, 504]);
+// Not 500: the server says so to an apply that its schema does not allow, and will again.
+const retried = new Set([429, 502, 503, 504]);
 /** Longer waits are the queue's business, which knows what else there is to do. */
 const longestWaitMs = 10_000;
 

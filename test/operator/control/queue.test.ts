@@ -1,0 +1,232 @@
+import * as fc from 'fast-check';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { controlMetrics } from '../../../operator/control/metrics.ts';
+import { createQueue, type KeyedQueue, type QueueOptions } from '../../../operator/control/queue.ts';
+
+const queueOf = (options: Partial<QueueOptions> = {}): KeyedQueue =>
+  createQueue({ name: 'test', metrics: controlMetrics(new Registry()), ...options });
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+interface Model {
+  /** Keys that must be given out (again). */
+  readonly due: Set<string>;
+  readonly running: Set<string>;
+  /** Due once time passes. */
+  readonly later: Set<string>;
+}
+interface Real {
+  readonly queue: KeyedQueue;
+}
+const groupOf = (key: string) => key.slice(0, 1);
+const groupWorkers = 2;
+type Step = fc.AsyncCommand<Model, Real>;
+
+const add = (key: string): Step => ({
+  check: () => true,
+  run: async (model, { queue }) => {
+    queue.add(key);
+    model.due.add(key);
+  },
+  toString: () => `add ${key}`,
+});
+const later = (key: string, kind: 'after' | 'retry'): Step => ({
+  check: () => true,
+  run: async (model, { queue }) => {
+    if (kind === 'after') queue.after(key, 1000);
+    else queue.retry(key);
+    model.later.add(key);
+  },
+  toString: () => `${kind} ${key}`,
+});
+const pass = (): Step => ({
+  check: () => true,
+  run: async (model) => {
+    await vi.advanceTimersByTimeAsync(2_000_000);
+    for (const key of model.later) model.due.add(key);
+    model.later.clear();
+  },
+  toString: () => 'time passes',
+});
+/** Takes a key exactly when the model says that there is one. */
+const take = (): Step => ({
+  check: (model) => {
+    const isFree = (key: string) =>
+      !model.running.has(key) &&
+      [...model.running].filter((other) => groupOf(other) === groupOf(key)).length < groupWorkers;
+    return [...model.due].some(isFree);
+  },
+  run: async (model, { queue }) => {
+    const got = await Promise.race([queue.next(), Promise.resolve().then(() => 'nothing' as const)]);
+    expect(got).not.toBe('nothing');
+    const key = String(got);
+    expect(model.running.has(key), `${key} is in work twice`).toBe(false);
+    expect(model.due.delete(key), `${key} was not due`).toBe(true);
+    model.running.add(key);
+    expect([...model.running].filter((other) => groupOf(other) === groupOf(key)).length).toBeLessThanOrEqual(
+      groupWorkers,
+    );
+  },
+  toString: () => 'take',
+});
+const finish = (index: number): Step => ({
+  check: (model) => model.running.size > 0,
+  run: async (model, { queue }) => {
+    const key = [...model.running][index % model.running.size] as string;
+    queue.done(key);
+    model.running.delete(key);
+  },
+  toString: () => `finish ${index}`,
+});
+
+const checkModel = (make: () => KeyedQueue) => {
+  const key = fc.constantFrom('a1', 'a2', 'a3', 'b1', 'b2', 'c1');
+  const commands = fc.commands(
+    [
+      key.map(add),
+      key.map((k) => later(k, 'after')),
+      key.map((k) => later(k, 'retry')),
+      fc.constant(pass()),
+      fc.constant(take()),
+      fc.nat(5).map(finish),
+    ],
+    { maxCommands: 60, size: 'max' },
+  );
+  const property = fc.asyncProperty(commands, async (steps) => {
+    const model: Model = { due: new Set(), running: new Set(), later: new Set() };
+    const queue = make();
+    await fc.asyncModelRun(() => ({ model, real: { queue } }), steps);
+    for (const running of model.running) queue.done(running);
+    await vi.advanceTimersByTimeAsync(2_000_000);
+    const left = new Set([...model.due, ...model.later]);
+    expect(queue.depth()).toBe(left.size);
+    while (left.size > 0) {
+      const got = String(await queue.next());
+      expect(left.delete(got), `${got} was not due`).toBe(true);
+      queue.done(got);
+    }
+    await queue.close();
+  });
+  return fc.assert(property, { numRuns: 300 });
+};
+
+test('model: no key is lost, none is in work twice, one that waits is there once, no group exceeds its share', () =>
+  checkModel(() => queueOf({ groupOf, groupWorkers })));
+
+describe('the model bites', () => {
+  test.each<[fault: string, spoil: (queue: KeyedQueue) => KeyedQueue]>([
+    [
+      'a key added while in work is forgotten',
+      (queue) => {
+        const running = new Set<string>();
+        return {
+          ...queue,
+          add: (key) => void (running.has(key) || queue.add(key)),
+          next: async () => {
+            const key = await queue.next();
+            if (key) running.add(key);
+            return key;
+          },
+          done: (key) => {
+            running.delete(key);
+            queue.done(key);
+          },
+        };
+      },
+    ],
+    ['a retry is lost', (queue) => ({ ...queue, retry: () => 0 })],
+    ['groups have no share', () => queueOf()],
+    [
+      'a key is given to two workers',
+      (queue) => ({
+        ...queue,
+        next: async () => {
+          const key = await queue.next();
+          if (key) queue.done(key);
+          return key;
+        },
+        done: () => {},
+      }),
+    ],
+  ])('%s', async (_fault, spoil) => {
+    await expect(checkModel(() => spoil(queueOf({ groupOf, groupWorkers })))).rejects.toThrow('Property failed');
+  });
+});
+
+describe('fairness', () => {
+  const drain = async (queue: KeyedQueue, count: number) => {
+    const order: string[] = [];
+    for (let i = 0; i < count; i++) {
+      const key = String(await queue.next());
+      order.push(key);
+      queue.done(key);
+    }
+    return order;
+  };
+  const storm = (queue: KeyedQueue) => {
+    for (let i = 0; i < 1000; i++) queue.add(`storm/${i}`);
+    queue.add('calm/1');
+    queue.add('quiet/1');
+  };
+  const tenant = (key: string) => key.split('/', 1)[0] ?? '';
+
+  test('a tenant with 1000 keys delays the others by one key each', async () => {
+    const queue = queueOf({ groupOf: tenant });
+    storm(queue);
+    expect((await drain(queue, 4)).slice(0, 3).sort()).toEqual(['calm/1', 'quiet/1', 'storm/0']);
+  });
+  test('control: without groups they wait for all 1000', async () => {
+    const queue = queueOf();
+    storm(queue);
+    const order = await drain(queue, 1002);
+    expect(order.indexOf('calm/1')).toBe(1000);
+  });
+  test('failures of one tenant do not slow down the retries of another', () => {
+    const queue = queueOf({ groupOf: tenant });
+    const delays = Array.from({ length: 500 }, (_, i) => queue.retry(`storm/${i}`));
+    expect(delays.at(-1)).toBeGreaterThan(30_000);
+    expect(queue.retry('calm/1')).toBe(5);
+  });
+});
+
+test('back-off is 5 ms, doubled, at most 1000 s, and a success starts anew', () => {
+  const queue = queueOf({ retryRate: { perSecond: 1e9, burst: 1e9 } });
+  const delays = Array.from({ length: 20 }, () => queue.retry('a'));
+  expect(delays.slice(0, 4)).toEqual([5, 10, 20, 40]);
+  expect(delays.at(-1)).toBe(1_000_000);
+  queue.forget('a');
+  expect(queue.retry('a')).toBe(5);
+});
+
+test('of several delays the earliest wins', async () => {
+  const queue = queueOf();
+  queue.after('a', 5000);
+  queue.after('a', 100);
+  queue.after('a', 9000);
+  await vi.advanceTimersByTimeAsync(99);
+  expect(queue.depth()).toBe(0);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(queue.depth()).toBe(1);
+  expect(await queue.next()).toBe('a');
+  await vi.advanceTimersByTimeAsync(10_000);
+  queue.done('a');
+  expect(queue.depth()).toBe(0);
+});
+
+test('close gives nothing out, ends who waits, and waits for who works', async () => {
+  const queue = queueOf();
+  queue.add('a');
+  queue.add('b');
+  expect(await queue.next()).toBe('a');
+  queue.add('a');
+  const closing = queue.close();
+  expect(await queue.next()).toBeUndefined();
+  queue.add('c');
+  expect(queue.depth()).toBe(0);
+  const early = await Promise.race([closing.then(() => 'closed'), Promise.resolve('waits')]);
+  expect(early).toBe('waits');
+  queue.done('a');
+  await closing;
+});
