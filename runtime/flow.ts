@@ -129,9 +129,9 @@ export type Routes = z.infer<typeof routesSchema>;
 export const appliedSchema = z.strictObject({
   uid: z.string(),
   generation: z.int(),
-  /** Revision of the routes entry in the bucket that is being served. */
+  /** Revision of the routes entry in the bucket that this is about: it is served, unless `error` is set. */
   revision: z.int(),
-  /** Set when the entry could not be served. */
+  /** Set when the entry could not be served (yet); an earlier one may still be. */
   error: z.string().optional(),
 });
 export type Applied = z.infer<typeof appliedSchema>;

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import type { Catalog } from '../catalog.ts';
+import { type Catalog, catalog } from '../catalog.ts';
 import type { Log } from '../connector.ts';
 import { caFile, secretFile } from '../schema.ts';
+import { serveHealth } from '../telemetry.ts';
 import { connectTransport } from '../transport/jetstream.ts';
 import { createAccept, headerRoom } from './accept.ts';
 import { createAppliedReports } from './applied.ts';
@@ -31,6 +32,8 @@ export interface Gateway {
   readonly port: number;
   /** The route table is known and NATS is connected. */
   ready(): boolean;
+  /** What readiness depends on, for people. */
+  detail(): Readonly<Record<string, string>>;
   /** Listens no more, finishes what runs, and closes. */
   stop(): Promise<void>;
 }
@@ -39,12 +42,15 @@ export interface Gateway {
 export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
   const { folder, tenant, log } = options;
   const shutdown = new AbortController();
+  let stopping = false;
   const transport = await connectTransport({
     folder: join(folder, 'nats'),
     role: 'gateway',
     name: `gateway ${tenant}`,
     log,
-    onClosed: options.closed,
+    onClosed: (error) => {
+      if (!stopping) options.closed(error);
+    },
   });
   const reports = createAppliedReports(transport, log);
   const table = createRouteTable({
@@ -74,7 +80,12 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   return {
     port,
     ready: () => table.ready() && transport.healthy(),
+    detail: () => ({
+      nats: transport.healthy() ? 'connected' : 'away',
+      routes: table.ready() ? 'known' : 'not read yet',
+    }),
     async stop() {
+      stopping = true;
       const enough = setTimeout(() => listener.server.closeAllConnections(), options.graceMs);
       await listener.close();
       clearTimeout(enough);
@@ -83,6 +94,52 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       await table.close();
       await reports.close();
       await transport.close();
+    },
+  };
+};
+
+export interface GatewaySettings {
+  readonly tenant: string;
+  /** `/etc/kanava`. */
+  readonly dir: string;
+  readonly port: number;
+  readonly healthPort: number;
+  /** From SIGTERM to the end. */
+  readonly graceMs: number;
+}
+
+/** The gateway as a process: health first, because NATS may be away for a while. */
+export const runGateway = async (settings: GatewaySettings, log: Log): Promise<{ close(): Promise<void> }> => {
+  const answers = new Map<string, number>();
+  let gateway: Gateway | undefined;
+  const health = await serveHealth({
+    port: settings.healthPort,
+    ready: () =>
+      gateway ? { ok: gateway.ready(), detail: gateway.detail() } : { ok: false, detail: { nats: 'connecting' } },
+    tallies: [{ name: 'gateway_answers', help: 'Answers of the gateway.', label: 'status', values: answers }],
+  });
+  gateway = await startGateway({
+    tenant: settings.tenant,
+    catalog,
+    folder: settings.dir,
+    port: settings.port,
+    // The rest of the grace period is for NATS.
+    graceMs: settings.graceMs * 0.8,
+    answered: (status) => {
+      const key = String(status);
+      answers.set(key, (answers.get(key) ?? 0) + 1);
+    },
+    closed: (error) => {
+      log.error({ reason: error?.message }, 'the gateway cannot go on without NATS');
+      process.exitCode = 1;
+      process.kill(process.pid, 'SIGTERM');
+    },
+    log,
+  });
+  return {
+    async close() {
+      await gateway.stop();
+      await health.close();
     },
   };
 };

@@ -2,7 +2,10 @@ import type { Catalog } from '../catalog.ts';
 import type { Accept, Call, HttpRoute, Log, OpenContext } from '../connector.ts';
 import { reasonOf, reject } from '../errors.ts';
 import { type Applied, pluginOf, type Routes, routesSchema } from '../flow.ts';
+import type { SecretRef } from '../schema.ts';
 import type { RouteEntry } from './watch.ts';
+
+const againMs = 1_000;
 
 /*
  * What the gateway serves: per Integration the routes of the last entry that could be opened. A new entry is opened completely and then
@@ -28,9 +31,9 @@ export interface TableOptions {
 }
 
 interface Served {
-  readonly uid: string;
-  readonly generation: number;
   readonly revision: number;
+  /** A secret that it needs is not there yet. */
+  readonly incomplete: boolean;
   readonly routes: ReadonlyMap<string, HttpRoute>;
   readonly close: () => Promise<void>;
 }
@@ -39,6 +42,9 @@ export const createRouteTable = (options: TableOptions): RouteTable => {
   const served = new Map<string, Served>();
   // Entries of one Integration are applied one after the other; a slow one holds up no other.
   const work = new Map<string, Promise<void>>();
+  const latest = new Map<string, number>();
+  const reported = new Map<string, string>();
+  const timers = new Set<NodeJS.Timeout>();
   let complete = false;
 
   const enqueue = (integration: string, task: () => Promise<void>): void => {
@@ -51,6 +57,8 @@ export const createRouteTable = (options: TableOptions): RouteTable => {
   const remove = async (integration: string): Promise<void> => {
     const old = served.get(integration);
     served.delete(integration);
+    latest.delete(integration);
+    reported.delete(integration);
     options.applied(integration, undefined);
     if (old) {
       options.log.info({ integration }, 'routes removed');
@@ -58,23 +66,45 @@ export const createRouteTable = (options: TableOptions): RouteTable => {
     }
   };
 
-  const apply = async ({ integration, revision, value }: RouteEntry): Promise<void> => {
+  const report = (integration: string, applied: Applied): void => {
+    const text = JSON.stringify(applied);
+    if (reported.get(integration) === text) return;
+    reported.set(integration, text);
+    const { revision, error } = applied;
+    if (error === undefined) options.log.info({ integration, revision }, 'routes applied');
+    else options.log.error({ integration, revision, reason: error }, 'routes not applied');
+    options.applied(integration, applied);
+  };
+
+  const apply = async (entry: RouteEntry): Promise<void> => {
+    const { integration, revision, value } = entry;
     if (value === undefined) return remove(integration);
     const old = served.get(integration);
-    if (old?.revision === revision) return;
+    if (old?.revision === revision && !old.incomplete) return;
+    let identity = identityOf(value);
     try {
       const routes = parseEntry(integration, value, options.tenant);
-      const next = await open(routes, revision, options);
-      served.set(integration, next);
-      options.log.info({ integration, revision, paths: [...next.routes.keys()] }, 'routes applied');
-      options.applied(integration, { uid: next.uid, generation: next.generation, revision });
-      await old?.close();
+      identity = { uid: routes.uid, generation: routes.generation };
+      const missing = unreadable(routes.sources, options.context.secret);
+      if (missing !== undefined) again(entry);
+      // Mounted files follow their Secrets a while later. Until then the last good entry serves; without one senders get 503, not 404.
+      if (missing === undefined || !old) {
+        served.set(integration, await open(routes, revision, missing !== undefined, options));
+        await old?.close();
+      }
+      report(integration, { ...identity, revision, ...(missing === undefined ? {} : { error: missing }) });
     } catch (error) {
-      const reason = reasonOf(error).slice(0, 1000);
-      options.log.error({ integration, revision, reason }, 'routes not applied; the last good ones are served');
-      const { uid = '', generation = 0, revision: serving = 0 } = old ?? {};
-      options.applied(integration, { uid, generation, revision: serving, error: reason });
+      report(integration, { ...identity, revision, error: reasonOf(error).slice(0, 1000) });
     }
+  };
+
+  /** Tries the entry again a little later, unless another one came. */
+  const again = (entry: RouteEntry): void => {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      if (latest.get(entry.integration) === entry.revision) enqueue(entry.integration, () => apply(entry));
+    }, againMs);
+    timers.add(timer);
   };
 
   return {
@@ -83,7 +113,10 @@ export const createRouteTable = (options: TableOptions): RouteTable => {
       const integration = slash < 0 ? path.slice(1) : path.slice(1, slash);
       return served.get(integration)?.routes.get(slash < 0 ? '/' : path.slice(slash));
     },
-    changed: (entry) => enqueue(entry.integration, () => apply(entry)),
+    changed: (entry) => {
+      latest.set(entry.integration, entry.revision);
+      enqueue(entry.integration, () => apply(entry));
+    },
     listed: (integrations) => {
       for (const integration of new Set([...served.keys(), ...work.keys()])) {
         if (!integrations.has(integration)) enqueue(integration, () => remove(integration));
@@ -94,6 +127,7 @@ export const createRouteTable = (options: TableOptions): RouteTable => {
     },
     ready: () => complete,
     close: async () => {
+      for (const timer of timers) clearTimeout(timer);
       await Promise.all(work.values());
       await Promise.all([...served.values()].map(({ close }) => close()));
     },
@@ -110,7 +144,34 @@ const parseEntry = (integration: string, value: Uint8Array, tenant: string): Rou
   return routes;
 };
 
-const open = async (entry: Routes, revision: number, options: TableOptions): Promise<Served> => {
+const identityOf = (value: Uint8Array): { uid: string; generation: number } => {
+  try {
+    const { uid, generation } = JSON.parse(new TextDecoder().decode(value)) as Partial<Routes>;
+    return { uid: String(uid ?? ''), generation: Number.isSafeInteger(generation) ? Number(generation) : 0 };
+  } catch {
+    return { uid: '', generation: 0 };
+  }
+};
+
+/** The first secret of a configuration that cannot be read, as a text; whatever the connectors are called. */
+const unreadable = (config: unknown, read: OpenContext['secret']): string | undefined => {
+  if (typeof config !== 'object' || config === null) return undefined;
+  const { secretKeyRef } = config as Partial<SecretRef>;
+  if (secretKeyRef !== undefined) {
+    try {
+      read({ secretKeyRef });
+    } catch {
+      return `waiting for key ${secretKeyRef.key} of Secret ${secretKeyRef.name} to reach the gateway`;
+    }
+  }
+  for (const part of Object.values(config)) {
+    const found = unreadable(part, read);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+};
+
+const open = async (entry: Routes, revision: number, incomplete: boolean, options: TableOptions): Promise<Served> => {
   const { integration, tenant } = entry;
   const routes = new Map<string, HttpRoute>();
   const closes: (() => Promise<void>)[] = [];
@@ -142,7 +203,7 @@ const open = async (entry: Routes, revision: number, options: TableOptions): Pro
     await close();
     throw error;
   }
-  return { uid: entry.uid, generation: entry.generation, revision, routes, close };
+  return { revision, incomplete, routes, close };
 };
 
 const callUnavailable: Call = async () => {
