@@ -20,3 +20,6 @@ export const environmentWith = (more: Record<string, string> = {}): NodeJS.Proce
 /** The environment's PATH behind another folder. */
 export const searchPathAfter = (folder: string): string =>
   `${folder}:${env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin'}`;
+
+/** In CI nothing is skipped: what is missing is a failure. */
+export const inCi = env['CI'] === 'true';

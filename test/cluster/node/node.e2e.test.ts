@@ -8,6 +8,7 @@ import { natsImage } from '../images/build.ts';
 import { loadImages } from '../images/load.ts';
 import { mustKubectl } from '../kubectl.ts';
 import { accepts } from '../ports.ts';
+import { inCi } from '../settings.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { nodeKubectl } from './api.ts';
 import { componentsOf } from './components.ts';
@@ -18,7 +19,7 @@ import { nodeStatus } from './status.ts';
 import { ensureNode, nodeImageStore } from './up.ts';
 
 // Root on Linux, as the node itself; with CI=true a machine without is a failure.
-const possible = process.platform === 'linux' && (getuid?.() === 0 || process.env['CI'] === 'true');
+const possible = process.platform === 'linux' && (getuid?.() === 0 || inCi);
 
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 

@@ -65,7 +65,7 @@ const sickOf = async (layout: NodeLayout, components: Component[]): Promise<Comp
   const checked = await Promise.all(
     components.map(async (component) => {
       if (!isRunning(processes, component.command)) return component;
-      const recovered = await until(component.name, component.healthy, 5).catch(() => 'sick');
+      const recovered = await until(component.name, component.healthy, 15).catch(() => 'sick');
       return recovered === 'sick' ? component : undefined;
     }),
   );
