@@ -1,0 +1,32 @@
+import { deadLetterHeaders as names, percentEncoded, withoutControl } from '../nats/envelope.ts';
+import { deadLetterSubject } from '../nats/names.ts';
+import type { Delivery, Entry } from '../transport/transport.ts';
+import { idOf, type MessageRecord } from './record.ts';
+import type { Failure } from './retry.ts';
+
+const longestMessage = 1024;
+
+/** The message as it was accepted, with its failure beside it. Its id is the same however often it is written. */
+export const deadLetter = (
+  { integration, generation }: { integration: string; generation: number },
+  delivery: Delivery,
+  record: MessageRecord,
+  failure: Failure,
+  now: number,
+): Entry => ({
+  subject: deadLetterSubject(integration, failure.part),
+  id: `${delivery.stream}/${delivery.sequence}/${failure.part}/${idOf(delivery)}`,
+  headers: {
+    ...withoutControl(delivery.headers),
+    [names.class]: failure.class,
+    [names.code]: failure.code,
+    [names.message]: percentEncoded(failure.message.slice(0, longestMessage)),
+    [names.part]: failure.part,
+    [names.attempts]: String(record.attempts),
+    [names.first]: record.firstAt,
+    [names.last]: new Date(now).toISOString(),
+    [names.generation]: String(generation),
+    [names.subject]: delivery.subject,
+  },
+  body: delivery.body,
+});

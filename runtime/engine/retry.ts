@@ -1,0 +1,79 @@
+import { type FailureClass, InstructionError, type Instruction, reasonOf } from '../errors.ts';
+
+/** A failure of one step or sink, as it is counted, parked and written down. */
+export interface Failure {
+  /** Step or sink. */
+  readonly part: string;
+  /** What is settled by its dead letter: one sink for one message; `undefined` for a step: the whole message. */
+  readonly key: string | undefined;
+  readonly instruction: Instruction;
+  readonly class: FailureClass;
+  readonly code: string;
+  readonly message: string;
+  readonly afterMs: number | undefined;
+}
+
+/** Anything thrown becomes an instruction; what we do not know is tried again. */
+export const failureOf = (part: string, key: string | undefined, error: unknown, timedOut: boolean): Failure => {
+  if (error instanceof InstructionError) {
+    const { instruction, failure, code, message, afterMs } = error;
+    return { part, key, instruction, class: failure, code, message, afterMs };
+  }
+  const code = timedOut ? 'AttemptTimeout' : 'Unexpected';
+  const message = timedOut ? 'the attempt took longer than delivery.timeout' : reasonOf(error);
+  return { part, key, instruction: 'retry', class: 'transient', code, message, afterMs: undefined };
+};
+
+export interface RetryPolicy {
+  readonly attempts: number;
+  readonly initialMs: number;
+  readonly maxMs: number;
+}
+
+const longestAfterMs = 3_600_000;
+
+/** Exponential with jitter, between `initial` and `max`; `attempts` counts the failed ones, from 1. */
+export const backoffMs = ({ initialMs, maxMs }: RetryPolicy, attempts: number, random: () => number): number => {
+  const ceiling = Math.min(maxMs, initialMs * 2 ** Math.min(attempts - 1, 30));
+  return Math.round(Math.max(Math.min(initialMs, maxMs), ceiling * (0.5 + random() / 2)));
+};
+
+export interface Verdict {
+  /** Failed attempts so far, this one included. */
+  readonly attempts: number;
+  readonly deadLetters: readonly Failure[];
+  readonly retries: readonly Failure[];
+}
+
+/**
+ * What becomes of an attempt's failures. A rejection is final at once; anything else when the attempts are used up. Configuration and
+ * credentials (`fatal`) are nobody's attempt: the message waits for the repair, since a wrong password must not turn an inbox into
+ * dead letters.
+ */
+export const judge = (policy: RetryPolicy, attemptsBefore: number, failures: readonly Failure[]): Verdict => {
+  const counts = failures.some((failure) => failure.instruction === 'reject' || failure.class !== 'fatal');
+  const attempts = counts ? attemptsBefore + 1 : attemptsBefore;
+  const isFinal = (failure: Failure) =>
+    failure.instruction === 'reject' || (failure.class !== 'fatal' && attempts >= policy.attempts);
+  return {
+    attempts,
+    deadLetters: failures.filter(isFinal),
+    retries: failures.filter((failure) => !isFinal(failure)),
+  };
+};
+
+/** How long the message is parked: as long as the slowest of its failures needs. */
+export const delayMs = (
+  policy: RetryPolicy,
+  attempts: number,
+  waits: readonly Failure[],
+  random: () => number,
+): number => {
+  const backoff = backoffMs(policy, Math.max(attempts, 1), random);
+  return Math.max(
+    ...waits.map((failure) => {
+      if (failure.afterMs !== undefined) return Math.min(Math.max(failure.afterMs, 0), longestAfterMs);
+      return failure.class === 'fatal' || failure.instruction === 'reject' ? policy.maxMs : backoff;
+    }),
+  );
+};

@@ -1,0 +1,32 @@
+/** What the operator (or a test) says through the environment; everything else is a file below `dir`. */
+export interface Settings {
+  /** Holds `flow.json`, `nats/`, `secrets/` and `configs/`. */
+  readonly dir: string;
+  readonly tenant: string;
+  readonly namespace: string;
+  /** The worker's Integration; empty in the gateway. */
+  readonly integration: string;
+  readonly port: number;
+  readonly healthPort: number;
+  readonly logLevel: string;
+  /** From SIGTERM to the end. */
+  readonly graceMs: number;
+}
+
+export const readSettings = (env: Readonly<Record<string, string | undefined>>): Settings => {
+  const number = (name: string, fallback: number): number => {
+    const value = Number(env[name] ?? fallback);
+    if (Number.isInteger(value) && value >= 0) return value;
+    throw new Error(`${name} must be a whole number, not "${env[name]}"`);
+  };
+  return {
+    dir: env['KANAVA_DIR'] ?? '/etc/kanava',
+    tenant: env['KANAVA_TENANT'] ?? '',
+    namespace: env['KANAVA_NAMESPACE'] ?? '',
+    integration: env['KANAVA_INTEGRATION'] ?? '',
+    port: number('KANAVA_PORT', 8080),
+    healthPort: number('KANAVA_HEALTH_PORT', 8081),
+    logLevel: env['KANAVA_LOG_LEVEL'] ?? 'info',
+    graceMs: number('KANAVA_GRACE', 25) * 1_000,
+  };
+};

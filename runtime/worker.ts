@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { catalog } from './catalog.ts';
+import type { Log } from './connector.ts';
+import { createEgress } from './egress.ts';
+import { consumersOf } from './engine/consumers.ts';
+import { createEngine } from './engine/engine.ts';
+import { openParts } from './engine/parts.ts';
+import { type Flow, flowSchema } from './flow.ts';
+import { caFile, secretFile } from './schema.ts';
+import { type Counters, type Gauge, newCounters, serveHealth } from './telemetry.ts';
+import { connectTransport } from './transport/jetstream.ts';
+import type { ConsumerFill } from './transport/transport.ts';
+
+export interface WorkerSettings {
+  /** Holds `flow.json`, `nats/`, `secrets/` and `configs/`. */
+  readonly dir: string;
+  readonly healthPort: number;
+  /** From SIGTERM to the end. */
+  readonly graceMs: number;
+}
+
+/** The worker as a process: health first, because NATS may be away for a while. */
+export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ close(): Promise<void> }> => {
+  const counters = newCounters();
+  let worker: Worker | undefined;
+  const gauge = (name: string, help: string, value: (of: Worker) => number): Gauge => ({
+    name,
+    help,
+    value: () => (worker ? value(worker) : 0),
+  });
+  const health = await serveHealth({
+    port: settings.healthPort,
+    ready: () => worker?.ready() ?? { ok: false, detail: { nats: 'connecting' } },
+    counters,
+    gauges: [
+      gauge('held', 'Messages held by this worker.', ({ load }) => load().held),
+      gauge('running', 'Messages in work.', ({ load }) => load().running),
+      gauge('pending', 'Stored, not delivered yet.', ({ fill }) => fill('pending')),
+      gauge('ack_pending', 'Delivered or parked, not done.', ({ fill }) => fill('ackPending')),
+      gauge('ready', 'Connected and pulling.', ({ ready }) => Number(ready().ok)),
+    ],
+  });
+  worker = await startWorker({
+    folder: settings.dir,
+    counters,
+    log,
+    closed: (error) => {
+      log.error({ reason: error?.message }, 'the worker cannot go on without NATS');
+      process.exitCode = 1;
+      process.kill(process.pid, 'SIGTERM');
+    },
+  });
+  return {
+    async close() {
+      await worker.stop(settings.graceMs);
+      await health.close();
+    },
+  };
+};
+
+interface Worker {
+  ready(): { ok: boolean; detail: Readonly<Record<string, unknown>> };
+  load(): { held: number; running: number };
+  /** Sum over the consumers, as last seen. */
+  fill(of: 'pending' | 'ackPending'): number;
+  /** Stops pulling, finishes what runs, gives back the rest. */
+  stop(graceMs: number): Promise<void>;
+}
+interface WorkerOptions {
+  readonly folder: string;
+  readonly counters: Counters;
+  readonly closed: (error: Error | undefined) => void;
+  readonly log: Log;
+}
+
+const fillEveryMs = 5_000;
+
+const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Promise<Worker> => {
+  const flow = readFlow(join(folder, 'flow.json'));
+  const consumers = consumersOf(flow, catalog.sources);
+  const shutdown = new AbortController();
+  let stopping = false;
+  const [transport, parts] = await Promise.all([
+    connectTransport({
+      folder: join(folder, 'nats'),
+      role: 'worker',
+      integration: flow.integration,
+      name: `worker ${flow.integration}`,
+      log,
+      onClosed: (error) => {
+        if (!stopping) closed(error);
+      },
+      onTrouble: () => {
+        counters.pullInterruptions += 1;
+      },
+    }),
+    openParts(flow, catalog, {
+      secret: (ref) => mounted(join(folder, secretFile(ref))),
+      ca: (ref) => readFileSync(join(folder, caFile(ref)), 'utf8'),
+      egress: createEgress(flow.egress),
+      signal: shutdown.signal,
+      log,
+    }),
+  ]);
+  const engine = createEngine({ flow, parts, transport, counters, log });
+  engine.start(consumers);
+  log.info({ integration: flow.integration, generation: flow.generation, consumers }, 'worker pulls');
+
+  // Parked retries count against max_ack_pending: at its end the broker delivers nothing new and says nothing.
+  const fills = new Map<string, ConsumerFill>();
+  const look = async () => {
+    for (const consumer of consumers) {
+      const fill = await transport.fill(consumer).catch(() => undefined);
+      if (fill) fills.set(`${consumer.stream}/${consumer.name}`, fill);
+    }
+  };
+  const looking = setInterval(() => void look(), fillEveryMs);
+  const parkedFull = () =>
+    [...fills.values()].some(({ ackPending, maxAckPending }) => maxAckPending > 0 && ackPending >= maxAckPending);
+
+  return {
+    ready: () => ({
+      ok: transport.healthy() && !stopping,
+      detail: {
+        nats: transport.healthy(),
+        parkedFull: parkedFull(),
+        deadLettersRefused: counters.deadLettersRefused,
+        stateRefused: counters.stateRefused,
+      },
+    }),
+    load: engine.load,
+    fill: (of) => [...fills.values()].reduce((total, fill) => total + fill[of], 0),
+    async stop(graceMs) {
+      stopping = true;
+      clearInterval(looking);
+      await engine.drain(graceMs);
+      shutdown.abort();
+      await parts.close();
+      await transport.close();
+    },
+  };
+};
+
+const readFlow = (file: string): Flow => {
+  const parsed = flowSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+  if (!parsed.success) {
+    const found = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+    throw new Error(`${file} is not a flow of this version: ${found}`);
+  }
+  if (parsed.data.delivery.ordering === 'Key') {
+    throw new Error(`${file}: delivery.ordering Key is not available in this version; use None`);
+  }
+  return parsed.data;
+};
+
+/** A line break at the end belongs to the editor that wrote the Secret, not to the secret. */
+const mounted = (file: string): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '');
