@@ -179,6 +179,31 @@ describe.each([
     await gateway.flush();
   });
 
+  test('the gateway may name any place for its route watch to deliver to, and reaches no stream and no API by that', async () => {
+    await prepare();
+    const before = await tenant.broker.streams();
+    for (const [index, place] of [
+      '$JS.API.STREAM.PURGE.inbox_mine',
+      '$KV.state.other.k',
+      'bus.forged',
+      'tick.other.forged',
+    ].entries()) {
+      const config = { deliver_subject: place, deliver_policy: 'all', ack_policy: 'none', inactive_threshold: 1e9 };
+      const create = `$JS.API.CONSUMER.CREATE.KV_gateway.spy${index}`;
+      const reply = await gateway.request(create, JSON.stringify({ stream_name: 'KV_gateway', config }));
+      expect(reply.string()).not.toContain('"error"');
+    }
+    // The consumers end by themselves, for nobody listens: until then they could have delivered.
+    const watching = async () => {
+      const bucket = (await tenant.broker.streams()).find(({ name }) => name === 'KV_gateway');
+      return bucket?.consumers.filter(({ name }) => name.startsWith('spy'));
+    };
+    await expect.poll(watching, { timeout: 20_000 }).toEqual([]);
+    const positions = (states: typeof before) =>
+      states.map(({ name, messages, lastSequence }) => [name, messages, lastSequence]);
+    expect(positions(await tenant.broker.streams())).toEqual(positions(before));
+  });
+
   test('intake stores and keeps its cursor', async () => {
     const client = jetstream(intake);
     expect((await client.publish('inbox.mine.0.files', 'x')).seq).toBeGreaterThan(0);

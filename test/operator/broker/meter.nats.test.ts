@@ -1,0 +1,90 @@
+import { jetstream } from '@nats-io/jetstream';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemConnection } from '../../../operator/broker/connection.ts';
+import { createMeter, type StreamLag } from '../../../operator/broker/meter.ts';
+import { busSpec, inboxSpec } from './specs.ts';
+import { startWorld, type World, type WorldTenant } from './world.ts';
+
+const log = pino({ level: 'silent' });
+let world: World;
+let tenants: WorldTenant[];
+beforeAll(async () => {
+  world = await startWorld({ jetstream: 'sync_interval: always' });
+  tenants = [];
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
+    const tenant = await world.tenant(name, { storage: 64 * 1024 ** 2 });
+    await tenant.broker.ensureStream(inboxSpec('orders'));
+    tenants.push(tenant);
+  }
+});
+afterAll(() => world.stop());
+
+const store = async (tenant: WorldTenant, subject = 'inbox.orders.0.shop') => {
+  await jetstream(await tenant.admin()).publish(subject, 'x');
+};
+
+describe('the meter', () => {
+  test('tells what waits for every tenant, however many pages it takes', async () => {
+    const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
+    const meter = createMeter(connection, async () => 1, log, { pageSize: 2 });
+    for (const tenant of tenants.slice(0, 3)) await store(tenant);
+    const lags = await meter.look();
+    const of = (tenant: WorldTenant) => lags.find(({ account }) => account === tenant.keys.account);
+    expect(lags).toHaveLength(5);
+    expect(tenants.map((tenant) => of(tenant)?.messages)).toEqual([1, 1, 1, 0, 0]);
+    expect(of(tenants[0] as WorldTenant)).toMatchObject({
+      stream: 'inbox_orders',
+      consumers: [{ name: 'worker-0', pending: 1, ackPending: 0 }],
+    });
+    meter.close();
+    await connection.close();
+  });
+
+  test('calls with what changed while somebody listens, survives a restart of the server, and is quiet afterwards', async () => {
+    const [first] = tenants as [WorldTenant];
+    const account = first.keys.account;
+    const seen: StreamLag[] = [];
+    const stop = world.broker.meter.subscribe((changed) => seen.push(...changed));
+    await expect.poll(() => seen.some((lag) => lag.account === account), { timeout: 10_000 }).toBe(true);
+    await world.restart();
+    const count = world.broker.meter.lag(account, 'inbox_orders')?.messages ?? 0;
+    await store(first);
+    await expect
+      .poll(() => seen.filter((lag) => lag.account === account).at(-1)?.messages, { timeout: 15_000 })
+      .toBe(count + 1);
+    stop();
+  });
+
+  test('sees a message that was delivered and not acknowledged as work', async () => {
+    const [, second] = tenants as [WorldTenant, WorldTenant];
+    await store(second);
+    const consumer = await jetstream(await second.connect('worker', 'orders')).consumers.get(
+      'inbox_orders',
+      'worker-0',
+    );
+    const message = await consumer.next({ expires: 5000 });
+    const lag = async () => (await world.broker.meter.look()).find(({ account }) => account === second.keys.account);
+    const before = await lag();
+    expect(before?.consumers[0]?.ackPending).toBe(1);
+    await message?.ackAck();
+    expect((await lag())?.messages).toBe((before?.messages ?? 0) - 1);
+  });
+
+  test('tells each subscriber of a shared stream apart', async () => {
+    const [, , third] = tenants as [WorldTenant, WorldTenant, WorldTenant];
+    await third.broker.ensureStream(busSpec(['orders', 'billing']));
+    await store(third, 'bus.created');
+    const found = (await world.broker.meter.look()).find(
+      ({ account, stream }) => account === third.keys.account && stream === 'bus',
+    );
+    expect(found?.consumers.map(({ name, pending }) => [name, pending]).sort()).toEqual([
+      ['billing', 1],
+      ['orders', 1],
+    ]);
+  });
+
+  test('says whether accepted messages survive a power cut', async () => {
+    expect((await world.broker.facts()).syncAlways).toBe(true);
+  });
+});
