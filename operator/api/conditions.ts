@@ -49,8 +49,6 @@ export const catalogue = [
   { kinds: integration, type: 'Stalled', status: 'True', reason: 'ConnectionsNotReady', means: 'A Connection or a Secret is missing or of another kind.', action: 'Make it as the message says; it is taken up by itself.' },
   { kinds: ['Tenant', 'Integration'], type: 'Stalled', status: 'True', reason: 'CapacityExceeded', means: 'The limits of the tenant do not suffice.', action: 'Lower the sizes, or ask the platform team for more.' },
   { kinds: integration, type: 'Stalled', status: 'True', reason: 'DeadLettersFull', means: 'Dead letters have no room: failing messages wait in the inbox.', action: 'Replay or discard dead letters, or raise deadLetter.maxBytes.' },
-  { kinds: integration, type: 'Stalled', status: 'True', reason: 'RetriesFull', means: 'As many messages wait for a retry as can.', action: 'Repair the failing sink; retries go on by themselves.' },
-  { kinds: integration, type: 'Stalled', status: 'True', reason: 'BusGap', means: 'It fell behind the start of the bus: events are lost to it.', action: 'Raise the retention of the bus, and replay from the publisher.' },
   { kinds: integration, type: 'Stalled', status: 'True', reason: 'StreamImmutable', means: 'A stream exists with settings that cannot change.', action: 'Set the field back as the message says, or use another name.' },
   { kinds: tenant, type: 'Stalled', status: 'True', reason: 'NamespaceTaken', means: "The namespace is not this tenant's.", action: 'Choose another namespace, or follow the message to adopt it.' },
   { kinds: connection, type: 'Stalled', status: 'True', reason: 'SecretsMissing', means: 'A Secret or ConfigMap that it names is missing.', action: 'Make it as the message says; it is taken up by itself.' },

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { catalogue, conditionTypes, type ReasonEntry } from '../../../operator/api/conditions.ts';
 
@@ -51,4 +53,26 @@ test.each([
 test('a status has room for all conditions of a kind', () => {
   for (const kind of ['Tenant', 'Connection', 'Integration'] as const)
     expect(conditionTypes(kind).length).toBeLessThanOrEqual(16);
+});
+
+const folders = ['plan', 'reconcile', 'api'].map((name) =>
+  join(import.meta.dirname, '..', '..', '..', 'operator', name),
+);
+const sources = folders
+  .flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)))
+  .filter((file) => !file.endsWith(join('api', 'conditions.ts')))
+  .map((file) => readFileSync(file, 'utf8'))
+  .join('\n');
+
+test('no reason is documented that nothing gives', () => {
+  expect([...new Set(rows.map(({ reason }) => reason))].filter((reason) => !sources.includes(`'${reason}'`))).toEqual(
+    [],
+  );
+});
+
+test('no reason is given that is not documented with its status', () => {
+  const given = [...sources.matchAll(/verdict\(\s*'(\w+)',\s*'(\w+)',\s*'(\w+)'/g)].map(([, ...row]) => row.join(' '));
+  const known = new Set(rows.map(({ type, status, reason }) => [type, status, reason].join(' ')));
+  expect(given.length).toBeGreaterThan(30);
+  expect(given.filter((row) => !known.has(row))).toEqual([]);
 });
