@@ -74,8 +74,8 @@ const availableVerdict = (facts: Facts): Verdict<'Available'> => {
   const { workers, gateway } = facts;
   if (!workers) return verdict('Available', 'False', 'NotDeployed', 'there was no spec that could be used yet');
   if (isSuspended(facts)) return verdict('Available', 'False', 'Suspended', 'messages are accepted and wait');
-  const notServed = gateway && gatewayProblem(gateway);
-  if (notServed) return verdict('Available', 'False', 'GatewayNotReady', notServed);
+  const problem = gateway && notServed(gateway);
+  if (problem) return verdict('Available', 'False', 'GatewayNotReady', problem);
   if (workers.wanted === 0) return verdict('Available', 'True', 'Idle');
   if (workers.ready === 0)
     return verdict(
@@ -87,22 +87,30 @@ const availableVerdict = (facts: Facts): Verdict<'Available'> => {
   return verdict('Available', 'True', 'Serving');
 };
 
-/** Served is what the gateway itself says, for this object and this revision of its routes. */
-const gatewayProblem = ({ revision, applied, uid }: NonNullable<Facts['gateway']>): string | undefined => {
-  if (revision === undefined) return 'the routes are not written yet';
-  if (!applied || applied.uid !== uid || applied.revision < revision)
-    return `the gateway has not taken up revision ${revision} of the routes yet`;
+type Gateway = NonNullable<Facts['gateway']>;
+/** Served is what the gateway itself says, for this object; maybe still by older routes. */
+const notServed = ({ applied, uid }: Gateway): string | undefined => {
+  if (applied?.uid !== uid) return 'the gateway does not serve the sources yet';
   return applied.error === undefined ? undefined : `the gateway cannot serve the sources: ${applied.error}`;
 };
+/** Ready is only who is served by the newest routes. */
+const notCurrent = (gateway: Gateway): string | undefined => {
+  const { revision, applied } = gateway;
+  if (revision === undefined) return "the routes are not written yet: the gateway's secrets are being put together";
+  if ((applied?.revision ?? 0) < revision) return `the gateway has not taken up revision ${revision} of the routes yet`;
+  return notServed(gateway);
+};
 
+const suspendedReady = verdict('Ready', 'True', 'Suspended', 'suspended as asked; what is stored stays');
 const readyVerdict = (
   facts: Facts,
   stalled: Verdict<'Stalled'>,
   available: Verdict<'Available'>,
   previous: readonly Condition[],
 ): Verdict<'Ready'> => {
-  const { messaging, workers } = facts;
+  const { messaging, workers, gateway } = facts;
   if (stalled.status === 'True') return verdict('Ready', 'False', 'Stalled', stalled.message);
+  if (facts.suspended.tenant) return suspendedReady;
   if (messaging.status !== 'True') {
     const reason =
       messaging.reason === 'Unreachable'
@@ -112,8 +120,9 @@ const readyVerdict = (
           : 'Error';
     return verdict('Ready', 'Unknown', reason, messaging.message);
   }
-  if (isSuspended(facts)) return verdict('Ready', 'True', 'Suspended', 'suspended as asked; what is stored stays');
-  if (available.reason === 'GatewayNotReady') return verdict('Ready', 'Unknown', 'GatewayNotReady', available.message);
+  if (isSuspended(facts)) return suspendedReady;
+  const behind = gateway && notCurrent(gateway);
+  if (behind) return verdict('Ready', 'Unknown', 'GatewayNotReady', behind);
   if (!workers) return verdict('Ready', 'Unknown', 'Waiting', available.message);
   const enough = workers.rolledOut && workers.ready >= workers.wanted;
   if (!enough) return notEnough(facts, workers, previous);

@@ -9,6 +9,8 @@ import { ensureBinary } from '../../cluster/binaries.ts';
 import { run } from '../../cluster/command.ts';
 import { freePort } from '../../cluster/ports.ts';
 import { temporaryFolder } from '../../cluster/temporary.ts';
+import type { Condition } from '../../../operator/api/fields.ts';
+import { statusConditions } from '../../../operator/plan/conditions.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
 import { applyCrds } from '../api/established.ts';
 import { startWorld, type World } from '../broker/world.ts';
@@ -34,6 +36,9 @@ export interface OperatorWorld {
   apply(...objects: unknown[]): Promise<void>;
   get(kind: string, name: string, namespace?: string): Promise<KubeObject | undefined>;
   list(kind: string, namespace: string): Promise<KubeObject[]>;
+  condition(kind: string, name: string, type: string, namespace?: string): Promise<Condition | undefined>;
+  /** Waits until each condition has that status or that reason. */
+  becomes(kind: string, name: string, expected: Readonly<Record<string, string>>, namespace?: string): Promise<void>;
   /** All pods of a Deployment are ready, of its newest template. */
   rollOut(name: string, namespace: string): Promise<void>;
   /** Everything that the processes logged. */
@@ -50,6 +55,9 @@ export const until = async <T>(what: string, look: () => Promise<T | undefined |
     await sleep(50);
   }
 };
+
+const lastLines = (file: string | undefined): string =>
+  file === undefined ? '' : readFileSync(file, 'utf8').trim().split('\n').slice(-10).join('\n');
 
 const installChart = async (api: KubeApi, dir: string): Promise<void> => {
   const helm = await ensureBinary('helm');
@@ -123,11 +131,31 @@ export const startOperatorWorld = async (): Promise<OperatorWorld> => {
     return text.trim() === '' ? undefined : (JSON.parse(text) as KubeObject);
   };
 
+  const conditionsOf = async (kind: string, name: string, namespace?: string): Promise<readonly Condition[]> =>
+    statusConditions((await get(kind, name, namespace))?.['status']);
+  const becomes: OperatorWorld['becomes'] = async (kind, name, expected, namespace) => {
+    let seen: readonly Condition[] = [];
+    const holds = ([type, wanted]: [string, string]) =>
+      seen.some((found) => found.type === type && (found.status === wanted || found.reason === wanted));
+    await until(`${kind} ${name}: ${JSON.stringify(expected)}`, async () => {
+      seen = await conditionsOf(kind, name, namespace);
+      return Object.entries(expected).every(holds);
+    }).catch((error: unknown) => {
+      const shown = seen.map(({ type, status, reason, message }) => `${type}=${status} ${reason} ${message}`);
+      throw new Error(`${String(error)}\n${shown.join('\n')}\n${lastLines(processes.at(-1)?.logFile)}`, {
+        cause: error,
+      });
+    });
+  };
+
   return {
     api,
     nats,
     kubectl,
     get,
+    becomes,
+    condition: async (kind, name, type, namespace) =>
+      (await conditionsOf(kind, name, namespace)).find((found) => found.type === type),
     startOperator: async (config = {}) => {
       const name = `operator-${processes.length}`;
       const file = join(dir, `${name}.json`);
