@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Catalog, catalog } from '../catalog.ts';
 import type { Log } from '../connector.ts';
 import { caFile, secretFile } from '../schema.ts';
+import type { Settings } from '../settings.ts';
 import { serveHealth } from '../telemetry.ts';
 import { connectTransport } from '../transport/jetstream.ts';
 import { createAccept, headerRoom } from './accept.ts';
@@ -20,8 +21,6 @@ export interface GatewayOptions {
   readonly folder: string;
   /** 0: any free one. */
   readonly port: number;
-  /** After it `stop` waits no longer for slow senders. */
-  readonly graceMs: number;
   /** Called for each answer. */
   readonly answered: (status: number) => void;
   /** The connection to NATS ended for good: the process cannot go on. */
@@ -34,8 +33,8 @@ export interface Gateway {
   ready(): boolean;
   /** What readiness depends on, for people. */
   detail(): Readonly<Record<string, string>>;
-  /** Listens no more, finishes what runs, and closes. */
-  stop(): Promise<void>;
+  /** Listens no more, finishes what runs, and closes; slow senders are cut off after `graceMs` (default 20 s). */
+  stop(graceMs?: number): Promise<void>;
 }
 
 /** The tenant's gateway: connects first, then listens; routes follow the table for as long as it runs. */
@@ -84,9 +83,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       nats: transport.healthy() ? 'connected' : 'away',
       routes: table.ready() ? 'known' : 'not read yet',
     }),
-    async stop() {
+    async stop(graceMs = 20_000) {
       stopping = true;
-      const enough = setTimeout(() => listener.server.closeAllConnections(), options.graceMs);
+      const enough = setTimeout(() => listener.server.closeAllConnections(), graceMs);
       await listener.close();
       clearTimeout(enough);
       shutdown.abort();
@@ -98,24 +97,13 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   };
 };
 
-export interface GatewaySettings {
-  readonly tenant: string;
-  /** `/etc/kanava`. */
-  readonly dir: string;
-  readonly port: number;
-  readonly healthPort: number;
-  /** From SIGTERM to the end. */
-  readonly graceMs: number;
-}
-
 /** The gateway as a process: health first, because NATS may be away for a while. */
-export const runGateway = async (settings: GatewaySettings, log: Log): Promise<{ close(): Promise<void> }> => {
+export const runGateway = async (settings: Settings, log: Log): Promise<{ close(): Promise<void> }> => {
   const answers = new Map<string, number>();
   let gateway: Gateway | undefined;
   const health = await serveHealth({
     port: settings.healthPort,
-    ready: () =>
-      gateway ? { ok: gateway.ready(), detail: gateway.detail() } : { ok: false, detail: { nats: 'connecting' } },
+    ready: () => ({ ok: gateway?.ready() ?? false, detail: gateway?.detail() ?? { nats: 'connecting' } }),
     tallies: [{ name: 'gateway_answers', help: 'Answers of the gateway.', label: 'status', values: answers }],
   });
   gateway = await startGateway({
@@ -123,22 +111,20 @@ export const runGateway = async (settings: GatewaySettings, log: Log): Promise<{
     catalog,
     folder: settings.dir,
     port: settings.port,
-    // The rest of the grace period is for NATS.
-    graceMs: settings.graceMs * 0.8,
     answered: (status) => {
       const key = String(status);
       answers.set(key, (answers.get(key) ?? 0) + 1);
     },
     closed: (error) => {
       log.error({ reason: error?.message }, 'the gateway cannot go on without NATS');
-      process.exitCode = 1;
-      process.kill(process.pid, 'SIGTERM');
+      process.exit(1);
     },
     log,
   });
   return {
     async close() {
-      await gateway.stop();
+      // The rest of the grace period is for NATS.
+      await gateway.stop(settings.graceMs * 0.8);
       await health.close();
     },
   };

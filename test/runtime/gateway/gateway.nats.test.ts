@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { planBuckets } from '../../../operator/plan/buckets.ts';
 import type { Gateway } from '../../../runtime/gateway/gateway.ts';
@@ -204,25 +203,38 @@ describe('the end of a gateway', () => {
 
   test('stop: a sender that never finishes holds it up for the grace period only', async () => {
     await world.route('stop', [source('/a')], { generation: 3 });
-    const other = await world.gateway({ graceMs: 500 });
+    const other = await world.gateway();
     const { hostname, port } = new URL(other.url);
     const slow = request({ host: hostname, port, path: '/stop/a', method: 'POST', headers: { 'content-length': 4 } });
     const cut = once(slow, 'error');
     slow.write('ab');
     expect((await send('/stop/a', '{}', other.url)).status).toBe(202);
-    await other.stop();
+    await other.stop(500);
     expect((await cut)[0]).toMatchObject({ code: 'ECONNRESET' });
   });
 
   test('SIGKILL under load: every 202 is in the inbox', async () => {
     await world.inbox('kill');
     await world.route('kill', [source('/a', { idHeader: 'x-id' })]);
-    const port = await freePort();
+    const [port, healthPort] = [await freePort(), await freePort()];
     const start = async () => {
-      const child = spawn(process.execPath, [`${import.meta.dirname}/process.ts`, world.folder, String(port)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
+      const child = spawn(process.execPath, ['runtime/main.ts', 'gateway'], {
+        cwd: `${import.meta.dirname}/../../..`,
+        stdio: ['ignore', 'ignore', 'inherit'],
+        env: {
+          ...process.env,
+          KANAVA_DIR: world.folder,
+          KANAVA_TENANT: 'acme',
+          KANAVA_PORT: String(port),
+          KANAVA_HEALTH_PORT: String(healthPort),
+        },
       });
-      await once(createInterface(child.stdout), 'line');
+      await until('the gateway is ready', () =>
+        fetch(`http://127.0.0.1:${healthPort}/readyz`).then(
+          ({ ok }) => ok || undefined,
+          () => undefined,
+        ),
+      );
       return child;
     };
     const accepted: string[] = [];
@@ -260,7 +272,7 @@ describe('the end of a gateway', () => {
     enough.abort();
     await load;
     child.kill('SIGTERM');
-    await once(child, 'exit');
+    expect(await once(child, 'exit')).toEqual([0, null]);
     const stored = new Set((await world.stored('kill')).map(({ attrs }) => attrs.id));
     expect(accepted.filter((id) => !stored.has(id))).toEqual([]);
     expect(accepted.length).toBeGreaterThanOrEqual(600);

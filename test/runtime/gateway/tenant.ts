@@ -23,7 +23,7 @@ export interface TestTenant {
   /** Puts the entry and waits until the gateway reports it, served or refused. */
   route(integration: string, sources: unknown[], more?: Partial<Routes>): Promise<Applied>;
   stored(integration: string): Promise<StoredMessage[]>;
-  gateway(options?: { graceMs?: number }): Promise<Gateway & { url: string }>;
+  gateway(): Promise<Gateway & { url: string }>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 export interface StoredMessage extends Message {
@@ -109,13 +109,12 @@ export const startTenant = async (): Promise<TestTenant> => {
       }
       return messages;
     },
-    async gateway({ graceMs = 10_000 } = {}) {
+    async gateway() {
       const gateway = await startGateway({
         tenant: 'acme',
         catalog,
         folder,
         port: 0,
-        graceMs,
         answered: () => undefined,
         closed: () => undefined,
         log: silent,
