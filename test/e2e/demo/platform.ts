@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { bundle, bundles } from '../../../build.ts';
 import { ensureBinaries } from '../../cluster/binaries.ts';
 import { run } from '../../cluster/command.ts';
 import { projectImages } from '../../cluster/images/build.ts';
@@ -37,7 +36,6 @@ export const platformOf = async (provider: Provider): Promise<Platform> => {
 
 /** Builds what is new and loads what the cluster lacks. Returns the references by image. */
 export const provideImages = async ({ provider }: Platform, report: Report): Promise<Record<string, string>> => {
-  await Promise.all((Object.keys(bundles) as (keyof typeof bundles)[]).map(bundle));
   const images = await projectImages(report.note);
   await provider.load(Object.values(images), report.note);
   return Object.fromEntries(Object.entries(images).map(([name, { ref }]) => [name, ref]));
