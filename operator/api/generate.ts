@@ -1,6 +1,5 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { dump } from 'js-yaml';
 import { crdOf, type Crd, definitions } from './crds.ts';
@@ -42,29 +41,16 @@ export const generated = (): ReadonlyMap<string, string> => {
   return files;
 };
 
-const current = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw cause;
-  }
-};
+const current = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 
-/** What `diff -u` says between the file and what it should be. */
+/** A unified diff from the file to what it should be. */
 const difference = (path: string, wanted: string): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'kanava-generate-'));
-  try {
-    writeFileSync(join(folder, 'wanted'), wanted);
-    const { stdout, error } = spawnSync(
-      'diff',
-      ['-uN', '--label', path, '--label', `${path} (generated)`, path, join(folder, 'wanted')],
-      { encoding: 'utf8' },
-    );
-    return error ? `${path} differs (no diff command: ${error.message})\n` : stdout;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const from = existsSync(path) ? path : '/dev/null';
+  const { stdout, error } = spawnSync('git', ['diff', '--no-index', '--no-color', '--', from, '-'], {
+    encoding: 'utf8',
+    input: wanted,
+  });
+  return error ? `${path} differs (git cannot be run: ${error.message})\n` : `${path}:\n${stdout}`;
 };
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
