@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { HttpRequest, HttpResponse, HttpRoute, Log } from '../connector.ts';
 import { problem } from '../connectors/http-problem.ts';
@@ -38,6 +39,7 @@ export const createListener = ({ find, ready, maxBytes, answered, log }: Listene
     // On shutdown what already arrived on an open connection is still served; the answer closes it.
     return503OnClosing: false,
     exposeHeadRoutes: false,
+    clientErrorHandler: (error, socket) => refuseUnparsed(error, socket),
     frameworkErrors: (_error, _request, reply) => void answer(reply, unknownPath),
   });
   const routes = new WeakMap<FastifyRequest, HttpRoute>();
@@ -114,6 +116,21 @@ const tooLarge = (request: IncomingMessage, limit: number): HttpResponse => {
 /** As bytes: to text fastify would add a charset, which JSON types do not have. */
 const answer = (reply: FastifyReply, { status, headers = {}, body = '' }: HttpResponse): FastifyReply =>
   reply.code(status).headers(headers).send(Buffer.from(body));
+
+/** What is no request to Node's parser: the connection ends with the reason. */
+const refuseUnparsed = ({ code }: { code?: string }, socket: Duplex): void => {
+  if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const { status, headers, body } =
+    code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? problem(408, 'RequestTimeout', 'the request did not arrive in time: send it faster')
+      : code === 'HPE_HEADER_OVERFLOW'
+        ? problem(431, 'HeadersTooLarge', `headers may have ${maxHeaderBytes} bytes together`)
+        : problem(400, 'BadRequest', `this is no HTTP request (${code ?? 'unreadable'})`);
+  const lines = Object.entries({ ...headers, connection: 'close', 'content-length': String(body).length });
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${String(body)}`);
+  return undefined;
+};
 
 const pathOf = (request: IncomingMessage): string => {
   const url = request.url ?? '';
