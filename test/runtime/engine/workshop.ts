@@ -110,14 +110,16 @@ export interface WorkerProcess {
   stop(): Promise<number | null>;
 }
 
+export type Fault = 'ack-before-sink' | 'count-deliveries';
+
 export interface Workshop {
   readonly world: World;
   readonly tenant: WorldTenant;
   readonly admin: NatsConnection;
   readonly manager: JetStreamManager;
   publish(ids: readonly string[], body?: unknown): Promise<void>;
-  /** `entry`: another composition of the same engine, for controls. */
-  startWorker(flow: Flow, entry?: string): Promise<WorkerProcess>;
+  /** `fault`: the same engine with one rule broken (faulty-worker.ts), for controls. */
+  startWorker(flow: Flow, fault?: Fault): Promise<WorkerProcess>;
   messages(stream: string): Promise<number>;
   inWork(): Promise<number>;
 }
@@ -172,14 +174,16 @@ export const startWorkshop = async (): Promise<Workshop> => {
       });
       await Promise.all(publications);
     },
-    async startWorker(flow, entry = join(root, 'runtime/main.ts')) {
+    async startWorker(flow, fault) {
       const dir = dirname(await tenant.folder('worker', integration));
       await mkdir(join(dir, 'secrets'), { recursive: true });
       await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
+      const entry = join(root, fault ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
       const child = spawn(process.execPath, [entry, 'worker'], {
         cwd: root,
         env: {
           ...process.env,
+          ...(fault ? { TEST_FAULT: fault } : {}),
           KANAVA_DIR: dir,
           KANAVA_HEALTH_PORT: '0',
           KANAVA_TENANT: 'acme',
