@@ -29,7 +29,7 @@ const linkerFlags = (name: ServerName): string => {
 const build = async (name: ServerName, target: string): Promise<void> => {
   const server = servers[name];
   const { cgo } = server;
-  const unfinished = `${target}.${process.pid}.unfinished`;
+  const unfinished = `${target}.unfinished`;
   const { code, stdout, stderr } = await run(
     'go',
     [

@@ -5,11 +5,12 @@ import { bundle, bundles } from '../../../build.ts';
 import { ensureBinary } from '../binaries.ts';
 import { mustRun } from '../command.ts';
 import { ensureDebianPackages } from '../debian.ts';
+import { withLock } from '../lock.ts';
 import { type Progress, step, toStderr } from '../progress.ts';
 import { versionOf } from '../servers.ts';
 import { cacheFolder, repositoryRoot } from '../settings.ts';
 import { baseContent } from './base.ts';
-import { archivePath, type Builder, buildArchive, findBuilder } from './builder.ts';
+import { archivePath, type Builder, buildArchive, buildLock, findBuilder } from './builder.ts';
 import { type Content, contentHash } from './content.ts';
 
 export interface Image {
@@ -48,9 +49,12 @@ export const buildImage = async (name: string, options: BuildOptions): Promise<I
   const builder = options.builder ?? (await findBuilder(onProgress));
   const args: Record<string, string> = base ? { BASE: base.ref } : {};
   await base?.ensure();
-  await step(onProgress, `building image ${ref} with ${builder.name}`, () =>
-    buildArchive(builder, { name, ref, content, args, archive, keep: name === 'base' }),
-  );
+  await withLock(buildLock(name), async () => {
+    if (existsSync(archive)) return;
+    await step(onProgress, `building image ${ref} with ${builder.name}`, () =>
+      buildArchive(builder, { name, ref, content, args, archive, keep: name === 'base' }),
+    );
+  });
   return { ref, hash, archive };
 };
 

@@ -60,6 +60,9 @@ export const findBuilder = async (onProgress: Progress): Promise<Builder> => {
 
 const archives = join(cacheFolder, 'images');
 
+/** Builds of the same image wait for each other, in other processes too. */
+export const buildLock = (name: string): string => join(archives, `.${name}.lock`);
+
 export const archivePath = (name: string, hash: string): string => join(archives, `${name}-${hash}.tar`);
 
 /** Archives of an image but the newest few: other clones may still want theirs. */
@@ -89,7 +92,7 @@ export const buildArchive = async (builder: Builder, request: BuildRequest): Pro
   const { name, ref, content, archive, keep } = request;
   await mkdir(archives, { recursive: true });
   const context = await temporaryFolder(`image-${name}`);
-  const unfinished = `${archive}.${process.pid}.unfinished`;
+  const unfinished = `${archive}.unfinished`;
   try {
     await copyContent(content, context);
     const args = Object.entries(request.args).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);

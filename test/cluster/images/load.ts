@@ -22,12 +22,11 @@ export const loadImages = async (store: ImageStore, images: Image[], onProgress:
     ({ ref, hash }) => !present.some((line) => line.startsWith(`${ref} `) && line.includes(`${label}=${hash}`)),
   );
   if (missing.length === 0) return;
-  await step(onProgress, `loading ${missing.map(({ ref }) => ref).join(', ')}`, () =>
-    Promise.all(
-      missing.map(async ({ ref, hash, archive }) => {
-        await store.importArchive(archive);
-        await ctr('label', ref, `${label}=${hash}`);
-      }),
-    ),
-  );
+  await step(onProgress, `loading ${missing.map(({ ref }) => ref).join(', ')}`, async () => {
+    // One after the other: they share their largest layer, and the second need not bring it.
+    for (const { ref, hash, archive } of missing) {
+      await store.importArchive(archive);
+      await ctr('label', ref, `${label}=${hash}`);
+    }
+  });
 };

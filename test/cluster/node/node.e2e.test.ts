@@ -13,10 +13,11 @@ import { temporaryFolder } from '../temporary.ts';
 import { nodeKubectl } from './api.ts';
 import { componentsOf } from './components.ts';
 import { removeNode, shimSockets } from './down.ts';
+import { nodeImageStore } from './image-store.ts';
 import { pathsOf, secondLayout } from './layout.ts';
 import { nodeProcesses } from './processes.ts';
 import { nodeStatus } from './status.ts';
-import { ensureNode, nodeImageStore } from './up.ts';
+import { ensureNode } from './up.ts';
 
 // Root on Linux, as the node itself; with CI=true a machine without is a failure.
 const possible = process.platform === 'linux' && (getuid?.() === 0 || inCi);

@@ -1,34 +1,24 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { binaryPath, ensureBinaries } from '../binaries.ts';
-import { lastLines, mustRun } from '../command.ts';
+import { ensureBinaries } from '../binaries.ts';
+import { lastLines } from '../command.ts';
 import { ensureDebianPackages } from '../debian.ts';
 import { systemImages } from '../images/build.ts';
-import { type ImageStore, loadImages } from '../images/load.ts';
+import { loadImages } from '../images/load.ts';
 import { type Progress, step } from '../progress.ts';
 import { applyAddons, recycleVolumes } from './addons.ts';
 import { ensureCgroup } from './cgroups.ts';
 import { type Component, companions, componentsOf } from './components.ts';
 import { writeConfig } from './config.ts';
 import { removeNode } from './down.ts';
+import { nodeImageStore } from './image-store.ts';
 import { type NodeLayout, pathsOf } from './layout.ts';
 import { ensureNetwork } from './network.ts';
 import { isRunning, killAll, nodeProcesses, startDetached } from './processes.ts';
 import { dnsReady, nodeReady, nodeStatus } from './status.ts';
 
 const debianPackages = ['containernetworking-plugins', 'iptables', 'iproute2', 'procps', 'openssl', 'util-linux'];
-
-export const nodeImageStore = (layout: NodeLayout): ImageStore => {
-  const ctr = [binaryPath('ctr'), '--address', pathsOf(layout).containerdSocket];
-  const [command = '', ...args] = ctr;
-  return {
-    ctr,
-    importArchive: async (archive) => {
-      await mustRun(command, [...args, '--namespace', 'k8s.io', 'images', 'import', archive]);
-    },
-  };
-};
 
 const until = async (what: string, check: () => Promise<boolean>, seconds = 60): Promise<void> => {
   const deadline = performance.now() + seconds * 1000;

@@ -5,7 +5,8 @@ import { withLock } from '../lock.ts';
 import { removeNode } from '../node/down.ts';
 import { type NodeLayout, pathsOf } from '../node/layout.ts';
 import { nodeStatus } from '../node/status.ts';
-import { ensureNode, nodeImageStore } from '../node/up.ts';
+import { nodeImageStore } from '../node/image-store.ts';
+import { ensureNode } from '../node/up.ts';
 import type { Provider } from './provider.ts';
 
 const partStatus = ({ running, healthy }: { running: boolean; healthy: boolean }): string => {
