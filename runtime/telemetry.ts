@@ -111,7 +111,8 @@ export const serveHealth = async (options: HealthOptions): Promise<Health> => {
 
 const render = async ({ counters, gauges = [], tallies = [] }: HealthOptions) => {
   // Loaded at the first scrape: a worker that nobody scrapes does not pay for it.
-  const { Counter, Gauge, Registry, collectDefaultMetrics } = await import('prom-client');
+  // Of a CommonJS package only `default` is there in a bundle as well.
+  const { Counter, Gauge, Registry, collectDefaultMetrics } = (await import('prom-client')).default;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];

@@ -22,7 +22,8 @@ const longestRetryAfterMs = 3_600_000;
  * TLS and `Host` only. Redirects are not followed: they would take the message and its credentials to a place that nobody checked.
  */
 export const sender = async (config: HttpSink, connection: HttpConnection, context: SinkContext): Promise<OpenSink> => {
-  const { Pool, buildConnector } = await import('undici');
+  // Of a CommonJS package only `default` is there in a bundle as well.
+  const { Pool, buildConnector } = (await import('undici')).default;
   const target = new URL(connection.url.replace(/\/$/, '') + (config.path ?? ''));
   const host = target.hostname.replace(/^\[|\]$/g, '');
   const port = Number(target.port) || (target.protocol === 'https:' ? 443 : 80);
