@@ -46,11 +46,9 @@ export const readEvent = (request: HttpRequest, defaults: EventDefaults): ReadEv
   const read = mediaType === structuredType ? structured(request.body) : binary(request, contentType, mediaType);
   if ('refused' in read) return read;
   const { attrs, body } = read;
+  // An empty header is none: an event without id could not be told from another.
   const id =
-    attrs['id'] ??
-    (defaults.idHeader && headers[defaults.idHeader]) ??
-    (headers['idempotency-key'] || undefined) ??
-    randomUUID();
+    attrs['id'] || (defaults.idHeader && headers[defaults.idHeader]) || headers['idempotency-key'] || randomUUID();
   const traceparent = headers['traceparent'];
   const traced = traceparent !== undefined && traceparentForm.test(traceparent);
   const full: Attributes = {

@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { pattern, textMap } from '../schema.ts';
 
 /** An HTTP field name (RFC 9110 token). */
@@ -51,4 +50,3 @@ export const fixedHeaders = (description: string) =>
       if (issue) context.issues.push({ code: 'custom', message: `${name} ${issue}`, input: value, path: [name] });
     }
   });
-export type FixedHeaders = z.infer<ReturnType<typeof fixedHeaders>>;
