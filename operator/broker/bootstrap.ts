@@ -92,11 +92,12 @@ export const resolverIntervalSeconds = 120;
 export const resolverConfig = (
   material: Pick<OperatorMaterial, 'operatorJwt' | 'systemAccount' | 'systemJwt'>,
   dir: string,
+  intervalSeconds = resolverIntervalSeconds,
 ): string =>
   [
     `operator: ${material.operatorJwt}`,
     `system_account: ${material.systemAccount}`,
-    `resolver: { type: full, dir: ${JSON.stringify(dir)}, allow_delete: true, interval: "${resolverIntervalSeconds}s", timeout: "1.9s" }`,
+    `resolver: { type: full, dir: ${JSON.stringify(dir)}, allow_delete: true, interval: "${intervalSeconds}s", timeout: "1.9s" }`,
     `resolver_preload: { ${material.systemAccount}: ${material.systemJwt} }`,
     '',
   ].join('\n');

@@ -7,6 +7,7 @@ import { BrokerError } from '../reconcile/ports.ts';
 
 /** Where the server is and what is known about it beforehand: `folder` holds `ca.crt` when it speaks TLS. */
 export interface Endpoint {
+  /** One address, or several with commas between them. */
   readonly url: string;
   readonly folder: string;
 }
@@ -39,7 +40,7 @@ export const lazyConnection = (opening: Opening): LazyConnection => {
   let closed = false;
   const open = async (): Promise<NatsConnection> => {
     const connection = await connect({
-      servers: opening.url,
+      servers: opening.url.split(','),
       ...tlsOf(opening),
       name: opening.name,
       inboxPrefix: opening.inboxPrefix,

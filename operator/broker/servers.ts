@@ -6,11 +6,8 @@ import { askServers } from './scatter.ts';
 /*
  * The NATS servers as the system account sees them: how many there are, whether each of them did what was asked.
  */
-const ping = z.object({
-  server: z.object({ name: z.string() }),
-  statsz: z.object({ active_servers: z.int().optional() }),
-});
-/** `cluster_size` counts the servers that should be there, also those that are down. */
+/** `cluster_size` counts the servers that should be there, also those that are down. (The ping's `active_servers` still counts a crashed
+ * one minutes after it came back under a new id.) */
 const jetstream = z.object({
   data: z.object({ meta_cluster: z.object({ cluster_size: z.int() }).optional() }).optional(),
 });
@@ -52,21 +49,18 @@ export const createServers = (ctl: LazyConnection, meter: LazyConnection): Serve
     const found = jetstream.safeParse(JSON.parse(answers[0] ?? '{}'));
     return found.data?.data?.meta_cluster?.cluster_size ?? 0;
   };
-  const activeServers = async (): Promise<number> => {
-    const answers = await askServers(await ctl.get(), {
-      subject: '$SYS.REQ.SERVER.PING',
-      inboxPrefix: '_INBOX_ctl',
-      expected: 1,
-    });
-    if (!answers[0]) throw new BrokerError('Unreachable', 'No NATS server answered $SYS.REQ.SERVER.PING within 3 s');
-    return ping.parse(JSON.parse(answers[0])).statsz.active_servers ?? 1;
-  };
   const count = async (): Promise<number> => {
     if (performance.now() - counted.at > countAgeMs) {
-      const found = await Promise.all([activeServers(), clusterSize()]);
-      counted = { at: performance.now(), count: Math.max(...found) };
+      // The ping shows that claims can be pushed at all; a server without a cluster is alone.
+      const [size] = await Promise.all([clusterSize(), answers()]);
+      counted = { at: performance.now(), count: Math.max(1, size) };
     }
     return counted.count;
+  };
+  const answers = async (): Promise<void> => {
+    const subject = '$SYS.REQ.SERVER.PING';
+    const found = await askServers(await ctl.get(), { subject, inboxPrefix: '_INBOX_ctl', expected: 1 });
+    if (found.length === 0) throw new BrokerError('Unreachable', `No NATS server answered ${subject} within 3 s`);
   };
 
   const ask = async (subject: string, payload = ''): Promise<{ answers: string[]; total: number }> => {
