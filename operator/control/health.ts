@@ -12,14 +12,14 @@ export interface HealthServer {
 }
 
 /** Twice the longest watch: by then it has been replaced several times. */
-const staleAfterSeconds = 1200;
+const silentAfterSeconds = 1200;
 
-/** The process cannot get out of this by itself and must be restarted: a watch that hears nothing. Not while a server is away for minutes. */
+/** A watch that hears nothing for so long does not get out of it by itself. One that is refused is heard: a restart changes nothing. */
 export const watchAlive =
-  (watch: Pick<ListWatch, 'name' | 'staleSeconds'>, seconds = staleAfterSeconds): Check =>
+  (watch: Pick<ListWatch, 'name' | 'silentSeconds'>, seconds = silentAfterSeconds): Check =>
   () =>
-    watch.staleSeconds() > seconds
-      ? `the watch of ${watch.name} has heard nothing for ${Math.round(watch.staleSeconds())} s`
+    watch.silentSeconds() > seconds
+      ? `the watch of ${watch.name} has heard nothing for ${Math.round(watch.silentSeconds())} s`
       : undefined;
 export const watchSynced =
   (watch: Pick<ListWatch, 'name' | 'hasSynced'>): Check =>

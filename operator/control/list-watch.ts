@@ -16,8 +16,10 @@ export interface ListWatch extends Pick<Store, 'get' | 'list' | 'size'> {
   /** Resolves when the first list is complete; rejects if it is closed before. */
   readonly synced: Promise<void>;
   hasSynced(): boolean;
-  /** Time since the server was last heard: a list, a byte of a watch. */
+  /** Age of the cache: time since the last list or byte of a watch. */
   staleSeconds(): number;
+  /** Time since the server answered anything, be it a refusal (a role that is missing): what a restart might mend. */
+  silentSeconds(): number;
   /** Takes the answer to an own write, so that the next read sees it; the watch may be behind. */
   observe(object: KubeObject): void;
   /** Final: when it resolves nothing runs any more, and no change is reported from the call on. */
@@ -84,6 +86,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
   synced.promise.catch(() => {});
   let isSynced = false;
   let heard = performance.now();
+  let answered = heard;
   /** Everything up to here has been seen; `undefined`: list. Unlike `highest` it is forgotten when the server does. */
   let position: string | undefined;
   let highest: string | undefined;
@@ -245,6 +248,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       } catch (error) {
         if (closing.signal.aborted) return;
         metrics.interruptions.inc(resource);
+        if (statusOf(error)) answered = performance.now();
         log.warn({ err: error, resource: name, position }, 'list or watch was interrupted, going on');
         stuck += 1;
         // 504: the server does not know our version yet and may never (restored from a backup).
@@ -270,6 +274,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     synced: synced.promise,
     hasSynced: () => isSynced,
     staleSeconds,
+    silentSeconds: () => (performance.now() - Math.max(heard, answered)) / 1000,
     observe: (object) => {
       const { namespace, resourceVersion } = object.metadata;
       const here = options.namespace === undefined || namespace === options.namespace;

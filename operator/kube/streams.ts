@@ -19,7 +19,7 @@ export interface StreamTimings {
   readonly pingMs: number;
   readonly pongMs: number;
 }
-const defaults: StreamTimings = { headersMs: 10_000, pingMs: 30_000, pongMs: 15_000 };
+const defaults: StreamTimings = { headersMs: 30_000, pingMs: 30_000, pongMs: 15_000 };
 
 interface Connection {
   readonly session: ClientHttp2Session;
@@ -37,18 +37,25 @@ export const createStreams = (identity: Identity, options: Partial<StreamTimings
   const { origin } = new URL(identity.server);
   const connections = new Set<Connection>();
 
-  const supervise = (connection: Connection) => {
-    const { session } = connection;
-    if (connection.streams === 0 && connection.isIdle) return session.close();
-    connection.isIdle = connection.streams === 0;
+  /** Gives the connection up, with all its streams, if it is dead. */
+  const probe = (session: ClientHttp2Session) => {
+    if (session.destroyed) return;
+    if (session.connecting) return session.destroy(new Error(`not connected within ${headersMs} ms`));
     const dead = setTimeout(() => session.destroy(new Error(`no answer to a ping within ${pongMs} ms`)), pongMs);
     dead.unref();
     if (!session.ping(() => clearTimeout(dead))) clearTimeout(dead);
   };
+  const supervise = (connection: Connection) => {
+    const { session, streams } = connection;
+    if (session.connecting) return;
+    if (streams === 0 && connection.isIdle) return session.close();
+    connection.isIdle = streams === 0;
+    probe(session);
+  };
   const newConnection = (): Connection => {
     const session = connect(origin, identity.tls);
     const connection: Connection = { session, streams: 0, isRetired: false, isIdle: false };
-    const pings = setInterval(() => !session.destroyed && !session.connecting && supervise(connection), pingMs);
+    const pings = setInterval(supervise, pingMs, connection);
     pings.unref();
     connections.add(connection);
     // The streams report it.
@@ -79,10 +86,11 @@ export const createStreams = (identity: Identity, options: Partial<StreamTimings
       const { session } = connection;
       const stream = session.request({ ':method': 'GET', ':path': path, ...headers });
       connection.streams += 1;
-      // A connection that does not answer is not worth keeping for its other streams either.
+      // A busy server lets one wait; a dead connection must not be used again.
       const late = setTimeout(() => {
         opened.reject(new Error(`no answer began within ${headersMs} ms`));
-        session.destroy();
+        stream.close(constants.NGHTTP2_CANCEL);
+        probe(session);
       }, headersMs);
       const end = () => {
         opened.reject(signal.reason);

@@ -90,9 +90,9 @@ describe('health', () => {
   test('says what is wrong, and only then', async () => {
     const gate = Promise.withResolvers<undefined>();
     const { controller, registry } = started(() => gate.promise, { stuckAfterMs: 0 });
-    let stale = 0;
+    let silent = 0;
     let isSynced = false;
-    const watch = { name: 'tenants.kanava.dev', staleSeconds: () => stale, hasSynced: () => isSynced };
+    const watch = { name: 'tenants.kanava.dev', silentSeconds: () => silent, hasSynced: () => isSynced };
     health = await startHealth({
       port: 0,
       registry,
@@ -107,7 +107,7 @@ describe('health', () => {
     expect(await get('/readyz')).toEqual([503, 'the first list of tenants.kanava.dev is not complete\n']);
     isSynced = true;
     expect(await get('/readyz')).toEqual([200, 'ok\n']);
-    stale = 1201;
+    silent = 1201;
     controller.queue.add('slow');
     await until(() => controller.queue.longestRunningSeconds() > 0);
     const [status, text] = await get('/healthz');

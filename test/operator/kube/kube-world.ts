@@ -40,7 +40,7 @@ export const startKubeWorld = async (): Promise<KubeWorld> => {
   const transport = createTransport({
     identity: proxy.identity,
     registry: new Registry(),
-    streams: { headersMs: 800 },
+    streams: { headersMs: 800, pingMs: 300, pongMs: 500 },
     attemptMs: 1500,
     ...always,
   });

@@ -102,14 +102,14 @@ describe('goes on for ever', () => {
     expect(control.versions()).toEqual([]);
   });
 
-  test('the TCP connection of all watches goes half-open: a new one is made', async () => {
-    const observed = start({ timings: { silenceMs: 1000 } });
+  test('the TCP connection of all watches goes half-open: pings find out, without the watchdog', async () => {
+    const observed = start();
     await observed.watch.synced;
     await watchIsOpen();
     const before = world.proxy.connections();
     world.proxy.freezeConnections();
     await objects.put('unheard');
-    await until('the cache has it', () => observed.watch.get('unheard', namespace), 60_000);
+    await agree(observed);
     expect(world.proxy.connections()).toBeGreaterThan(before);
   });
 });
@@ -321,6 +321,15 @@ describe('tells the truth', () => {
     world.proxy.cutWatches();
     await agree(observed);
     expect(await total(observed.metrics.cacheMisses)).toBe(1);
+  });
+});
+
+test('a refusal is an answer: the cache grows old, the watch is not silent', async () => {
+  inject(1000, () => true, { do: 'answer', status: 403 });
+  const observed = start({ timings: { backoffMs: [20, 20] } });
+  await until('the cache is older than the last answer', () => {
+    const { staleSeconds, silentSeconds } = observed.watch;
+    return staleSeconds() > 0.5 && silentSeconds() < 0.2;
   });
 });
 

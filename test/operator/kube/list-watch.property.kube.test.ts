@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.stop());
 
-const runs = Number(process.env['KANAVA_RUNS'] ?? '40');
+const runs = Number(process.env['KANAVA_RUNS'] ?? '25');
 const name = fc.constantFrom('a', 'b', 'c');
 type Step =
   | { readonly do: 'put' | 'remove' | 'recreate'; readonly name: string }
