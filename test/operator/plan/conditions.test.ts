@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { catalogue } from '../../../operator/api/conditions.ts';
+import { assess } from '../../../operator/plan/acceptance.ts';
+import { stampConditions, verdict } from '../../../operator/plan/conditions.ts';
+import { type Facts, integrationVerdicts } from '../../../operator/plan/integration-conditions.ts';
+import { roughLag } from '../../../operator/plan/integration-status.ts';
+import { candidate } from './fixtures.ts';
+
+const { accepted, connections } = assess(candidate());
+const served = { revision: 3, applied: { uid: 'uid-1', generation: 1, revision: 3 }, uid: 'uid-1' };
+const running: Facts = {
+  generation: 2,
+  accepted,
+  connections,
+  suspended: { integration: false, tenant: false },
+  messaging: verdict('MessagingReady', 'True', 'Ready'),
+  workers: { wanted: 1, ready: 1, rolledOut: true },
+  gateway: served,
+  deadLetters: { count: 0, full: false },
+};
+const bad = verdict('Accepted', 'False', 'InvalidExpression', 'spec.steps[0]: no');
+const full = verdict('MessagingReady', 'False', 'CapacityExceeded', 'no room');
+
+/** kstatus: cli-utils/pkg/kstatus/status/generic.go. */
+const kstatus = (shown: readonly { type: string; status: string }[]): string => {
+  const is = (type: string) => shown.find((condition) => condition.type === type)?.status;
+  if (is('Reconciling') === 'True') return 'InProgress';
+  if (is('Stalled') === 'True') return 'Failed';
+  return is('Ready') === 'True' ? 'Current' : 'InProgress';
+};
+
+const rows: [why: string, changes: Partial<Facts>, ready: string, available: string, kstatus: string][] = [
+  ['it runs', {}, 'True/Running', 'True', 'Current'],
+  ['idle at zero is well', { workers: { wanted: 0, ready: 0, rolledOut: true } }, 'True/Idle', 'True', 'Current'],
+  [
+    'suspended is well',
+    { suspended: { integration: true, tenant: false }, workers: { wanted: 0, ready: 0, rolledOut: true } },
+    'True/Suspended',
+    'False',
+    'Current',
+  ],
+  [
+    'so it is with its tenant, whose account is closed',
+    { suspended: { integration: false, tenant: true }, messaging: verdict('MessagingReady', 'Unknown', 'Waiting') },
+    'True/Suspended',
+    'False',
+    'Current',
+  ],
+  ['a bad edit fails at once, and what was accepted runs', { accepted: bad }, 'False/Stalled', 'True', 'Failed'],
+  [
+    'a first bad spec runs nothing',
+    { accepted: bad, workers: undefined, gateway: undefined },
+    'False/Stalled',
+    'False',
+    'Failed',
+  ],
+  ['streams do not fit', { messaging: full }, 'False/Stalled', 'True', 'Failed'],
+  [
+    'NATS is away: transient',
+    { messaging: verdict('MessagingReady', 'Unknown', 'Unreachable') },
+    'Unknown/MessagingUnreachable',
+    'True',
+    'InProgress',
+  ],
+  ['it rolls out', { workers: { wanted: 1, ready: 1, rolledOut: false } }, 'Unknown/Starting', 'True', 'InProgress'],
+  [
+    'no worker is ready yet',
+    { workers: { wanted: 1, ready: 0, rolledOut: true } },
+    'Unknown/Starting',
+    'False',
+    'InProgress',
+  ],
+  [
+    'the gateway serves older routes',
+    { gateway: { ...served, revision: 4 } },
+    'Unknown/GatewayNotReady',
+    'True',
+    'InProgress',
+  ],
+  [
+    'the gateway serves a namesake that is gone',
+    { gateway: { ...served, uid: 'uid-2' } },
+    'Unknown/GatewayNotReady',
+    'False',
+    'InProgress',
+  ],
+  [
+    'the gateway cannot',
+    { gateway: { ...served, applied: { ...served.applied, error: 'no key' } } },
+    'Unknown/GatewayNotReady',
+    'False',
+    'InProgress',
+  ],
+  [
+    'dead letters do not make it unready',
+    { deadLetters: { count: 7, full: false, lastReason: 'HttpStatus502' } },
+    'True/Running',
+    'True',
+    'Current',
+  ],
+  ['full dead letters stop it', { deadLetters: { count: 7, full: true } }, 'False/Stalled', 'True', 'Failed'],
+];
+
+describe('conditions of an Integration', () => {
+  it.each(rows)('%s', (_why, changes, ready, available, summary) => {
+    const shown = integrationVerdicts({ ...running, ...changes }, []);
+    const found = (type: string) => shown.find((condition) => condition.type === type);
+    expect(`${found('Ready')?.status}/${found('Ready')?.reason}`).toBe(ready);
+    expect(found('Available')?.status).toBe(available);
+    expect(kstatus(shown)).toBe(summary);
+    // Ready=False alone would mean "in progress" for ever.
+    if (found('Ready')?.status === 'False') expect(found('Stalled')?.status).toBe('True');
+    for (const { type, status, reason } of shown)
+      expect(
+        catalogue.some((entry) => entry.type === type && entry.status === status && entry.reason === reason),
+        `${type} ${status} ${reason}`,
+      ).toBe(true);
+  });
+
+  it('call it reconciling for a new generation, and not when pods come and go', () => {
+    const down: Facts = { ...running, workers: { wanted: 1, ready: 0, rolledOut: true } };
+    const write = (facts: Facts, previous: ReturnType<typeof stampConditions>) =>
+      stampConditions(integrationVerdicts(facts, previous), { previous, generation: facts.generation, now: 0 });
+    const settled = write(running, []);
+    const status = (shown: typeof settled, type: string) => shown.find((condition) => condition.type === type);
+    expect(status(write(down, settled), 'Reconciling')?.status).toBe('False');
+    expect(status(write(down, settled), 'Ready')).toMatchObject({ status: 'Unknown', reason: 'WorkersNotReady' });
+    expect(status(write({ ...down, generation: 3 }, settled), 'Reconciling')?.status).toBe('True');
+  });
+
+  it('keep the time of the last transition while the status stays', () => {
+    const first = stampConditions([verdict('Stalled', 'False', 'Progressing')], {
+      previous: [],
+      generation: 1,
+      now: 1_000,
+    });
+    const same = stampConditions([verdict('Stalled', 'False', 'Progressing', 'other words')], {
+      previous: first,
+      generation: 2,
+      now: 9_000,
+    });
+    const other = stampConditions([verdict('Stalled', 'True', 'NotAccepted')], {
+      previous: first,
+      generation: 2,
+      now: 9_000,
+    });
+    expect(same[0]).toMatchObject({
+      lastTransitionTime: '1970-01-01T00:00:01Z',
+      observedGeneration: 2,
+      message: 'other words',
+    });
+    expect(other[0]?.lastTransitionTime).toBe('1970-01-01T00:00:09Z');
+  });
+});
+
+describe('lag', () => {
+  it.each([
+    [
+      'the same order of magnitude writes nothing',
+      { pending: 12, inFlight: 8 },
+      { pending: 99, inFlight: 1 },
+      'previous',
+    ],
+    ['a new one does', { pending: 12, inFlight: 8 }, { pending: 100, inFlight: 8 }, 'current'],
+    ['nothing left is news', { pending: 1, inFlight: 0 }, { pending: 0, inFlight: 0 }, 'current'],
+  ] as const)('%s', (_why, previous, current, which) => {
+    expect(roughLag(current, previous)).toBe(which === 'current' ? current : previous);
+  });
+});
