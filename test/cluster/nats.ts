@@ -82,9 +82,9 @@ export const startNats = async ({
       return server.pid;
     },
     dir,
-    stop: server.stop,
+    stop: (signal) => server.stop(signal),
     kill: () => server.stop('SIGKILL'),
-    start: server.start,
+    start: () => server.start(),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -2,8 +2,8 @@ import { binaryPath } from '../binaries.ts';
 import { run } from '../command.ts';
 import { accepts } from '../ports.ts';
 import type { ServerName } from '../servers.ts';
-import { type NodeLayout, pathsOf } from './layout.ts';
 import { readyApi } from './api.ts';
+import { type NodeLayout, pathsOf } from './layout.ts';
 
 export interface Component {
   name: ServerName;

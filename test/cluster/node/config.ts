@@ -1,8 +1,8 @@
 import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { binaryPath } from '../binaries.ts';
-import type { ServerName } from '../servers.ts';
 import { authority, serviceAccountKeys, writeKubeconfig } from '../pki.ts';
+import type { ServerName } from '../servers.ts';
 import { apiUrl, type NodeLayout, pathsOf } from './layout.ts';
 
 /** Name of the image that holds a pod's namespaces; the one that images/pause makes. */

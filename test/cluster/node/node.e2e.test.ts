@@ -30,7 +30,7 @@ const processesIn = async (netns: string): Promise<string[]> => {
   return pids.filter((_, index) => spaces[index] === netns);
 };
 
-describe.runIf(possible)('the native node', () => {
+describe.runIf(possible)('the native node', { timeout: 180_000 }, () => {
   let layout: ReturnType<typeof secondLayout>;
   let quiet: (line: string) => void;
   let kubectl: ReturnType<typeof nodeKubectl>;

@@ -3,9 +3,9 @@ import { getuid, platform } from 'node:process';
 import { loadImages } from '../images/load.ts';
 import { withLock } from '../lock.ts';
 import { removeNode } from '../node/down.ts';
+import { nodeImageStore } from '../node/image-store.ts';
 import { type NodeLayout, pathsOf } from '../node/layout.ts';
 import { nodeStatus } from '../node/status.ts';
-import { nodeImageStore } from '../node/image-store.ts';
 import { ensureNode } from '../node/up.ts';
 import type { Provider } from './provider.ts';
 
