@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { planBuckets } from '../../../operator/plan/buckets.ts';
 import type { Gateway } from '../../../runtime/gateway/gateway.ts';
-import { freePort } from '../../cluster/ports.ts';
 import { entryOf, startTenant, type TestTenant, until } from './tenant.ts';
 
 let world: TestTenant;
@@ -211,72 +209,5 @@ describe('the end of a gateway', () => {
     expect((await send('/stop/a', '{}', other.url)).status).toBe(202);
     await other.stop(500);
     expect((await cut)[0]).toMatchObject({ code: 'ECONNRESET' });
-  });
-
-  test('SIGKILL under load: every 202 is in the inbox', async () => {
-    await world.inbox('kill');
-    await world.route('kill', [source('/a', { idHeader: 'x-id' })]);
-    const [port, healthPort] = [await freePort(), await freePort()];
-    const start = async () => {
-      const child = spawn(process.execPath, ['runtime/main.ts', 'gateway'], {
-        cwd: `${import.meta.dirname}/../../..`,
-        stdio: ['ignore', 'ignore', 'inherit'],
-        env: {
-          ...process.env,
-          KANAVA_DIR: world.folder,
-          KANAVA_TENANT: 'acme',
-          KANAVA_PORT: String(port),
-          KANAVA_HEALTH_PORT: String(healthPort),
-        },
-      });
-      await until('the gateway is ready', () =>
-        fetch(`http://127.0.0.1:${healthPort}/readyz`).then(
-          ({ ok }) => ok || undefined,
-          () => undefined,
-        ),
-      );
-      return child;
-    };
-    const accepted: string[] = [];
-    let refused = 0;
-    let next = 0;
-    const enough = new AbortController();
-    const post = async (id: string) => {
-      const response = await fetch(`http://127.0.0.1:${port}/kill/a`, {
-        method: 'POST',
-        body: JSON.stringify({ id }),
-        headers: { 'x-id': id },
-      });
-      const { id: told } = (await response.json()) as { id: string };
-      if (response.status === 202) accepted.push(told);
-    };
-    let child = await start();
-    const load = Promise.all(
-      Array.from({ length: 16 }, async () => {
-        while (!enough.signal.aborted) {
-          next += 1;
-          await post(`m${next}`).catch(() => {
-            refused += 1;
-          });
-        }
-      }),
-    );
-    for (let round = 1; round <= 3; round += 1) {
-      const wanted = accepted.length + 200;
-      await until('200 more accepted', () => accepted.length >= wanted || undefined);
-      const exited = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exited;
-      child = await start();
-    }
-    enough.abort();
-    await load;
-    child.kill('SIGTERM');
-    expect(await once(child, 'exit')).toEqual([0, null]);
-    const stored = new Set((await world.stored('kill')).map(({ attrs }) => attrs.id));
-    expect(accepted.filter((id) => !stored.has(id))).toEqual([]);
-    expect(accepted.length).toBeGreaterThanOrEqual(600);
-    // The kills bit: some senders got no answer.
-    expect(refused).toBeGreaterThan(0);
   });
 });
