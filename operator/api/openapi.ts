@@ -106,6 +106,7 @@ const structuralNode = (node: SchemaNode, path: string): SchemaNode => {
       'x-kubernetes-int-or-string': true,
       maxLength: 32,
       minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
     };
   }
   if (node['x-kubernetes-preserve-unknown-fields']) {

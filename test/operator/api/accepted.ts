@@ -59,6 +59,8 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
     why: 'order by key over several partitions',
     object: integration({ delivery: { ordering: 'Key', key: 'body.orderId', partitions: 16 } }),
   },
+  { why: 'a body that is one expression', object: integration({ steps: [map('=body.order')] }) },
+  { why: 'a body that is a list', object: integration({ steps: [map(['=body.id', 1, true, { a: null }])] }) },
   { why: 'Manual, at zero', object: integration({ scaling: { mode: 'Manual', replicas: 0 } }) },
   { why: 'a name of exactly 40 characters', object: integration({}, { name: 'n'.repeat(40) }) },
   { why: 'the smallest Connection', object: connection() },
