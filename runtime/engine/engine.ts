@@ -77,10 +77,6 @@ export const createEngine = (options: EngineOptions): Engine => {
   };
   const deliver = (delivery: Delivery) => {
     counters.delivered += 1;
-    if (draining) {
-      delivery.nak(0);
-      return;
-    }
     held.add(delivery, now());
     queue.push(delivery);
     pump();
@@ -102,11 +98,12 @@ export const createEngine = (options: EngineOptions): Engine => {
     },
     async drain(graceMs) {
       draining = true;
+      // Only when no pull is open any more: else the broker would deliver again what is given back.
+      await Promise.all(consumptions.map((consumption) => consumption.stop()));
       for (const delivery of [...queue.splice(0), ...suspects.splice(0)]) {
         delivery.nak(0);
         held.remove(delivery);
       }
-      const stopped = Promise.all(consumptions.map((consumption) => consumption.stop()));
       if (running > 0) {
         const { promise, resolve } = Promise.withResolvers<void>();
         idle = resolve;
@@ -114,7 +111,6 @@ export const createEngine = (options: EngineOptions): Engine => {
         await promise;
         clearTimeout(grace);
       }
-      await stopped;
       clearInterval(timer);
     },
   };

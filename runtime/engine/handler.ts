@@ -42,7 +42,7 @@ export const createHandler = (options: HandlerOptions) => {
   const { flow, parts, transport, records, attempts, policy, counters, log, now, random } = options;
 
   const handle = async (delivery: Delivery, alone: boolean): Promise<Outcome> => {
-    let stored = delivery.deliveries > 1 ? await records.read(delivery) : fresh(delivery, now(), 0);
+    let stored = delivery.deliveries > 1 ? await remembered(delivery) : fresh(delivery, now(), 0);
     if (isSuspect(delivery, stored.record)) {
       if (!alone) return 'suspect';
       const deaths = stored.record.deaths + (stored.record.started ? 1 : 0);
@@ -72,6 +72,16 @@ export const createHandler = (options: HandlerOptions) => {
     }
     await Promise.all(arrival.failures.map(reopenIfGone));
     return await settle(delivery, stored, [...confirmed], arrival.failures, true);
+  };
+
+  /** Without it nobody knows which sinks have the message already: it waits for the bucket. */
+  const remembered = async (delivery: Delivery): Promise<Stored> => {
+    try {
+      return await records.read(delivery);
+    } catch (error) {
+      counters.stateRefused += 1;
+      throw error;
+    }
   };
 
   const done = async (delivery: Delivery, stored: Stored): Promise<Outcome> => {

@@ -121,14 +121,12 @@ export interface Workshop {
   /** `fault`: the same engine with one rule broken (faulty-worker.ts), for controls. */
   startWorker(flow: Flow, fault?: Fault): Promise<WorkerProcess>;
   messages(stream: string): Promise<number>;
-  inWork(): Promise<number>;
 }
 
 const root = join(import.meta.dirname, '../../..');
-/** Short, because the tests kill workers and wait for the broker to notice. */
-const ackWaitMs = 1_500;
 
-export const startWorkshop = async (): Promise<Workshop> => {
+/** AckWait is short, because many tests kill workers and wait for the broker to notice. */
+export const startWorkshop = async ({ ackWaitMs = 1_500 } = {}): Promise<Workshop> => {
   const world = await startWorld();
   onTestFinished(() => world.stop());
   const tenant = await world.tenant('acme');
@@ -214,7 +212,6 @@ export const startWorkshop = async (): Promise<Workshop> => {
       };
     },
     messages: async (stream) => (await manager.streams.info(stream)).state.messages,
-    inWork: async () => (await manager.consumers.info('inbox_orders', 'worker-0')).num_ack_pending,
   };
 };
 
