@@ -18,7 +18,7 @@ export interface Accepted {
 }
 
 export const planAccepted = (home: Home & { integration: { name: string } }, accepted: Accepted): KubeObject =>
-  child(ConfigMaps, home as Home, acceptedName(home.integration.name), {
+  child(ConfigMaps, home, acceptedName(home.integration.name), {
     data: {
       uid: accepted.uid,
       generation: String(accepted.generation),

@@ -16,7 +16,7 @@ export const verdict = <T extends ConditionType>(
   status: Condition['status'],
   reason: ConditionReason<T>,
   message = '',
-): Verdict<T> => ({ type, status, reason, message }) as Verdict<T>;
+): Verdict<T> => ({ type, status, reason, message });
 
 interface Writing {
   readonly previous: readonly Condition[];

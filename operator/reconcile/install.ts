@@ -120,7 +120,9 @@ const ensureStreams = async (
   await cluster.setFinalizer(object, Integrations, messagingFinalizer, true);
   try {
     const tenant = broker.tenant(keys);
-    const [inbox, deadLetters] = await Promise.all(planStreams({ name, uid }, wish.spec).map(tenant.ensureStream));
+    const [inbox, deadLetters] = await Promise.all(
+      planStreams({ name, uid }, wish.spec).map((stream) => tenant.ensureStream(stream)),
+    );
     const lastDeadLetter = deadLetters?.messages ? await tenant.lastDeadLetter(name) : undefined;
     return { messaging: verdict('MessagingReady', 'True', 'Ready'), inbox, deadLetters, lastDeadLetter };
   } catch (error) {

@@ -7,25 +7,21 @@ import { ApiError, type Broker, type TenantBroker } from './ports.ts';
 export const whileLeading = (broker: Broker, isLeader: () => boolean): Broker => {
   const guard =
     <A extends unknown[], R>(effect: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      if (!isLeader()) throw new ApiError(0, 'NotLeader', 'not sent to NATS: this operator does not lead any more');
-      return effect(...args);
-    };
+    (...args: A): Promise<R> =>
+      isLeader()
+        ? effect(...args)
+        : Promise.reject(new ApiError(0, 'NotLeader', 'not sent to NATS: this operator does not lead any more'));
   const guardTenant = (tenant: TenantBroker): TenantBroker => ({
-    ensureStream: guard(tenant.ensureStream),
-    deleteStream: guard(tenant.deleteStream),
-    streams: () => tenant.streams(),
-    lastDeadLetter: (integration) => tenant.lastDeadLetter(integration),
-    putRoutes: guard(tenant.putRoutes),
-    deleteRoutes: guard(tenant.deleteRoutes),
-    applied: (integration) => tenant.applied(integration),
+    ...tenant,
+    ensureStream: guard((spec) => tenant.ensureStream(spec)),
+    deleteStream: guard((name) => tenant.deleteStream(name)),
+    putRoutes: guard((routes) => tenant.putRoutes(routes)),
+    deleteRoutes: guard((integration) => tenant.deleteRoutes(integration)),
   });
   return {
-    newAccountKeys: () => broker.newAccountKeys(),
-    ensureAccount: guard(broker.ensureAccount),
-    deleteAccount: guard(broker.deleteAccount),
-    credentials: (keys, role, integration, lifetimeMs) => broker.credentials(keys, role, integration, lifetimeMs),
+    ...broker,
+    ensureAccount: guard((tenant, keys, limits, options) => broker.ensureAccount(tenant, keys, limits, options)),
+    deleteAccount: guard((tenant, keys, options) => broker.deleteAccount(tenant, keys, options)),
     tenant: (keys) => guardTenant(broker.tenant(keys)),
-    facts: () => broker.facts(),
   };
 };

@@ -18,7 +18,11 @@ const podOf = (deployment: { readonly [field: string]: unknown }): Pod =>
 const worker = (changes: Parameters<typeof orders>[0] = {}, tenant = acme()) => {
   const basis = resolved({ parsed: parseIntegration(orders(changes)), tenant });
   return planWorker({
-    ...{ home, tenant, settings: settings(), nats: { tls: true }, flow: 'flow-orders-0123456789ab' },
+    home,
+    tenant,
+    settings: settings(),
+    nats: { tls: true },
+    flow: 'flow-orders-0123456789ab',
     spec: basis.spec,
     references: basis.workerReferences,
   }).deployment;
@@ -112,8 +116,17 @@ describe('a flow', () => {
       erp: { http: { auth: { bearer: { secretKeyRef: { name: 'erp', key: 'token' } } } } },
     });
     expect(flow['delivery']).toEqual({
-      ...{ timeout: '30s', ordering: 'None', partitions: 1, concurrency: 64 },
-      retry: { attempts: 5, backoff: { initial: '1s', max: '5m' } },
+      timeout: '30s',
+      ordering: 'None',
+      partitions: 1,
+      concurrency: 64,
+      retry: {
+        attempts: 5,
+        backoff: {
+          initial: '1s',
+          max: '5m',
+        },
+      },
     });
   });
 });

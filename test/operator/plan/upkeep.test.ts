@@ -34,7 +34,7 @@ describe('credentials', () => {
     ],
     ['somebody emptied them', { ...issued(24 * hour), data: {} }, 0, true],
   ] as const)('%s', (_why, secret, now, due) => {
-    expect(isRenewalDue(secret as KubeObject | undefined, 'A1', 24 * hour, now)).toBe(due);
+    expect(isRenewalDue(secret, 'A1', 24 * hour, now)).toBe(due);
   });
 });
 

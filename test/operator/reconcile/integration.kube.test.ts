@@ -33,7 +33,10 @@ const good = (changes: Parameters<typeof integration>[0] = {}) =>
 let world: OperatorWorld;
 let operator: OperatorProcess;
 const orders = async () => (await world.get('integrations.kanava.dev', 'orders', 'acme')) as KubeObject;
+const dataOf = (object: KubeObject | undefined) => (object?.['data'] ?? {}) as Readonly<Record<string, string>>;
 const worker = async () => world.get('deployment', 'worker-orders', 'acme');
+const workers = async () =>
+  (await worker().then((found) => found?.['spec'] as { replicas?: number } | undefined))?.replicas;
 const flowOf = (deployment: KubeObject | undefined): string =>
   /flow-orders-[0-9a-f]{12}/.exec(JSON.stringify(deployment))?.[0] ?? '';
 const account = async (): Promise<{ keys: NonNullable<ReturnType<typeof readAccountKeys>>; broker: TenantBroker }> => {
@@ -109,7 +112,7 @@ describe('an integration', () => {
     expect(JSON.stringify(template)).not.toContain('shop..token');
     const flow = await world.get('configmap', flowOf(deployment), 'acme');
     expect(flow?.['immutable']).toBe(true);
-    expect(JSON.parse((flow?.['data'] as { 'flow.json': string })['flow.json'])).toMatchObject({
+    expect(JSON.parse(dataOf(flow)['flow.json'] ?? '')).toMatchObject({
       version: 1,
       tenant: 'acme',
       connections: { erp: { http: { url: 'https://erp.example.com/api' } } },
@@ -156,7 +159,7 @@ describe('an integration', () => {
   it('composes the gateway secrets again when one of them changes', async () => {
     await world.apply(secret('shop', { token: `${canary}-2` }));
     await until('the new value', async () => {
-      const composed = (await world.get('secret', 'gateway-secrets', 'acme'))?.['data'] as Record<string, string>;
+      const composed = dataOf(await world.get('secret', 'gateway-secrets', 'acme'));
       return Buffer.from(composed['shop..token'] ?? '', 'base64').toString() === `${canary}-2`;
     });
   });
@@ -249,18 +252,17 @@ describe('after a bad edit', () => {
   });
 
   it('goes on renewing its credentials', async () => {
-    const creds = async () =>
-      ((await world.get('secret', 'nats-worker-orders', 'acme'))?.['data'] as { creds: string }).creds;
+    const creds = async () => dataOf(await world.get('secret', 'nats-worker-orders', 'acme'))['creds'];
     const before = await creds();
     await until('new credentials', async () => (await creds()) !== before, 45_000);
   });
 
   it('obeys suspend all the same', async () => {
     await world.apply(good({ steps: [filter('body.total >')], suspend: true }));
-    await until('no workers', async () => ((await worker())?.['spec'] as { replicas: number }).replicas === 0);
+    await until('no workers', async () => (await workers()) === 0);
     await world.apply(good());
     await world.becomes('integrations.kanava.dev', 'orders', { Accepted: 'True', Suspended: 'False' }, 'acme');
-    await until('a worker', async () => ((await worker())?.['spec'] as { replicas: number }).replicas === 1);
+    await until('a worker', async () => (await workers()) === 1);
   });
 });
 

@@ -5,7 +5,9 @@ export const sharedFields = (object: KubeObject): string[] => {
   const owners = new Map<string, Set<string>>();
   for (const { manager = '', fieldsV1 } of object.metadata.managedFields ?? [])
     for (const path of leaves(fieldsV1 as Fields)) owners.set(path, (owners.get(path) ?? new Set()).add(manager));
-  return [...owners].filter(([, managers]) => managers.size > 1).map(([path, managers]) => `${path}: ${[...managers]}`);
+  return [...owners]
+    .filter(([, managers]) => managers.size > 1)
+    .map(([path, managers]) => `${path}: ${[...managers].join(', ')}`);
 };
 
 interface Fields {
