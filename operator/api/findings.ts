@@ -79,7 +79,8 @@ const tooBig: Readonly<Record<string, string>> = { string: 'FieldValueTooLong', 
 const sized = (origin: string): string =>
   origin === 'string' ? 'must have a length of' : origin === 'array' ? 'must have a number of items of' : 'must be';
 const article = (type: string): string => {
-  const word = type === 'record' ? 'object' : type === 'int' ? 'integer' : type;
+  // The API has no fractions.
+  const word = { record: 'object', int: 'whole number', number: 'whole number' }[type] ?? type;
   return `${/^[aeiou]/.test(word) ? 'an' : 'a'} ${word}`;
 };
 
