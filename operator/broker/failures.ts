@@ -16,12 +16,16 @@ const codes: Readonly<Record<number, [code: string, advice: string]>> = {
     'the account has no JetStream on the servers: is their storage smaller than the tenant may use?',
   ],
   10076: ['NotJetStream', 'the NATS server runs without JetStream'],
+  10004: ['Unreachable', 'not all NATS servers answered'],
+  10007: ['Unreachable', 'JetStream moves it to another server'],
   10008: ['Unreachable', 'JetStream is not available now'],
   10009: ['Unreachable', 'JetStream is electing a leader or a server is down'],
+  10118: ['Unreachable', 'its servers are down'],
+  10119: ['Unreachable', 'its servers are down'],
   10074: ['Insufficient', 'replicas need a NATS cluster of at least as many servers'],
 };
 
-const unreachable = /timeout|closed|disconnected|draining|connection/i;
+const unreachable = /timeout|closed|disconnected|draining|connection|ECONN|EPIPE|socket/i;
 
 /** Whatever a use of a tenant's account failed with, as BrokerError with a stable code. `what` names the thing and what was tried. */
 export const translated = (error: unknown, what: string): BrokerError => {

@@ -5,7 +5,7 @@ import { createAccount, createOperator, createUser, fromSeed, type KeyPair } fro
  * NATS keys. The library signs in plain JavaScript, 20 ms and more each; the same Ed25519 in node:crypto takes 0.2 ms, so a push to
  * hundreds of tenants does not hold up the event loop. Both give the same signature (keys.test.ts).
  */
-const seedOf = (pair: KeyPair): string => new TextDecoder().decode(pair.getSeed());
+export const seedOf = (pair: KeyPair): string => new TextDecoder().decode(pair.getSeed());
 
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 /** A seed's text is base32 of two prefix bytes, the 32 bytes of the key and a checksum, which `fromSeed` has verified. */
@@ -54,5 +54,3 @@ const makers = { operator: createOperator, account: createAccount, user: createU
 export const newKey = (kind: keyof typeof makers): KeyPair => accelerated(makers[kind]());
 
 export const newSeed = (kind: keyof typeof makers): string => seedOf(makers[kind]());
-
-export { seedOf };
