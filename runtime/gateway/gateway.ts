@@ -74,7 +74,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   });
   await listener.listen({ port: options.port, host: anyAddress() });
   const { port } = listener.server.address() as AddressInfo;
-  log.info({ port, tenant }, 'gateway listens');
+  log.info({ port }, 'gateway listens');
 
   return {
     port,
