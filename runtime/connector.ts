@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Message } from './message.ts';
-import type { SecretRef, CaRef } from './schema.ts';
+import type { CaRef, SecretRef } from './schema.ts';
 
 /*
  * THE CONTRACT between Kanava and everything that it connects to. One connector is one file in `connectors/`, one step one file
@@ -69,6 +69,7 @@ export interface Egress {
  * - `intake`  holds a session (a queue, a poll, a change stream): own Deployment, never scaled by lag. `single` sources have one owner
  *             at a time, by a lease; `shared` ones may run many.
  * - `broker`  the message is already in NATS (bus, schedule): the worker's durable consumer reads it. No code runs, no copy is made.
+ * @public
  */
 export type Placement = 'gateway' | 'intake' | 'broker';
 
@@ -207,7 +208,9 @@ export interface StepDefinition<C = unknown> {
  * what the same definition's schema has parsed, which is why the one cast here is sound.
  */
 export const defineGatewaySource = <C>(source: GatewaySource<C>): GatewaySource => source as GatewaySource;
+/** @public */
 export const defineIntakeSource = <C>(source: IntakeSource<C>): IntakeSource => source as IntakeSource;
+/** @public */
 export const defineBrokerSource = <C>(source: BrokerSource<C>): BrokerSource => source as BrokerSource;
 export const defineSink = <C>(sink: SinkDefinition<C>): SinkDefinition => sink as SinkDefinition;
 export const defineStep = <C>(step: StepDefinition<C>): StepDefinition => step as StepDefinition;

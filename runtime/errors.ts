@@ -39,6 +39,7 @@ export const retry = (code: string, message: string, options?: FailureOptions) =
   new InstructionError('retry', code, message, options);
 export const reject = (code: string, message: string, options?: FailureOptions) =>
   new InstructionError('reject', code, message, options);
+/** @public For connectors that hold a session. */
 export const reconnect = (code: string, message: string, options?: FailureOptions) =>
   new InstructionError('reconnect', code, message, options);
 

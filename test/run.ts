@@ -48,7 +48,10 @@ const runLevel = async (level: string, folder: string): Promise<Counts> => {
   if (skipped > 0) console.log(`${skipped} tests of ${level} did not run: that counts as failed`);
   const failed = result.numFailedTests + skipped;
   // A suite that fails before its tests (an import, a hook) shows only in the exit code.
-  return { passed: result.numPassedTests, failed: failed === 0 && code !== 0 ? Math.max(1, result.numFailedTestSuites) : failed };
+  return {
+    passed: result.numPassedTests,
+    failed: failed === 0 && code !== 0 ? Math.max(1, result.numFailedTestSuites) : failed,
+  };
 };
 
 const main = async (): Promise<number> => {

@@ -30,8 +30,10 @@ export const messageStateKey = (integration: string, stream: string, sequence: n
 /** Keys of the gateway bucket: the route table by the operator, the applied revisions by the gateway. */
 export const routeKey = (integration: string) => `routes.${integration}`;
 export const appliedKey = (integration: string) => `applied.${integration}`;
+/** @public */
 export const wakeKey = (integration: string) => `wake.${integration}`;
 
+/** @public Reserved for request-reply. */
 export const callSubject = (integration: string) => `call.${integration}`;
 
 export type Role = 'worker' | 'intake' | 'gateway' | 'ops';
