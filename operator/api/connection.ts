@@ -3,7 +3,7 @@ import { catalog } from '../../runtime/catalog.ts';
 import { integer, listOf, oneOf, shape, text } from '../../runtime/schema.ts';
 import { conditionList, count, observedGeneration } from './fields.ts';
 import type { Metadata } from './meta.ts';
-import { type Transition, ruled } from './rules.ts';
+import { ruled, type Transition } from './rules.ts';
 
 /** One key a system: `{http: {...}}`. */
 type Systems = Readonly<Record<string, unknown>>;

@@ -2,11 +2,11 @@ import type { z } from 'zod';
 import { connectionSpec, connectionStatus } from './connection.ts';
 import { integrationSpec, integrationStatus } from './integration.ts';
 import {
+  Connections,
   crdName,
   group,
-  type Kind,
-  Connections,
   Integrations,
+  type Kind,
   schemaRevision,
   schemaRevisionAnnotation,
   Tenants,

@@ -1,8 +1,8 @@
-import { annotated, type SchemaNode } from './openapi.ts';
+import { dnsLabel, durationPattern, durationText, quantityPattern, quantityText } from '../../runtime/schema.ts';
 import { integrationSpec } from './integration.ts';
 import { apiVersion, Integrations } from './meta.ts';
+import { annotated, type SchemaNode } from './openapi.ts';
 import { longestName } from './parse.ts';
-import { dnsLabel, durationPattern, durationText, quantityPattern, quantityText } from '../../runtime/schema.ts';
 
 /* JSON Schema (draft-07, which every editor knows) of an Integration, with the long texts. */
 

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { dump } from 'js-yaml';
-import { crdOf, type Crd, definitions } from './crds.ts';
+import { type Crd, crdOf, definitions } from './crds.ts';
 import { editorSchema } from './editor-schema.ts';
 import { crdName } from './meta.ts';
 import { largestCrd, schemaFindings } from './schema-rules.ts';

@@ -1,7 +1,7 @@
-import { type Path, pathText, walkSchema } from './schema-walk.ts';
-import { annotated, type SchemaNode } from './openapi.ts';
 import { type ConnectionSpec, connectionSpec } from './connection.ts';
 import { type IntegrationSpec, integrationSpec } from './integration.ts';
+import { annotated, type SchemaNode } from './openapi.ts';
+import { type Path, pathText, walkSchema } from './schema-walk.ts';
 
 /*
  * What a parsed spec refers to. Found by the schema, never by the look of a value: a body that happens to have a key `secretKeyRef`

@@ -13,7 +13,7 @@ import {
   tolerations,
 } from './fields.ts';
 import type { Metadata } from './meta.ts';
-import { type Rule, type Transition, ruled } from './rules.ts';
+import { type Rule, ruled, type Transition } from './rules.ts';
 
 const cidr = ruled(text('Addresses as CIDR, such as 10.20.0.0/16.', 64), [
   {

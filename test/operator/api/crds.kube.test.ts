@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConnection, parseIntegration, parseTenant } from '../../../operator/api/parse.ts';
 import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
 import { accepted } from './accepted.ts';
+import { applyCrds } from './established.ts';
 import { type RawApi, rawApi } from './raw-api.ts';
 import { refused } from './refused.ts';
-import { applyCrds } from './established.ts';
 
 const parsers = { Integration: parseIntegration, Connection: parseConnection, Tenant: parseTenant };
 const parse = (object: unknown) => parsers[(object as { kind: keyof typeof parsers }).kind](object);

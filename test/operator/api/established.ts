@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { crdName, kinds } from '../../../operator/api/meta.ts';
 import type { KubeApi } from '../../cluster/kube-api.ts';
 import { mustKubectl } from '../../cluster/kubectl.ts';
-import { crdName, kinds } from '../../../operator/api/meta.ts';
 
 const folder = join(import.meta.dirname, '..', '..', '..', 'crds');
 

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { generated } from '../../../operator/api/generate.ts';
 import { structural } from '../../../operator/api/openapi.ts';
 import { schemaFindings } from '../../../operator/api/schema-rules.ts';
 import { flag, oneOf, shape, text, textMap } from '../../../runtime/schema.ts';
-import { z } from 'zod';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:https';
-import type { KubeApi } from '../../cluster/kube-api.ts';
 import { apiVersion, kinds } from '../../../operator/api/meta.ts';
+import type { KubeApi } from '../../cluster/kube-api.ts';
 
 /** What the API server says about a refusal; `field` is a path below the object. */
 export interface Cause {
