@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Authenticator, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
-import { reasonOf } from '../../runtime/errors.ts';
 import { BrokerError } from '../reconcile/ports.ts';
+import { reasonOf } from './failures.ts';
 
 /** Where the server is and what is known about it beforehand: `folder` holds `ca.crt` when it speaks TLS. */
 export interface Endpoint {

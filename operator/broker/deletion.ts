@@ -1,6 +1,5 @@
 import type { KeyPair } from '@nats-io/nkeys';
 import type { Logger } from 'pino';
-import { reasonOf } from '../../runtime/errors.ts';
 import { type AccountKeys, type AccountState, BrokerError } from '../reconcile/ports.ts';
 import type { Accounts } from './accounts.ts';
 import { resolverIntervalSeconds } from './bootstrap.ts';
@@ -13,6 +12,7 @@ import {
   type Token,
   tombstoneClaims,
 } from './claims.ts';
+import { reasonOf } from './failures.ts';
 import type { Servers } from './servers.ts';
 import { deleteStream, streamNames } from './tenant-broker.ts';
 import type { TenantConnections } from './tenant-connection.ts';
@@ -27,13 +27,24 @@ interface Parts {
   readonly connections: TenantConnections;
   readonly signer: KeyPair;
   readonly log: Logger;
+  /** How long after a deletion the servers are looked at again: all have compared their tokens by then. */
+  readonly recheckMs?: number | undefined;
 }
 export interface Deletion {
   delete(tenant: string, keys: AccountKeys, purgeStreams: boolean): Promise<void>;
   close(): void;
 }
 
-export const createDeletion = ({ accounts, servers, connections, signer, log }: Parts): Deletion => {
+const afterComparisonMs = (resolverIntervalSeconds + 5) * 1000;
+
+export const createDeletion = ({
+  accounts,
+  servers,
+  connections,
+  signer,
+  log,
+  recheckMs = afterComparisonMs,
+}: Parts): Deletion => {
   const rechecks = new Set<NodeJS.Timeout>();
   const everywhere = (state: AccountState, tenant: string, what: string): void => {
     if (state.inSync) return;
@@ -75,21 +86,22 @@ export const createDeletion = ({ accounts, servers, connections, signer, log }: 
     );
   };
 
+  const removeAgain = async (tenant: string, account: string): Promise<void> => {
+    const holders = (await servers.list()).filter((list) => list.includes(account)).length;
+    if (holders === 0) return;
+    log.info({ tenant, account, holders }, 'A deleted account is back on NATS servers and is deleted again');
+    await removeToken(tenant, account);
+  };
+
   /** A server that missed the delete offers its copy, by then the tombstone, to the others at their next comparison. */
   const recheck = (tenant: string, account: string): void => {
-    const timer = setTimeout(
-      () => {
-        rechecks.delete(timer);
-        void (async () => {
-          const holders = (await servers.list()).filter((list) => list.includes(account)).length;
-          if (holders > 0) await removeToken(tenant, account);
-        })().catch((error: unknown) => {
-          log.warn({ tenant, account, reason: reasonOf(error) }, 'A deleted account could not be looked at again');
-          recheck(tenant, account);
-        });
-      },
-      (resolverIntervalSeconds + 5) * 1000,
-    );
+    const timer = setTimeout(() => {
+      rechecks.delete(timer);
+      void removeAgain(tenant, account).catch((error: unknown) => {
+        log.warn({ tenant, account, reason: reasonOf(error) }, 'A deleted account could not be looked at again');
+        recheck(tenant, account);
+      });
+    }, recheckMs);
     timer.unref();
     rechecks.add(timer);
   };

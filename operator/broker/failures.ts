@@ -1,5 +1,4 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
-import { reasonOf } from '../../runtime/errors.ts';
 import { BrokerError } from '../reconcile/ports.ts';
 
 /** JetStream's error codes that mean something else to us than "wrong request" (server/errors.json of nats-server). */
@@ -26,6 +25,9 @@ const codes: Readonly<Record<number, [code: string, advice: string]>> = {
 };
 
 const unreachable = /timeout|closed|disconnected|draining|connection|ECONN|EPIPE|socket/i;
+
+/** The message of anything that was thrown, for texts that people read. */
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Whatever a use of a tenant's account failed with, as BrokerError with a stable code. `what` names the thing and what was tried. */
 export const translated = (error: unknown, what: string): BrokerError => {

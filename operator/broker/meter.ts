@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { reasonOf } from '../../runtime/errors.ts';
 import { BrokerError, type ServerFacts } from '../reconcile/ports.ts';
 import type { LazyConnection } from './connection.ts';
+import { reasonOf } from './failures.ts';
 import { askServers } from './scatter.ts';
 
 /*

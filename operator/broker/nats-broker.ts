@@ -21,10 +21,12 @@ interface Options {
   /** `settings.natsFolder`. */
   readonly folder: string;
   readonly log: Logger;
+  /** For tests, which do not wait for minutes: see deletion.ts. */
+  readonly recheckMs?: number;
 }
 
 /** Opens nothing yet: each operation connects when it must and fails with `Unreachable` while NATS is away. */
-export const connectBroker = async ({ url, folder, log }: Options): Promise<NatsBroker> => {
+export const connectBroker = async ({ url, folder, log, recheckMs }: Options): Promise<NatsBroker> => {
   const endpoint = { url, folder };
   const signer = keyFromSeed(readFileSync(join(folder, 'operator.seed'), 'utf8'));
   const ctl = systemConnection(endpoint, 'ctl', log);
@@ -33,7 +35,7 @@ export const connectBroker = async ({ url, folder, log }: Options): Promise<Nats
   const servers = createServers(ctl, meterConnection);
   const accounts = createAccounts(servers, signer);
   const meter = createMeter(meterConnection, servers.count, log);
-  const deletion = createDeletion({ accounts, servers, connections, signer, log });
+  const deletion = createDeletion({ accounts, servers, connections, signer, log, recheckMs });
   /** The account and limits that were seen to work. */
   const working = new Map<string, string>();
   /** A server that has less storage than the account may use says "200" to the push and then gives it no JetStream at all. */
@@ -62,7 +64,10 @@ export const connectBroker = async ({ url, folder, log }: Options): Promise<Nats
       return state;
     },
     credentials: async (keys, role, integration, lifetimeMs) => makeUser(keys, role, integration, lifetimeMs),
-    deleteAccount: (tenant, keys, { purgeStreams }) => deletion.delete(tenant, keys, purgeStreams),
+    deleteAccount: async (tenant, keys, { purgeStreams }) => {
+      working.delete(keys.account);
+      await deletion.delete(tenant, keys, purgeStreams);
+    },
     tenant: (keys) => tenantBroker(connections, keys),
     facts: meter.facts,
     meter,

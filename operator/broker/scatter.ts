@@ -1,6 +1,6 @@
 import { createInbox, type NatsConnection } from '@nats-io/transport-node';
-import { reasonOf } from '../../runtime/errors.ts';
 import { BrokerError } from '../reconcile/ports.ts';
+import { reasonOf } from './failures.ts';
 
 /*
  * A request that every server answers. One answer proves nothing about the others, so callers say how many they expect and look at each.
@@ -9,8 +9,8 @@ interface Question {
   readonly subject: string;
   readonly payload?: string;
   readonly inboxPrefix: string;
-  /** Answers to wait for, or what the first answer tells about their number. */
-  readonly expected: number | ((first: string) => number);
+  /** How many answers to wait for. */
+  readonly expected: number;
 }
 
 /** For the first answer. */
@@ -26,14 +26,13 @@ export const askServers = (
   new Promise((resolve, reject) => {
     const answers: string[] = [];
     const inbox = createInbox(inboxPrefix);
-    const wanted = (): number => (typeof expected === 'number' ? expected : answers[0] ? expected(answers[0]) : 1);
     const subscription = connection.subscribe(inbox, {
       callback: (error, message) => {
         if (error) return fail(error);
         // "No responders": nobody listens there, so nobody will answer.
         if (message.headers?.code === 503) return end();
         answers.push(message.string());
-        if (answers.length >= wanted()) return end();
+        if (answers.length >= expected) return end();
         clearTimeout(timer);
         timer = setTimeout(() => end(), quietMs);
       },

@@ -6,8 +6,7 @@ import { askServers } from './scatter.ts';
 /*
  * The NATS servers as the system account sees them: how many there are, whether each of them did what was asked.
  */
-/** `cluster_size` counts the servers that should be there, also those that are down. (The ping's `active_servers` still counts a crashed
- * one minutes after it came back under a new id.) */
+/** Counts the servers that should be there, also those that are down. The ping's `active_servers` counts one that came back twice. */
 const jetstream = z.object({
   data: z.object({ meta_cluster: z.object({ cluster_size: z.int() }).optional() }).optional(),
 });

@@ -1,4 +1,5 @@
 import { jetstream } from '@nats-io/jetstream';
+import type { KeyPair } from '@nats-io/nkeys';
 import { connect, credsAuthenticator } from '@nats-io/transport-node';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -7,10 +8,12 @@ import { accountClaimsOf, encodeClaims } from '../../../operator/broker/claims.t
 import { makeUser } from '../../../operator/broker/credentials.ts';
 import { keyFromSeed } from '../../../operator/broker/keys.ts';
 import { connectBroker } from '../../../operator/broker/nats-broker.ts';
+import type { AccountKeys } from '../../../operator/reconcile/ports.ts';
 import { inboxPrefix } from '../../../runtime/nats/names.ts';
 import { bucketSpec, inboxSpec } from './specs.ts';
 import { adminCreds, connectWith, startWorld, type World, type WorldTenant } from './world.ts';
 
+const silent = pino({ level: 'silent' });
 let world: World;
 beforeAll(async () => {
   world = await startWorld({ monitor: true, jetstream: 'max_file: 20G' });
@@ -42,20 +45,24 @@ describe('an account', () => {
     expect(state).toEqual({ id: tenant.keys.account, serversAcked: 1, serversTotal: 1, inSync: true });
   });
 
-  test('written over by a foreign operator is detected and mended: the server says 200 to both', async () => {
-    const tenant = await world.tenant('foreign');
-    const foreigner = keyFromSeed(makeOperator().signingSeed);
+  const strangers: readonly (readonly [string, (keys: AccountKeys) => KeyPair])[] = [
+    ['another operator', () => keyFromSeed(makeOperator().signingSeed)],
+    ['the account itself', (keys) => keyFromSeed(keys.accountSeed)],
+  ];
+  test.each(strangers)('signed by %s is detected and mended: the server says 200 to both', async (who, signerOf) => {
+    const name = `by-${who.replaceAll(' ', '-')}`;
+    const tenant = await world.tenant(name);
     const claims = accountClaimsOf(tenant.keys, { ...tenant.limits, connections: 1000 }, false);
     const jwt = encodeClaims(
       claims,
-      { name: 'foreign', subject: tenant.keys.account, issuedAt: seconds() + 100 },
-      foreigner,
+      { name, subject: tenant.keys.account, issuedAt: seconds() + 100 },
+      signerOf(tenant.keys),
     );
     expect(JSON.parse(await pushRaw(jwt))).toMatchObject({ data: { code: 200 } });
     // The control: left like this, nobody of the tenant gets in after the next restart.
     await world.restart();
     await expect(connectWithoutRetry(tenant)).rejects.toThrow(/authorization/i);
-    const state = await world.broker.ensureAccount('foreign', tenant.keys, tenant.limits, { suspended: false });
+    const state = await world.broker.ensureAccount(name, tenant.keys, tenant.limits, { suspended: false });
     expect(state.inSync).toBe(true);
     const connection = await connectWithoutRetry(tenant);
     await connection.close();
@@ -162,6 +169,27 @@ describe('deleting', () => {
   });
 });
 
+test('an account that comes back after its deletion is deleted again', async () => {
+  const broker = await connectBroker({ url: world.url, folder: world.natsFolder, log: silent, recheckMs: 3_000 });
+  const keys = broker.newAccountKeys();
+  const limits = { connections: 5, storage: 1024 ** 2, memory: 0, streams: 5, maxPayload: 1024 ** 2 };
+  await broker.ensureAccount('ghost', keys, limits, { suspended: false });
+  await broker.deleteAccount('ghost', keys, { purgeStreams: true });
+  // What a server that was away would bring back.
+  const signer = keyFromSeed(world.material.signingSeed);
+  const about = { name: 'ghost', subject: keys.account, issuedAt: seconds() };
+  await pushRaw(encodeClaims(accountClaimsOf(keys, limits, false), about, signer));
+  const known = async () => {
+    const ctl = await connectWith(world.url, world.material.ctlCreds, '_INBOX_ctl');
+    const answer = await ctl.request('$SYS.REQ.CLAIMS.LIST');
+    await ctl.close();
+    return answer.json<{ data: string[] }>().data.includes(keys.account);
+  };
+  expect(await known()).toBe(true);
+  await expect.poll(known, { timeout: 10_000 }).toBe(false);
+  await broker.close();
+});
+
 describe('users', () => {
   test('need a tag that the templates can use: without it the server would silently drop those rules', async () => {
     const keys = world.broker.newAccountKeys();
@@ -240,7 +268,7 @@ describe('the broker', () => {
     const broker = await connectBroker({
       url: 'nats://127.0.0.1:1',
       folder: world.natsFolder,
-      log: pino({ level: 'silent' }),
+      log: silent,
     });
     await expect(broker.facts()).rejects.toMatchObject({ code: 'Unreachable' });
     await broker.close();

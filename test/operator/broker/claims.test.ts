@@ -1,5 +1,6 @@
 import { decode, encodeAccount, encodeUser, newScopedSigner, parseCreds } from '@nats-io/jwt';
 import { describe, expect, test } from 'vitest';
+import { makeOperator } from '../../../operator/broker/bootstrap.ts';
 import {
   accountClaimsOf,
   claimsHash,
@@ -10,7 +11,6 @@ import {
   limitsIn,
   tombstoneClaims,
 } from '../../../operator/broker/claims.ts';
-import { makeOperator } from '../../../operator/broker/bootstrap.ts';
 import { makeUser } from '../../../operator/broker/credentials.ts';
 import { keyFromSeed, newKey, newSeed } from '../../../operator/broker/keys.ts';
 import type { AccountKeys } from '../../../operator/reconcile/ports.ts';

@@ -1,4 +1,4 @@
-import { fromSeed, createUser } from '@nats-io/nkeys';
+import { createUser, fromSeed } from '@nats-io/nkeys';
 import { describe, expect, test } from 'vitest';
 import { keyFromSeed, newKey, newSeed, seedOf } from '../../../operator/broker/keys.ts';
 

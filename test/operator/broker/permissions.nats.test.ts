@@ -1,7 +1,6 @@
 import { type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
 import {
   gatewayRefusals,
   intakeRefusals,
@@ -10,6 +9,7 @@ import {
   subscriptionRefusals,
   workerRefusals,
 } from './refusals.ts';
+import { bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
 import { startWorld, type World, type WorldTenant } from './world.ts';
 
 /*
