@@ -18,6 +18,8 @@ export interface Facts {
         readonly ready: number;
         /** All pods are of the newest template. */
         readonly rolledOut: boolean;
+        /** Why the API server refuses pods, such as a quota. */
+        readonly failure?: string | undefined;
       };
   /** Absent without sources that the gateway serves. */
   readonly gateway?:
@@ -134,7 +136,7 @@ const notEnough = (
   workers: NonNullable<Facts['workers']>,
   previous: readonly Condition[],
 ): Verdict<'Ready'> => {
-  const message = `${workers.ready} of ${workers.wanted} workers are ready${workers.rolledOut ? '' : ', the newest version is being rolled out'}`;
+  const message = `${workers.ready} of ${workers.wanted} workers are ready${workers.rolledOut ? '' : ', the newest version is being rolled out'}${workers.failure ? `; ${workers.failure}` : ''}`;
   const { reason } = reconcilingVerdict({ stalled: false, ready: false, generation: facts.generation }, previous);
   return verdict('Ready', 'Unknown', reason === 'NewGeneration' ? 'Starting' : 'WorkersNotReady', message);
 };

@@ -21,13 +21,13 @@ export const planQuota = (home: Home, tenant: EffectiveTenant): KubeObject[] => 
       },
     },
   }),
-  // A quota on compute refuses pods without requests or limits: these are theirs.
+  // A quota on compute refuses pods without requests or limits: these are theirs. CPU is limited only where the quota asks for it.
   child(LimitRanges, home, 'kanava', {
     spec: {
       limits: [
         {
           type: 'Container',
-          default: { ...podDefaults.limits, cpu: '1' },
+          default: { ...podDefaults.limits, ...('limits.cpu' in tenant.quota.compute ? { cpu: '1' } : {}) },
           defaultRequest: podDefaults.requests,
         },
       ],

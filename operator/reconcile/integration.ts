@@ -1,5 +1,5 @@
 import { Integrations } from '../api/meta.ts';
-import type { Reconcile } from '../control/controller.ts';
+import type { Reconcile, ReconcileResult } from '../control/controller.ts';
 import { type Assessment, noTenant } from '../plan/acceptance.ts';
 import { isTrue } from '../plan/conditions.ts';
 import { deploymentState } from '../plan/deployment.ts';
@@ -14,6 +14,7 @@ import { type Installed, install, nothingInstalled } from './install.ts';
 import type { KubeObject } from './ports.ts';
 import { releaseIntegration } from './release.ts';
 import { type Holder, holderOf } from './tenancy.ts';
+import { sayingTrouble } from './trouble.ts';
 import { isSuspended } from './worker-of.ts';
 
 /** Read, observe, plan, apply, say what is. The order of the writes is in install.ts. */
@@ -25,23 +26,29 @@ export const reconcileIntegration =
     const object = await cluster.get(Integrations, name, namespace);
     // Its children go with it, by their owner references.
     if (!object) return undefined;
-    if (object.metadata.deletionTimestamp) return releaseIntegration(context, object);
-    if ((await cluster.get(Namespaces, namespace))?.metadata.deletionTimestamp) return undefined;
-
-    const holder = holderOf(cluster, namespace);
-    if (!holder)
-      return report(
-        context,
-        object,
-        undefined,
-        noTenant(namespace),
-        nothingInstalled('the namespace belongs to no Tenant'),
-      );
-    if (holder.object.metadata.deletionTimestamp) return undefined;
-    const assessment = await examine(context, object, holder);
-    const installed = await install(context, object, holder, assessment);
-    return report(context, object, holder, assessment, installed);
+    return sayingTrouble(context, object, () => reconcile(context, object));
   };
+
+const reconcile = async (context: Context, object: KubeObject): Promise<ReconcileResult | undefined> => {
+  const { cluster } = context;
+  const { namespace = '' } = object.metadata;
+  if (object.metadata.deletionTimestamp) return releaseIntegration(context, object);
+  if ((await cluster.get(Namespaces, namespace))?.metadata.deletionTimestamp) return undefined;
+
+  const holder = holderOf(cluster, namespace);
+  if (!holder)
+    return report(
+      context,
+      object,
+      undefined,
+      noTenant(namespace),
+      nothingInstalled('the namespace belongs to no Tenant'),
+    );
+  if (holder.object.metadata.deletionTimestamp) return undefined;
+  const assessment = await examine(context, object, holder);
+  const installed = await install(context, object, holder, assessment);
+  return report(context, object, holder, assessment, installed);
+};
 
 const report = async (
   context: Context,

@@ -2,7 +2,7 @@ import { type EffectiveTenant, effectiveTenant } from '../api/effective.ts';
 import { Tenants } from '../api/meta.ts';
 import { parseTenant } from '../api/parse.ts';
 import type { TenantStatus } from '../api/tenant.ts';
-import type { Reconcile } from '../control/controller.ts';
+import type { Reconcile, ReconcileResult } from '../control/controller.ts';
 import { isTrue, stampConditions, statusConditions, type Verdict, verdict } from '../plan/conditions.ts';
 import { type TenantFacts, tenantVerdicts } from '../plan/tenant-conditions.ts';
 import { announce } from './announce.ts';
@@ -15,6 +15,7 @@ import { type Account, ensureMessaging } from './tenant-messaging.ts';
 import { ensureNamespace } from './tenant-namespace.ts';
 import { ensurePolicies } from './tenant-policies.ts';
 import { releaseTenant } from './tenant-release.ts';
+import { sayingTrouble } from './trouble.ts';
 
 const waiting = (why: string) => ({
   namespace: verdict('NamespaceReady', 'Unknown', 'Waiting', why),
@@ -30,43 +31,47 @@ export const reconcileTenant =
   async (name) => {
     const { cluster } = context;
     const object = await cluster.get(Tenants, name);
-    if (!object) return undefined;
-    if (object.metadata.deletionTimestamp) return releaseTenant(context, object);
-    const parsed = parseTenant(object);
-    if (!parsed.ok) {
-      const { reason, path, message } = parsed.finding;
-      const accepted = verdict('Accepted', 'False', reason as 'Invalid', `${path}: ${message}`);
-      return report(context, object, { ...waiting('the spec is not accepted'), accepted, suspended: false }, {});
-    }
-    const spec = effectiveTenant(name, parsed.value.spec);
-    const accepted: Verdict<'Accepted'> = verdict('Accepted', 'True', 'Accepted');
-    const facts = { ...waiting('the step before is not done'), accepted, suspended: spec.suspend };
+    return object && sayingTrouble(context, object, () => reconcile(context, object));
+  };
 
-    const namespace = await ensureNamespace(context, object, spec);
-    if (!namespace.uid) {
-      const isReserved = namespace.verdict.reason === 'NamespaceReserved';
-      const refused = verdict('Accepted', 'False', 'NamespaceReserved', namespace.verdict.message);
-      return report(
-        context,
-        object,
-        { ...facts, namespace: namespace.verdict, ...(isReserved ? { accepted: refused } : {}) },
-        {},
-      );
-    }
-    const held = { namespace: { name: spec.namespace.name, uid: namespace.uid } };
-    const policies = await ensurePolicies(context, name, spec);
-    if (policies.status !== 'True')
-      return report(context, object, { ...facts, namespace: namespace.verdict, policies }, held);
-    const messaging = await ensureMessaging(context, object, spec);
-    if (messaging.keys) await ensureGateway(context, object, spec, messaging.keys);
-    const { keys: _keys, account, ...verdicts } = messaging;
+const reconcile = async (context: Context, object: KubeObject): Promise<ReconcileResult | undefined> => {
+  const { name } = object.metadata;
+  if (object.metadata.deletionTimestamp) return releaseTenant(context, object);
+  const parsed = parseTenant(object);
+  if (!parsed.ok) {
+    const { reason, path, message } = parsed.finding;
+    const accepted = verdict('Accepted', 'False', reason as 'Invalid', `${path}: ${message}`);
+    return report(context, object, { ...waiting('the spec is not accepted'), accepted, suspended: false }, {});
+  }
+  const spec = effectiveTenant(name, parsed.value.spec);
+  const accepted: Verdict<'Accepted'> = verdict('Accepted', 'True', 'Accepted');
+  const facts = { ...waiting('the step before is not done'), accepted, suspended: spec.suspend };
+
+  const namespace = await ensureNamespace(context, object, spec);
+  if (!namespace.uid) {
+    const isReserved = namespace.verdict.reason === 'NamespaceReserved';
+    const refused = verdict('Accepted', 'False', 'NamespaceReserved', namespace.verdict.message);
     return report(
       context,
       object,
-      { ...facts, namespace: namespace.verdict, policies, ...verdicts },
-      { ...held, ...accountStatus(object, account), integrations: countIntegrations(context, spec) },
+      { ...facts, namespace: namespace.verdict, ...(isReserved ? { accepted: refused } : {}) },
+      {},
     );
-  };
+  }
+  const held = { namespace: { name: spec.namespace.name, uid: namespace.uid } };
+  const policies = await ensurePolicies(context, name, spec);
+  if (policies.status !== 'True')
+    return report(context, object, { ...facts, namespace: namespace.verdict, policies }, held);
+  const messaging = await ensureMessaging(context, object, spec);
+  if (messaging.keys) await ensureGateway(context, object, spec, messaging.keys);
+  const { keys: _keys, account, ...verdicts } = messaging;
+  return report(
+    context,
+    object,
+    { ...facts, namespace: namespace.verdict, policies, ...verdicts },
+    { ...held, ...accountStatus(object, account), integrations: countIntegrations(context, spec) },
+  );
+};
 
 /** What was known of the account stays shown while NATS does not answer. */
 const accountStatus = (object: KubeObject, account: Account | undefined): Pick<TenantStatus, 'account'> => {

@@ -1,0 +1,249 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { controlMetrics } from '../../../operator/control/metrics.ts';
+import { connectKube, type KubeConnection } from '../../../operator/kube/connection.ts';
+import { loadIdentity } from '../../../operator/kube/identity.ts';
+import { createTransport, type Transport } from '../../../operator/kube/transport.ts';
+import { canonicalJson } from '../../../operator/plan/canonical.ts';
+import type { Context } from '../../../operator/reconcile/context.ts';
+import { reconcileIntegration } from '../../../operator/reconcile/integration.ts';
+import type { Broker, Cluster, KubeObject, TenantBroker } from '../../../operator/reconcile/ports.ts';
+import { createSecretWatches } from '../../../operator/reconcile/secret-watches.ts';
+import { reconcileTenant } from '../../../operator/reconcile/tenant.ts';
+import { wakers } from '../../../operator/reconcile/wake.ts';
+import { watched } from '../../../operator/reconcile/watched.ts';
+import { connection, filter, http, httpSink, integration, secretKeyRef, tenant } from '../../build.ts';
+import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
+import { mustKubectl } from '../../cluster/kubectl.ts';
+import { applyCrds } from '../api/established.ts';
+import { startWorld, type World } from '../broker/world.ts';
+import { settings } from '../plan/fixtures.ts';
+
+/*
+ * Whatever write is the last one of an operator, the next operator ends where one that never crashed would have. The reconcilers run
+ * here against real servers and die after their i-th write, for every i; what they knew is gone with them.
+ */
+class Crash extends Error {}
+
+let api: KubeApi;
+let nats: World;
+let kube: KubeConnection;
+let transport: Transport;
+const log = pino({ level: 'silent' });
+
+beforeAll(async () => {
+  [api, nats] = await Promise.all([startKubeApi(), startWorld()]);
+  await applyCrds(api);
+  await mustKubectl(api.kubectl, ['create', 'namespace', 'kanava-system']);
+  const metrics = controlMetrics(new Registry());
+  const identity = await loadIdentity({ kubeconfig: api.kubeconfig, env: {} });
+  transport = createTransport({ identity, registry: new Registry(), mayWrite: () => true });
+  kube = connectKube({ transport, metrics, log, instance: 'test' });
+  const nobody = () => {};
+  const wake = wakers(kube.cluster, { tenant: nobody, integration: nobody, connection: nobody });
+  const open = watched(wake, 'kanava-system').map(({ kind, onChange, ...options }) =>
+    kube.watch(kind, onChange, options),
+  );
+  await Promise.all(open.map((watch) => watch.synced));
+});
+afterAll(async () => {
+  await kube?.close();
+  await nats?.stop();
+  await api?.stop();
+});
+
+/** Counts writes, and after the `last` one nothing happens any more. */
+const counting = (last: number) => {
+  let writes = 0;
+  const counted =
+    <A extends unknown[], R>(write: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      if (writes >= last) throw new Crash();
+      const result = await write(...args);
+      writes += 1;
+      if (writes >= last) throw new Crash();
+      return result;
+    };
+  const cluster: Cluster = {
+    ...kube.cluster,
+    event: () => {},
+    apply: counted((object, options) => kube.cluster.apply(object, options)),
+    delete: counted((kind, name, namespace, options) => kube.cluster.delete(kind, name, namespace, options)),
+    setFinalizer: async (object, kind, finalizer, present) =>
+      (object.metadata.finalizers ?? []).includes(finalizer) === present
+        ? object
+        : counted(() => kube.cluster.setFinalizer(object, kind, finalizer, present))(),
+  };
+  const tenantBroker = (real: TenantBroker): TenantBroker => ({
+    ...real,
+    ensureStream: counted((spec) => real.ensureStream(spec)),
+    putRoutes: counted((routes) => real.putRoutes(routes)),
+    deleteRoutes: counted((name) => real.deleteRoutes(name)),
+  });
+  const broker: Broker = {
+    ...nats.broker,
+    ensureAccount: counted((...args) => nats.broker.ensureAccount(...args)),
+    tenant: (keys) => tenantBroker(nats.broker.tenant(keys)),
+  };
+  return { cluster, broker, writes: () => writes };
+};
+const contextOf = (ports: { cluster: Cluster; broker: Broker }): Context => ({
+  ...ports,
+  settings: settings({ nats: { url: nats.url, network: { namespace: 'kanava-system', podLabels: { app: 'nats' } } } }),
+  natsCa: undefined,
+  credentialsMs: 86_400_000,
+  now: () => Date.now(),
+  log,
+  secretWatches: createSecretWatches(kube, () => {}),
+});
+
+/** What the controllers would do when woken, until nothing changes any more. */
+const drive = async (context: Context, name: string): Promise<void> => {
+  let before = '';
+  for (let round = 0; round < 20; round += 1) {
+    await reconcileTenant(context)(name);
+    await reconcileIntegration(context)(`${name}/orders`);
+    const now = canonicalJson(await snapshot(name));
+    if (now === before) return;
+    before = now;
+  }
+  throw new Error(`no rest after 20 rounds: ${before.slice(0, 500)}`);
+};
+
+const create = async (name: string): Promise<void> => {
+  const put = (path: string, object: { metadata: { name: string } }) =>
+    transport.request({
+      method: 'PATCH',
+      path: `${path}/${object.metadata.name}`,
+      query: { fieldManager: 'test', force: 'true' },
+      contentType: 'application/apply-patch+yaml',
+      body: object,
+    });
+  await put('/api/v1/namespaces', {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name, annotations: { 'kanava.dev/adopt': name } },
+  } as never);
+  for (const secret of ['shop', 'erp'])
+    await put(`/api/v1/namespaces/${name}/secrets`, {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: secret },
+      stringData: { token: 'text' },
+    } as never);
+  const crs = `/apis/kanava.dev/v1alpha1`;
+  await put(
+    `${crs}/tenants`,
+    tenant({ namespace: { name, adopt: true }, members: [{ kind: 'User', name: 'ann', role: 'Editor' }] }, { name }),
+  );
+  await put(
+    `${crs}/namespaces/${name}/connections`,
+    connection(
+      { http: { url: 'https://erp.example.com', auth: { bearer: secretKeyRef('erp', 'token') } } },
+      { namespace: name },
+    ),
+  );
+  const orders = integration(
+    {
+      sources: [http({ auth: { bearer: secretKeyRef('shop', 'token') } })],
+      steps: [filter('true')],
+      sinks: [httpSink()],
+    },
+    { namespace: name },
+  );
+  await put(`${crs}/namespaces/${name}/integrations`, orders);
+  while (
+    !kube.cluster.list(
+      { apiVersion: 'kanava.dev/v1alpha1', kind: 'Integration', plural: 'integrations', namespaced: true },
+      { namespace: name },
+    ).length
+  )
+    await sleep(5);
+};
+
+const kinds = [
+  'api/v1/configmaps',
+  'api/v1/secrets',
+  'api/v1/services',
+  'api/v1/serviceaccounts',
+  'api/v1/resourcequotas',
+  'api/v1/limitranges',
+  'apis/apps/v1/deployments',
+  'apis/networking.k8s.io/v1/networkpolicies',
+  'apis/rbac.authorization.k8s.io/v1/rolebindings',
+  'apis/kanava.dev/v1alpha1/integrations',
+];
+/** Everything of a tenant, without what differs between two tenants that are alike. */
+const snapshot = async (name: string): Promise<unknown> => {
+  const objects: unknown[] = [];
+  for (const kind of kinds) {
+    const [, version = '', plural = ''] = /^(.*)\/([a-z]+)$/.exec(kind) ?? [];
+    const { items } = (await transport.request({
+      method: 'GET',
+      path: `/${version}/namespaces/${name}/${plural}`,
+    })) as { items: KubeObject[] };
+    objects.push(...items.map((object) => ({ plural, ...essence(object, plural) })));
+  }
+  const stored = (await transport.request({
+    method: 'GET',
+    path: `/apis/kanava.dev/v1alpha1/tenants/${name}`,
+  })) as KubeObject;
+  const text = canonicalJson([objects, essence(stored, 'tenants')]);
+  return JSON.parse(
+    text
+      .replaceAll(name, 'TENANT')
+      .replaceAll(/flow-orders-[0-9a-f]{12}/g, 'FLOW')
+      .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'UID'),
+  );
+};
+const varying =
+  /"(lastTransitionTime|lastMessageTime|kanava.dev\/(applied|expires-at|account)|id|hash|flow.json)":"(?:[^"\\]|\\.)*"/g;
+const essence = ({ metadata, ...rest }: KubeObject, plural: string): Record<string, unknown> => {
+  const { labels, annotations, finalizers, ownerReferences } = metadata;
+  const content = plural === 'secrets' ? { keys: Object.keys((rest as { data?: object }).data ?? {}) } : rest;
+  const owners = (metadata.managedFields ?? []).map(({ manager }) => manager).sort();
+  const text = canonicalJson({
+    name: metadata.name,
+    labels,
+    annotations,
+    finalizers,
+    ownerReferences,
+    owners,
+    content,
+  });
+  return JSON.parse(text.replaceAll(varying, '"$1":"VARIES"')) as Record<string, unknown>;
+};
+
+describe('a crash after any write', () => {
+  it('changes nothing about where it ends', { timeout: 600_000 }, async () => {
+    await create('whole');
+    const unharmed = counting(Number.POSITIVE_INFINITY);
+    await drive(contextOf(unharmed), 'whole');
+    const expected = await snapshot('whole');
+    expect(canonicalJson(expected)).toContain('worker-orders');
+    // Counted without the repetitions that only look.
+    await create('counted');
+    const first = counting(Number.POSITIVE_INFINITY);
+    for (let round = 0; round < 3; round += 1) {
+      await reconcileTenant(contextOf(first))('counted');
+      await reconcileIntegration(contextOf(first))('counted/orders');
+    }
+    const writes = first.writes();
+    expect(writes).toBeGreaterThan(25);
+
+    let halfDone = 0;
+    for (let last = 1; last <= writes; last += 1) {
+      const name = `crash-${last}`;
+      await create(name);
+      const dying = drive(contextOf(counting(last)), name);
+      await expect(dying, `crash after write ${last}`).rejects.toThrow(Crash);
+      if (canonicalJson(await snapshot(name)) !== canonicalJson(expected)) halfDone += 1;
+      await drive(contextOf(counting(Number.POSITIVE_INFINITY)), name);
+      expect(await snapshot(name), `after a crash after write ${last} of ${writes}`).toEqual(expected);
+    }
+    // The control: most crashes leave something undone.
+    expect(halfDone).toBeGreaterThan(writes / 2);
+  });
+});
