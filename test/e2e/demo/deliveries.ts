@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { request } from 'undici';
 import type { Accounts } from './accounts.ts';
-import type { Expected, TenantName } from './expectations.ts';
+import { type Expected, type TenantName, tenantNames } from './expectations.ts';
 import { integration } from './objects.ts';
 import type { Reached } from './reach.ts';
 import type { Delivery } from './receiver.ts';
@@ -20,6 +20,14 @@ export interface Comparison {
 export const receivedBy = async ({ host, port }: Reached): Promise<Delivery[]> => {
   const { body } = await request(`http://${host}:${port}/deliveries`, { signal: AbortSignal.timeout(15_000) });
   return (await body.json()) as Delivery[];
+};
+
+export const forgetReceived = async ({ host, port }: Reached): Promise<void> => {
+  const { body } = await request(`http://${host}:${port}/deliveries`, {
+    method: 'DELETE',
+    signal: AbortSignal.timeout(15_000),
+  });
+  await body.dump();
 };
 
 /** Each delivery is one message on one path: the same message may go to several sinks. */
@@ -84,4 +92,9 @@ export const deadLettersOf = async (accounts: Accounts, tenant: TenantName): Pro
     });
   }
   return letters;
+};
+
+export const idsOfDeadLetters = async (accounts: Accounts): Promise<ReadonlySet<string>> => {
+  const letters = await Promise.all(tenantNames.map((tenant) => deadLettersOf(accounts, tenant)));
+  return new Set(letters.flat().map(({ id }) => id));
 };

@@ -17,7 +17,7 @@ const requests: readonly (readonly [subject: string, payload: string])[] = [
   [`$JS.API.STREAM.MSG.GET.dlq_${integration}`, '{"seq":1}'],
   [`$JS.API.CONSUMER.LIST.${stream}`, ''],
   ['$JS.API.STREAM.INFO.KV_state', ''],
-  ['$JS.API.DIRECT.GET.KV_gateway', `{"last_by_subj":"$KV.gateway.routes.${integration}"}`],
+  ['$JS.API.DIRECT.GET.KV_state', '{"seq":1}'],
 ];
 const subscriptions = ['>', 'inbox.>', 'dlq.>', '$JS.ACK.>', '_INBOX.>', '$SYS.>'];
 
@@ -28,7 +28,7 @@ export const showIsolation = async (
 ): Promise<void> => {
   for (const tenant of tenantNames) {
     const other = tenantNames.find((name) => name !== tenant) as TenantName;
-    await showOwnWork(accounts, tenant, report);
+    for (const role of ['worker', 'gateway'] as const) await showOwnWork(accounts, tenant, role, report);
     await showNothingCrosses(accounts, tenant, other, report);
     const info = await (await accounts.manager(tenant)).streams.info(stream);
     const uid = info.config.metadata?.['kanava.dev/uid'];
@@ -39,27 +39,32 @@ export const showIsolation = async (
   }
 };
 
-/** What the worker's credentials are refused, and the administrator is not. */
-const showOwnWork = async (accounts: Accounts, tenant: TenantName, report: Report): Promise<void> => {
-  const [admin, worker] = await Promise.all([accounts.admin(tenant), accounts.pod(tenant, 'worker')]);
+/** What the ${role}'s credentials are refused, and the administrator is not. */
+const showOwnWork = async (
+  accounts: Accounts,
+  tenant: TenantName,
+  role: 'worker' | 'gateway',
+  report: Report,
+): Promise<void> => {
+  const [admin, pod] = await Promise.all([accounts.admin(tenant), accounts.pod(tenant, role)]);
   let refused = 0;
   let allowed = 0;
   for (const [subject, payload] of requests) {
-    if (await isRefused(() => worker.request(subject, payload, { timeout: 3000 }))) refused++;
-    else report.check(false, `${tenant}: the worker's credentials are not refused on ${subject}`);
+    if (await isRefused(() => pod.request(subject, payload, { timeout: 3000 }))) refused++;
+    else report.check(false, `${tenant}: the ${role}'s credentials are not refused on ${subject}`);
     if (!(await isRefused(() => admin.request(subject, payload, { timeout: 3000 })))) allowed++;
     else report.check(false, `${tenant}: control: the administrator gets no answer on ${subject}`);
   }
   for (const subject of subscriptions) {
-    if (await isRefused(() => subscribed(worker, subject))) refused++;
-    else report.check(false, `${tenant}: the worker's credentials may subscribe to ${subject}`);
+    if (await isRefused(() => subscribed(pod, subject))) refused++;
+    else report.check(false, `${tenant}: the ${role}'s credentials may subscribe to ${subject}`);
     if (!(await isRefused(() => subscribed(admin, subject)))) allowed++;
     else report.check(false, `${tenant}: control: the administrator may not subscribe to ${subject}`);
   }
   const all = requests.length + subscriptions.length;
   report.check(
     refused === all && allowed === all,
-    `${tenant}: its worker's credentials are refused on ${refused} of ${all} subjects, on all of which its administrator is served (${allowed})`,
+    `${tenant}: its ${role}'s credentials are refused on ${refused} of ${all} subjects, on all of which its administrator is served (${allowed})`,
   );
 };
 

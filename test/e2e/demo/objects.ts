@@ -51,7 +51,7 @@ export const applyTenants = async (platform: Platform): Promise<void> => {
 
 /** The same secret is in GitHub's settings; here it lives as long as the demo. */
 export const applyIntegration = async (platform: Platform, tenant: TenantName): Promise<string> => {
-  const secret = randomBytes(20).toString('hex');
+  const secret = (await existingSecret(platform, tenant)) ?? randomBytes(20).toString('hex');
   const github = {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -61,6 +61,13 @@ export const applyIntegration = async (platform: Platform, tenant: TenantName): 
   await apply(platform, [github, ...read(`${tenant}.yaml`)]);
   await waitFor(platform, ['--for=condition=Ready', `integrations.kanava.dev/${integration}`, '-n', tenant]);
   return secret;
+};
+
+/** Of tenants that were kept. */
+const existingSecret = async ({ kubectl }: Platform, tenant: TenantName): Promise<string | undefined> => {
+  const path = '{.data.webhook-secret}';
+  const { code, stdout } = await kubectl(['get', 'secret', 'github', '-n', tenant, '-o', `jsonpath=${path}`]);
+  return code === 0 && stdout !== '' ? Buffer.from(stdout, 'base64').toString() : undefined;
 };
 
 export const applyReceiver = async (platform: Platform, image: string): Promise<void> => {
