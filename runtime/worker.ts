@@ -105,7 +105,7 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
   ]);
   const engine = createEngine({ flow, parts, transport, counters, log });
   engine.start(consumers);
-  log.info({ integration: flow.integration, generation: flow.generation, consumers }, 'worker pulls');
+  log.info({ generation: flow.generation, consumers }, 'worker pulls');
 
   // Parked retries count against max_ack_pending: at its end the broker delivers nothing new and says nothing.
   const fills = new Map<string, ConsumerFill>();
