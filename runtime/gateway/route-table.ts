@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Catalog } from '../catalog.ts';
 import type { Accept, Call, HttpRoute, Log, OpenContext } from '../connector.ts';
 import { reasonOf, reject } from '../errors.ts';
@@ -144,13 +145,18 @@ const parseEntry = (integration: string, value: Uint8Array, tenant: string): Rou
   return routes;
 };
 
-const identityOf = (value: Uint8Array): { uid: string; generation: number } => {
+const parseJson = (value: Uint8Array): unknown => {
   try {
-    const { uid, generation } = JSON.parse(new TextDecoder().decode(value)) as Partial<Routes>;
-    return { uid: String(uid ?? ''), generation: Number.isSafeInteger(generation) ? Number(generation) : 0 };
+    return JSON.parse(new TextDecoder().decode(value));
   } catch {
-    return { uid: '', generation: 0 };
+    return undefined;
   }
+};
+
+/** Whose entry it is, even if nothing else in it can be read. */
+const identityOf = (value: Uint8Array): { uid: string; generation: number } => {
+  const read = z.object({ uid: z.string(), generation: z.int() }).safeParse(parseJson(value));
+  return read.success ? read.data : { uid: '', generation: 0 };
 };
 
 /** The first secret of a configuration that cannot be read, as a text; whatever the connectors are called. */

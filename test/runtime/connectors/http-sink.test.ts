@@ -134,7 +134,7 @@ describe('a delivery', () => {
     await opened.send(
       {
         ...message,
-        attrs: { ...attrs, ...(type === undefined ? {} : { datacontenttype: type }) } as typeof attrs,
+        attrs: { ...attrs, ...(type === undefined ? {} : { datacontenttype: type }) },
         body,
       },
       attempt,

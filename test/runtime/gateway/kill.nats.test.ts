@@ -41,10 +41,14 @@ const start = async (args: string[], port: number, path: string, env: NodeJS.Pro
   };
 };
 
+interface Count {
+  accepted(): number;
+  failed(): number;
+}
 /** Sends from many senders until `disturb` has ended; the ids that were promised, and how many got no answer. */
 const underLoad = async (
   url: string,
-  disturb: (accepted: () => number) => Promise<void>,
+  disturb: (count: Count) => Promise<void>,
 ): Promise<{ accepted: string[]; failed: number }> => {
   const accepted: string[] = [];
   const enough = new AbortController();
@@ -65,7 +69,7 @@ const underLoad = async (
       }
     }),
   );
-  await disturb(() => accepted.length);
+  await disturb({ accepted: () => accepted.length, failed: () => failed });
   enough.abort();
   await load;
   return { accepted, failed };
@@ -74,9 +78,9 @@ const missing = async (integration: string, accepted: readonly string[]): Promis
   const stored = new Set((await world.stored(integration)).map(({ attrs }) => attrs.id));
   return accepted.filter((id) => !stored.has(id));
 };
-const more = (accepted: () => number) => {
-  const wanted = accepted() + 200;
-  return until('200 more accepted', () => accepted() >= wanted || undefined);
+const more = (count: Count) => {
+  const wanted = count.accepted() + 200;
+  return until('200 more accepted', () => count.accepted() >= wanted || undefined);
 };
 const prepare = async (integration: string): Promise<{ port: number; path: string; url: string }> => {
   await world.inbox(integration);
@@ -146,6 +150,8 @@ test('SIGKILL of NATS', async () => {
   const { accepted, failed } = await underLoad(url, async (count) => {
     await more(count);
     await world.world.kill();
+    const before = count.failed();
+    await until('senders see it', () => count.failed() > before || undefined);
     await world.world.start();
     await more(count);
   });
