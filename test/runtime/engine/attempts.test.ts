@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { createAttempts } from '../../../runtime/engine/attempts.ts';
+import { createHeld } from '../../../runtime/engine/held.ts';
+import type { Delivery } from '../../../runtime/transport/transport.ts';
+
+describe('attempts', () => {
+  it('end at their deadline and are left behind if they do not obey', async () => {
+    let now = 0;
+    const attempts = createAttempts(1_000, () => now);
+    const first = attempts.begin(1);
+    now = 500;
+    const second = attempts.begin(2);
+    attempts.tick(999);
+    expect([first.timedOut(), second.timedOut()]).toEqual([false, false]);
+    attempts.tick(1_000);
+    expect([first.timedOut(), second.timedOut()]).toEqual([true, false]);
+    attempts.tick(1_500);
+    expect(second.timedOut()).toBe(true);
+    attempts.tick(6_001);
+    await expect(first.abandoned).rejects.toMatchObject({ name: 'TimeoutError' });
+  });
+
+  it('that ended are not timed out', () => {
+    const attempts = createAttempts(1_000, () => 0);
+    const attempt = attempts.begin(1);
+    attempt.end();
+    attempts.tick(10_000);
+    expect(attempt.timedOut()).toBe(false);
+  });
+});
+
+describe('held deliveries', () => {
+  it('say every ten seconds that they are worked on, prefetched or not, until they are let go', () => {
+    const signs: string[] = [];
+    const delivery = (name: string) => ({ working: () => signs.push(name) }) as unknown as Delivery;
+    const [a, b] = [delivery('a'), delivery('b')];
+    const held = createHeld();
+    held.add(a, 0);
+    held.add(b, 4_000);
+    held.tick(9_999);
+    expect(signs).toEqual([]);
+    held.tick(10_000);
+    expect(signs).toEqual(['a']);
+    held.tick(14_000);
+    expect(signs).toEqual(['a', 'b']);
+    held.remove(a);
+    held.tick(24_000);
+    expect(signs).toEqual(['a', 'b', 'b']);
+    expect(held.size()).toBe(1);
+  });
+});
