@@ -244,7 +244,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       const started = performance.now();
       try {
         if (position === undefined || performance.now() > listDue) await relist();
-        if (position !== undefined) await watchOnce(position);
+        if (position !== undefined && !closing.signal.aborted) await watchOnce(position);
       } catch (error) {
         if (closing.signal.aborted) return;
         metrics.interruptions.inc(resource);

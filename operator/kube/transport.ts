@@ -36,6 +36,11 @@ export interface TransportOptions {
   readonly connections?: number;
   /** How long one attempt may hear nothing. */
   readonly attemptMs?: number;
+  /**
+   * How long one attempt to write may take. A request may wait for a connection after `mayWrite` was asked; it must be sent before the
+   * lease, which is valid for 5 s longer than `isLeader()` says, can be another's.
+   */
+  readonly writeMs?: number;
   readonly streams?: Partial<StreamTimings>;
   readonly userAgent?: string;
 }
@@ -68,7 +73,7 @@ const parsed = (text: string): unknown => {
 
 /** Untyped JSON over one pool of connections: generated models drop the fields that they do not know, and open a connection a call. */
 export const createTransport = (options: TransportOptions): Transport => {
-  const { identity, mayWrite, userAgent = 'kanava-operator' } = options;
+  const { identity, mayWrite, writeMs = 5000, userAgent = 'kanava-operator' } = options;
   const url = new URL(identity.server);
   const base = url.pathname.replace(/\/$/, '');
   const connect = { ...identity.tls, timeout: 10_000 };
@@ -152,10 +157,11 @@ export const createTransport = (options: TransportOptions): Transport => {
       const deadline = AbortSignal.timeout(request.timeoutMs ?? 30_000);
       const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
       for (let tried = 1; ; tried++) {
-        if (request.method !== 'GET' && !request.once && !mayWrite())
+        const isGuarded = request.method !== 'GET' && !request.once;
+        if (isGuarded && !mayWrite())
           throw noAnswer('NotLeader', request, 'not sent, because this operator does not lead (any more)');
         try {
-          return await attempt(request, signal);
+          return await attempt(request, isGuarded ? AbortSignal.any([signal, AbortSignal.timeout(writeMs)]) : signal);
         } catch (error) {
           const wait = signal.aborted ? undefined : waitMs(request, error, tried);
           if (wait === undefined) {

@@ -157,6 +157,25 @@ describe('attempts', () => {
     expect(await transport.request({ method: 'GET', path: '/version' })).toHaveProperty('major');
   });
 
+  test.each([
+    ["a write that waits for a connection is not sent when the lease is another's by then", 300, false],
+    ['control: without its bound it is', 60_000, true],
+  ])('%s', async (_what, writeMs, isWritten) => {
+    const transport = transportWith({ connections: 1, attemptMs: 1500, writeMs });
+    const path = `/api/v1/namespaces/${namespace}/configmaps`;
+    world.proxy.fault(({ method }) => (method === 'GET' ? { do: 'swallow' } : undefined));
+    const blocking = failure(transport.request({ method: 'GET', path, once: true }));
+    const waiting = transport.request({ ...create('ConfigMap', 'configmaps', { metadata: { name: 'late' } }) }).then(
+      () => true,
+      () => false,
+    );
+    await blocking;
+    expect(await waiting).toBe(isWritten);
+    await transport.request(applyOf('next'));
+    const { items } = (await world.direct.request({ method: 'GET', path })) as { items: KubeObject[] };
+    expect(items.some(({ metadata }) => metadata.name === 'late')).toBe(isWritten);
+  });
+
   test('requests are counted by code, method and host', async () => {
     const registry = new Registry();
     const transport = transportWith({ registry });
