@@ -57,9 +57,7 @@ const messageFigures = (observed: Observed, previous: IntegrationStatus): Partia
   const letters = deadLetters
     ? {
         count: deadLetters.messages,
-        ...(lastDeadLetter && deadLetters.messages > 0
-          ? { lastReason: lastDeadLetter.reason, lastTime: secondsTime(Date.parse(lastDeadLetter.time)) }
-          : {}),
+        ...(lastDeadLetter && deadLetters.messages > 0 ? lastFailure(lastDeadLetter) : {}),
       }
     : previous.deadLetters;
   const lag = inbox ? roughLag(lagOf(inbox), previous.lag) : previous.lag;
@@ -69,6 +67,12 @@ const messageFigures = (observed: Observed, previous: IntegrationStatus): Partia
     ...(lastMessageTime ? { lastMessageTime } : {}),
   };
 };
+
+/** Bounded as the schema wants it: a code comes from whoever failed. */
+const lastFailure = ({ reason, time }: NonNullable<Observed['lastDeadLetter']>) => ({
+  lastReason: reason.slice(0, 128) || 'Unknown',
+  ...(Number.isNaN(Date.parse(time)) ? {} : { lastTime: secondsTime(Date.parse(time)) }),
+});
 
 const lagOf = (inbox: StreamState) => ({
   pending: inbox.consumers.reduce((sum, consumer) => sum + consumer.pending, 0),
