@@ -9,8 +9,10 @@ import {
   subscriptionRefusals,
   workerRefusals,
 } from './refusals.ts';
+import { accountClaimsOf, encodeClaims } from '../../../operator/broker/claims.ts';
+import { keyFromSeed } from '../../../operator/broker/keys.ts';
 import { bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
-import { startWorld, type World, type WorldTenant } from './world.ts';
+import { connectWith, startWorld, type World, type WorldTenant } from './world.ts';
 
 /*
  * Both forms of ack subjects: the second is off by default in the servers of today and announced as the next default.
@@ -277,6 +279,29 @@ describe.each([
     expect(wrong).toEqual([]);
   });
 
+  test('the control: with one wildcard more in its ack subjects a worker reads a foreign inbox', async () => {
+    const loose = await world.tenant('loose');
+    for (const name of ['mine', 'other']) await loose.broker.ensureStream(inboxSpec(name));
+    const claims = accountClaimsOf(loose.keys, loose.limits, false);
+    const keys = claims.signing_keys?.map((key) =>
+      key.role === 'worker'
+        ? { ...key, template: { ...key.template, pub: { allow: [...key.template.pub.allow, '$JS.ACK.*.*.>'] } } }
+        : key,
+    );
+    const jwt = encodeClaims(
+      { ...claims, ...(keys ? { signing_keys: keys } : {}) },
+      { name: 'loose', subject: loose.keys.account, issuedAt: Math.floor(Date.now() / 1000) + 10 },
+      keyFromSeed(world.material.signingSeed),
+    );
+    const ctl = await connectWith(world.url, world.material.ctlCreds, '_INBOX_ctl');
+    await ctl.request('$SYS.REQ.CLAIMS.UPDATE', jwt);
+    await ctl.close();
+    await jetstream(await loose.admin()).publish('inbox.other.0.shop', 'secret');
+    const reader = await loose.connect('worker', 'mine');
+    const stolen = await answerTo(reader, '$JS.ACK.inbox_other.worker-0.1.1.1.1.1', '+NXT', '_INBOX_w_mine');
+    expect(stolen?.string()).toBe('secret');
+  });
+
   test.each([
     ['worker', () => worker],
     ['gateway', () => gateway],
@@ -311,8 +336,13 @@ const adminAnswer = async (
 };
 
 /** Deliveries keep the subject that they were stored under, so that `request` does not know them. */
-const answerTo = async (connection: NatsConnection, subject: string, payload: string): Promise<Msg | undefined> => {
-  const inbox = createInbox('_INBOX');
+const answerTo = async (
+  connection: NatsConnection,
+  subject: string,
+  payload: string,
+  prefix = '_INBOX',
+): Promise<Msg | undefined> => {
+  const inbox = createInbox(prefix);
   const subscription = connection.subscribe(inbox, { max: 1, timeout: 4000 });
   connection.publish(subject, payload, { reply: inbox });
   try {
