@@ -1,5 +1,5 @@
+import type { ConnectionDefinition, Connector, SinkDefinition, SourceDefinition, StepDefinition } from './connector.ts';
 import { httpConnector } from './connectors/http.ts';
-import type { Connector, ConnectionDefinition, SinkDefinition, SourceDefinition, StepDefinition } from './connector.ts';
 import { filterStep } from './steps/filter.ts';
 import { mapStep } from './steps/map.ts';
 
