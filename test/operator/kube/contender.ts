@@ -7,10 +7,10 @@ import { kubeLeases } from '../../../operator/kube/leases.ts';
 import { createTransport } from '../../../operator/kube/transport.ts';
 
 /*
- * A candidate as a process, for tests that stop it: `contender.ts <kubeconfig> <namespace> <name> <renewDeadlineMs>`. While it leads it
+ * A candidate as a process, for tests that stop it: `contender.ts <kubeconfig> <namespace> <name> <renewDeadlineMs> <retryMs>`. While it leads it
  * makes a ConfigMap after the other, named `<name>-<n>`, and it does not exit on loss, so that it could write what it must not.
  */
-const [kubeconfig = '', namespace = '', name = '', renewDeadlineMs = ''] = process.argv.slice(2);
+const [kubeconfig = '', namespace = '', name = '', renewDeadlineMs = '', retryMs = ''] = process.argv.slice(2);
 let isLeader = () => false;
 const transport = createTransport({
   identity: await loadIdentity({ kubeconfig, env: {} }),
@@ -25,7 +25,7 @@ const election = startElection({
   onLost: () => console.log(`${name} lost`),
   metrics: controlMetrics(new Registry()),
   log: pino({ level: 'silent' }),
-  timings: { leaseMs: 3000, renewDeadlineMs: Number(renewDeadlineMs), retryMs: 300 },
+  timings: { leaseMs: 3000, renewDeadlineMs: Number(renewDeadlineMs), retryMs: Number(retryMs) },
 });
 isLeader = election.isLeader;
 process.on('SIGTERM', () => void election.stop().then(() => process.exit(0)));
