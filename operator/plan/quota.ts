@@ -11,8 +11,22 @@ import { podDefaults } from './pods.ts';
 export const surgePods = (quota: EffectiveTenant['quota'], gatewayReplicas: number): number =>
   quota.replicas + quota.integrations + gatewayReplicas + 1;
 
+export const quotaName = 'kanava';
+
+/**
+ * What a quota limits and does not count. Kubernetes' quota controller learns of a new CRD up to 30 s late; a quota that is older than that
+ * knowledge has no count of the kind, every object of it is refused ("status unknown for quota"), and the next look is minutes away.
+ */
+export const uncounted = (quota: KubeObject): string[] => {
+  const { hard = {}, used = {} } = (quota['status'] ?? {}) as Record<
+    'hard' | 'used',
+    Record<string, string> | undefined
+  >;
+  return Object.keys(hard).filter((name) => used[name] === undefined);
+};
+
 export const planQuota = (home: Home, tenant: EffectiveTenant): KubeObject[] => [
-  child(ResourceQuotas, home, 'kanava', {
+  child(ResourceQuotas, home, quotaName, {
     spec: {
       hard: {
         ...Object.fromEntries(Object.entries(tenant.quota.compute).map(([name, amount]) => [name, String(amount)])),

@@ -11,9 +11,10 @@ import { type Context, hurryMs, observeEveryMs } from './context.ts';
 import type { KubeObject } from './ports.ts';
 import { integrationsOf } from './tenancy.ts';
 import { ensureGateway } from './tenant-gateway.ts';
-import { type Account, ensureMessaging } from './tenant-messaging.ts';
+import { ensureMessaging } from './tenant-messaging.ts';
 import { ensureNamespace } from './tenant-namespace.ts';
 import { ensurePolicies } from './tenant-policies.ts';
+import { quotaTrouble } from './tenant-quota.ts';
 import { releaseTenant } from './tenant-release.ts';
 import { sayingTrouble } from './trouble.ts';
 
@@ -41,7 +42,12 @@ const reconcile = async (context: Context, object: KubeObject): Promise<Reconcil
   if (!parsed.ok) {
     const { reason, path, message } = parsed.finding;
     const accepted = verdict('Accepted', 'False', reason as 'Invalid', `${path}: ${message}`);
-    return report(context, object, { ...waiting('the spec is not accepted'), accepted, suspended: false }, {});
+    return report(
+      context,
+      object,
+      { ...waiting('the spec is not accepted'), accepted, suspended: false },
+      known(object),
+    );
   }
   const spec = effectiveTenant(name, parsed.value.spec);
   const accepted: Verdict<'Accepted'> = verdict('Accepted', 'True', 'Accepted');
@@ -61,22 +67,23 @@ const reconcile = async (context: Context, object: KubeObject): Promise<Reconcil
   const held = { namespace: { name: spec.namespace.name, uid: namespace.uid } };
   const policies = await ensurePolicies(context, name, spec);
   if (policies.status !== 'True')
-    return report(context, object, { ...facts, namespace: namespace.verdict, policies }, held);
+    return report(context, object, { ...facts, namespace: namespace.verdict, policies }, { ...known(object), ...held });
   const messaging = await ensureMessaging(context, object, spec);
   if (messaging.keys) await ensureGateway(context, object, spec, messaging.keys);
   const { keys: _keys, account, ...verdicts } = messaging;
+  const counted = (await quotaTrouble(context, spec.namespace.name)) ?? policies;
   return report(
     context,
     object,
-    { ...facts, namespace: namespace.verdict, policies, ...verdicts },
-    { ...held, ...accountStatus(object, account), integrations: countIntegrations(context, spec) },
+    { ...facts, namespace: namespace.verdict, policies: counted, ...verdicts },
+    { ...known(object), ...held, ...(account && { account }), integrations: countIntegrations(context, spec) },
   );
 };
 
-/** What was known of the account stays shown while NATS does not answer. */
-const accountStatus = (object: KubeObject, account: Account | undefined): Pick<TenantStatus, 'account'> => {
-  const known = account ?? (object['status'] as TenantStatus | undefined)?.account;
-  return known ? { account: known } : {};
+/** What was known stays shown while it cannot be looked at: others go by it. */
+const known = (object: KubeObject): Pick<TenantStatus, 'namespace' | 'account' | 'integrations'> => {
+  const { namespace, account, integrations } = (object['status'] ?? {}) as TenantStatus;
+  return { ...(namespace && { namespace }), ...(account && { account }), ...(integrations && { integrations }) };
 };
 
 const countIntegrations = ({ cluster }: Context, spec: EffectiveTenant): { total: number; ready: number } => {

@@ -122,6 +122,17 @@ describe('a tenant', () => {
     await until('the policy is back', async () => (await names('networkpolicies')).includes('kanava-default-deny'));
   });
 
+  // Its controller learns of new CRDs 30 s late: until then the quota would refuse every Integration, and for minutes after it.
+  it('gets its quota made anew when that refuses what it should count', async () => {
+    const uid = async () => (await world.get('resourcequota', 'kanava', 'acme'))?.metadata.uid;
+    const before = await uid();
+    const status = { hard: { 'count/integrations.kanava.dev': '20', pods: '62' }, used: { pods: '0' } };
+    const patch = ['--subresource=status', '--type=merge', '-p', JSON.stringify({ status })];
+    await world.kubectl(['patch', 'resourcequota', 'kanava', '-n', 'acme', ...patch]);
+    await until('a new quota', async () => ![undefined, before].includes(await uid()));
+    await world.becomes(tenants, 'acme', { PoliciesReady: 'True', Ready: 'True' });
+  });
+
   it('that is suspended has no pods and no open account, and comes back', async () => {
     await world.apply(listening('acme'));
     await world.becomes(integrations, 'orders', { MessagingReady: 'True', Active: 'True' }, 'acme');
