@@ -7,7 +7,7 @@ import type { Integration, IntegrationSpec } from '../api/integration.ts';
 import { referencesOfIntegration } from '../api/references.ts';
 import type { Parsed } from '../api/parse.ts';
 import { type Verdict, verdict } from './conditions.ts';
-import { isAddressDenied } from './egress.ts';
+import { isAddressDenied, type NamespaceLabels } from './egress.ts';
 import { type ConnectionSettings, flowHash, flowTooLarge, type Identity, planFlow } from './flow.ts';
 import { type KeysOf, missingReference, type Reference, referencesOf } from './references.ts';
 
@@ -25,6 +25,7 @@ export interface Candidate {
   readonly connection: (name: string) => Parsed<Connection> | undefined;
   readonly keysOf: KeysOf;
   readonly closedRanges: readonly string[];
+  readonly namespaces: readonly NamespaceLabels[];
 }
 
 /** Everything that a plan needs of an Integration, complete and checked. */
@@ -89,11 +90,19 @@ const acceptedVerdict = verdict('Accepted', 'True', 'Accepted');
 
 /** Also for what was accepted earlier: the tenant's ceilings are always those of now. */
 export const resolve = (
-  { identity, tenant, closedRanges }: Pick<Candidate, 'identity' | 'tenant' | 'closedRanges'>,
+  {
+    identity,
+    tenant,
+    closedRanges,
+    namespaces,
+  }: Pick<Candidate, 'identity' | 'tenant' | 'closedRanges' | 'namespaces'>,
   source: Resolved['source'],
 ): Resolved => {
   const spec = effectiveIntegration(source.spec);
-  const flow = planFlow(identity, spec, source.connections, { network: tenant.network, closedRanges });
+  const flow = planFlow(identity, spec, source.connections, {
+    network: tenant.network,
+    surroundings: { closedRanges, namespaces },
+  });
   const references = referencesOf(source.spec, source.connections, (index) => {
     const item = spec.sources[index];
     return item !== undefined && pluginOf(item, catalog.sources).definition.placement === 'gateway';

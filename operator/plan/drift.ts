@@ -5,7 +5,7 @@ import { contentHash } from './canonical.ts';
  * Whether a child needs to be applied again. Each carries the hash of what was applied last: it tells when a field was dropped from
  * the plan. That nobody changed a field of ours is seen by comparing each with the live object, which may hold more (defaults).
  */
-export const appliedAnnotation = 'kanava.dev/applied';
+const appliedAnnotation = 'kanava.dev/applied';
 
 /** Adds the hash. The values of a Secret stay out of it: a short one could be guessed from its hash. */
 export const sealed = (desired: KubeObject): KubeObject => {

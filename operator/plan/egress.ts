@@ -1,6 +1,7 @@
 import type { EgressRules } from '../../runtime/flow.ts';
 import type { EffectiveTenant } from '../api/effective.ts';
 import { isInside, parseRange } from './cidr.ts';
+import { isSelected } from './label-selector.ts';
 
 /*
  * The tenant's ceiling, in the two forms that enforce it: NetworkPolicy peers for the node, rules for the runtime. Nothing listed means
@@ -39,19 +40,44 @@ export const specialRanges: readonly string[] = [
   'ff00::/8',
 ];
 
-const namespaceNameLabel = 'kubernetes.io/metadata.name';
+/** A namespace of the cluster, as selectors see it. */
+export interface NamespaceLabels {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+export interface Surroundings {
+  /** The tenant's own. */
+  readonly namespace: string;
+  /** All of the cluster. */
+  readonly namespaces: readonly NamespaceLabels[];
+  readonly closedRanges: readonly string[];
+}
 
-export const planEgressRules = (allow: Allow, closedRanges: readonly string[]): EgressRules => ({
-  allow: allow.flatMap((entry): EgressRules['allow'] => {
-    if (entry.cidr !== undefined) return [{ cidr: entry.cidr, ...(entry.ports ? { ports: entry.ports } : {}) }];
-    // Only a namespace that is named can be told by a host name; other selectors are enforced by the NetworkPolicy alone.
-    const namespace = entry.namespaceSelector?.matchLabels?.[namespaceNameLabel];
-    return namespace === undefined
-      ? []
-      : [{ hostSuffix: `.${namespace}.svc` }, { hostSuffix: `.${namespace}.svc.cluster.local` }];
-  }),
-  closed: [...closedRanges],
-});
+/**
+ * The runtime knows no namespaces: a selector becomes the host names of the services in those that it selects now. Pods and ports are
+ * left to the NetworkPolicy.
+ */
+export const planEgressRules = (allow: Allow, { namespace, namespaces, closedRanges }: Surroundings): EgressRules => {
+  const selected = ({ namespaceSelector }: Allow[number]): string[] =>
+    namespaceSelector === undefined
+      ? [namespace]
+      : namespaces.filter(({ labels }) => isSelected(namespaceSelector, labels)).map(({ name }) => name);
+  const rules = allow.flatMap((entry): EgressRules['allow'] =>
+    entry.cidr === undefined
+      ? selected(entry).toSorted(byText).flatMap(serviceHosts)
+      : [{ cidr: entry.cidr, ...(entry.ports ? { ports: entry.ports } : {}) }],
+  );
+  // No rule at all would mean "public": a ceiling whose selectors select nothing opens nothing (.invalid never resolves, RFC 2606).
+  return {
+    allow: allow.length > 0 && rules.length === 0 ? [{ hostSuffix: '.invalid' }] : rules,
+    closed: [...closedRanges],
+  };
+};
+const serviceHosts = (namespace: string) => [
+  { hostSuffix: `.${namespace}.svc` },
+  { hostSuffix: `.${namespace}.svc.cluster.local` },
+];
+const byText = (a: string, b: string): number => (a < b ? -1 : 1);
 
 /** `egress` rules of a NetworkPolicy. */
 export const planEgressPeers = (allow: Allow, closedRanges: readonly string[]): Record<string, unknown>[] => {

@@ -3,7 +3,7 @@ import type { EffectiveIntegration, EffectiveTenant } from '../api/effective.ts'
 import type { KubeObject } from '../reconcile/ports.ts';
 import { canonicalJson, contentHash } from './canonical.ts';
 import { child, flowName, type Home } from './children.ts';
-import { planEgressRules } from './egress.ts';
+import { planEgressRules, type Surroundings } from './egress.ts';
 import { ConfigMaps } from './kinds.ts';
 
 /** A ConfigMap holds at most 1 MiB with everything in it. */
@@ -24,7 +24,7 @@ export const planFlow = (
   identity: Identity,
   spec: EffectiveIntegration,
   connections: ConnectionSettings,
-  limits: { network: EffectiveTenant['network']; closedRanges: readonly string[] },
+  ceiling: { network: EffectiveTenant['network']; surroundings: Omit<Surroundings, 'namespace'> },
 ): Flow => ({
   version: 1,
   ...identity,
@@ -34,7 +34,10 @@ export const planFlow = (
   sinks: spec.sinks,
   connections,
   delivery: spec.delivery,
-  egress: planEgressRules(limits.network.egress.allow, limits.closedRanges),
+  egress: planEgressRules(ceiling.network.egress.allow, {
+    ...ceiling.surroundings,
+    namespace: identity.namespace,
+  }),
 });
 
 /** Of what a worker does: a new generation with the same content, such as other scaling, rolls no pods. */

@@ -6,12 +6,13 @@ import { readAccepted } from '../plan/accepted.ts';
 import { type Assessment, assess, type Resolved, resolve } from '../plan/acceptance.ts';
 import { acceptedName } from '../plan/children.ts';
 import { verdict } from '../plan/conditions.ts';
-import { ConfigMaps } from '../plan/kinds.ts';
+import { ConfigMaps, Namespaces } from '../plan/kinds.ts';
 import { filesOfConnection, referencesOf } from '../plan/references.ts';
 import { refusalOf } from './apply.ts';
 import type { Context } from './context.ts';
 import { keysIn } from './keys-in.ts';
-import type { KubeObject } from './ports.ts';
+import type { Settings } from '../settings.ts';
+import type { Cluster, KubeObject } from './ports.ts';
 import { type Holder, integrationsOf } from './tenancy.ts';
 import { workerOf } from './worker-of.ts';
 
@@ -47,9 +48,15 @@ const candidateOf = async ({ cluster, settings }: Context, object: KubeObject, h
     position: 1 + integrationsOf(cluster, namespace).findIndex(({ metadata }) => metadata.uid === object.metadata.uid),
     connection: (name: string) => connections.get(name),
     keysOf: await keysIn(cluster, namespace, [...own, ...theirs]),
-    closedRanges: settings.config.network.closedRanges,
+    ...surroundings(cluster, settings),
   };
 };
+
+/** What the tenant's egress ceiling is about: the cluster's closed ranges, and the namespaces that selectors may select. */
+const surroundings = (cluster: Cluster, settings: Settings) => ({
+  closedRanges: settings.config.network.closedRanges,
+  namespaces: cluster.list(Namespaces).map(({ metadata }) => ({ name: metadata.name, labels: metadata.labels ?? {} })),
+});
 
 export const identityOf = ({ metadata }: KubeObject, holder: Holder) => ({
   tenant: holder.name,
@@ -72,7 +79,7 @@ export const lastAccepted = async (
   if (!accepted || !parsed?.ok) return undefined;
   const identity = { ...identityOf(object, holder), generation: accepted.generation };
   return resolve(
-    { identity, tenant: holder.spec, closedRanges: settings.config.network.closedRanges },
+    { identity, tenant: holder.spec, ...surroundings(cluster, settings) },
     { spec: parsed.value.spec, connections: accepted.connections },
   );
 };

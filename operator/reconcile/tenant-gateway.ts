@@ -33,7 +33,7 @@ export const ensureGateway = async (
 };
 
 /** Of all accepted Integrations; `undefined` when none of them has a source for the gateway. */
-const gatewayReferences = ({ cluster, settings }: Context, tenant: string, spec: EffectiveTenant) => {
+const gatewayReferences = ({ cluster }: Context, tenant: string, spec: EffectiveTenant) => {
   const namespace = spec.namespace.name;
   const integrations = cluster.list(Integrations, { namespace });
   const found = acceptedIn(cluster, namespace).flatMap(({ name, accepted }) => {
@@ -44,7 +44,9 @@ const gatewayReferences = ({ cluster, settings }: Context, tenant: string, spec:
       {
         identity: { tenant, namespace, integration: name, uid: accepted.uid, generation: accepted.generation },
         tenant: spec,
-        closedRanges: settings.config.network.closedRanges,
+        // Only its references are looked at.
+        closedRanges: [],
+        namespaces: [],
       },
       { spec: parsed.value.spec, connections: accepted.connections },
     );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { childLabels } from '../../../operator/plan/children.ts';
-import { isAddressDenied, planEgressRules } from '../../../operator/plan/egress.ts';
+import { isAddressDenied, type NamespaceLabels, planEgressRules } from '../../../operator/plan/egress.ts';
 import { planNetworkPolicies } from '../../../operator/plan/network-policies.ts';
 import { createEgress } from '../../../runtime/egress.ts';
 import { acme, home, settings } from './fixtures.ts';
@@ -39,7 +39,9 @@ describe.each(Object.entries(ceilings))('the ceiling "%s"', (_name, ceiling) => 
   const { config } = settings();
   const { allow } = tenant.network.egress;
   const policies = planNetworkPolicies({ tenant: 'acme', namespace: 'acme' }, tenant, config);
-  const runtime = createEgress(planEgressRules(allow, config.network.closedRanges));
+  const runtime = createEgress(
+    planEgressRules(allow, { namespace: 'acme', namespaces: [], closedRanges: config.network.closedRanges }),
+  );
   const worker = { namespace: 'acme', labels: childLabels(home, 'worker') };
 
   it.each(addresses)('is the same on the node and in the runtime for %s', async (address) => {
@@ -58,5 +60,42 @@ describe.each(Object.entries(ceilings))('the ceiling "%s"', (_name, ceiling) => 
         !ports.some(Boolean),
       ]);
     }
+  });
+});
+
+describe('selectors', () => {
+  const namespaces: NamespaceLabels[] = [
+    { name: 'shop', labels: { team: 'shop', tier: 'front' } },
+    { name: 'stock', labels: { team: 'shop' } },
+    { name: 'bank', labels: { team: 'bank' } },
+  ];
+  type Entry = Parameters<typeof planEgressRules>[0][number];
+  const hosts = (entry: Entry) =>
+    planEgressRules([entry], { namespace: 'acme', namespaces, closedRanges: [] }).allow.flatMap((rule) =>
+      'hostSuffix' in rule && !rule.hostSuffix.endsWith('.local') ? [rule.hostSuffix] : [],
+    );
+  it.each([
+    ['labels', { namespaceSelector: { matchLabels: { team: 'shop' } } }, ['.shop.svc', '.stock.svc']],
+    [
+      'In',
+      { namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'In', values: ['bank'] }] } },
+      ['.bank.svc'],
+    ],
+    [
+      'NotIn',
+      { namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'NotIn', values: ['shop'] }] } },
+      ['.bank.svc'],
+    ],
+    ['Exists', { namespaceSelector: { matchExpressions: [{ key: 'tier', operator: 'Exists' }] } }, ['.shop.svc']],
+    [
+      'DoesNotExist',
+      { namespaceSelector: { matchExpressions: [{ key: 'tier', operator: 'DoesNotExist' }] } },
+      ['.bank.svc', '.stock.svc'],
+    ],
+    ['pods alone are of the own namespace', { podSelector: {} }, ['.acme.svc']],
+    // An empty list would mean "public".
+    ['nothing selected opens nothing', { namespaceSelector: { matchLabels: { team: 'none' } } }, ['.invalid']],
+  ] as [string, Entry, string[]][])('become host names: %s', (_why, entry, expected) => {
+    expect(hosts(entry)).toEqual(expected);
   });
 });

@@ -57,6 +57,7 @@ export const candidate = (changes: Partial<Candidate> = {}): Candidate => ({
   connection: (name) => (name === 'erp' ? parseConnection(erp()) : undefined),
   keysOf: (_kind, name) => ({ shop: ['token'], erp: ['token'], 'erp-ca': ['ca.pem'] })[name],
   closedRanges: settings().config.network.closedRanges,
+  namespaces: [],
   ...changes,
 });
 
