@@ -71,6 +71,9 @@ const parsed = (text: string): unknown => {
   }
 };
 
+/** Writes, but for the lease itself. */
+const isGuarded = ({ method, once = false }: ApiRequest): boolean => method !== 'GET' && !once;
+
 /** Untyped JSON over one pool of connections: generated models drop the fields that they do not know, and open a connection a call. */
 export const createTransport = (options: TransportOptions): Transport => {
   const { identity, mayWrite, writeMs = 5000, userAgent = 'kanava-operator' } = options;
@@ -118,20 +121,24 @@ export const createTransport = (options: TransportOptions): Transport => {
       const answer = await once(false);
       return status(answer) === 401 ? await once(true) : answer;
     } catch (error) {
-      requests.inc({ code: '<error>', method, host: url.host });
+      if (!(error instanceof ApiError)) requests.inc({ code: '<error>', method, host: url.host });
       throw error;
     }
   };
   const attempt = async (request: ApiRequest, signal: AbortSignal): Promise<unknown> => {
     const { method, path, query, body, contentType = 'application/json' } = request;
+    const content = body === undefined ? null : JSON.stringify(body);
     const { status, headers, text } = await counted(
       method,
       async (common) => {
+        // As late as can be: a process that is stopped between this and the sending writes after it has lost the lease.
+        if (isGuarded(request) && !mayWrite())
+          throw noAnswer('NotLeader', request, 'not sent, because this operator does not lead (any more)');
         const response = await calls.request({
           method,
           path: target(path, query),
           headers: { ...common, ...(body !== undefined && { 'content-type': contentType }) },
-          body: body === undefined ? null : JSON.stringify(body),
+          body: content,
           signal,
         });
         return { status: response.statusCode, headers: response.headers, text: await response.body.text() };
@@ -143,6 +150,7 @@ export const createTransport = (options: TransportOptions): Transport => {
   };
   /** How long to wait before the next attempt; nothing when there must be none. */
   const waitMs = (request: ApiRequest, error: unknown, tried: number): number | undefined => {
+    if (error instanceof ApiError && error.reason === 'NotLeader') return undefined;
     const status = error instanceof ApiError ? error.status : 0;
     // 429 was not executed, so it may be sent again whatever it is.
     const safe = status === 429 || (request.idempotent ?? request.method === 'GET');
@@ -157,11 +165,11 @@ export const createTransport = (options: TransportOptions): Transport => {
       const deadline = AbortSignal.timeout(request.timeoutMs ?? 30_000);
       const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
       for (let tried = 1; ; tried++) {
-        const isGuarded = request.method !== 'GET' && !request.once;
-        if (isGuarded && !mayWrite())
-          throw noAnswer('NotLeader', request, 'not sent, because this operator does not lead (any more)');
         try {
-          return await attempt(request, isGuarded ? AbortSignal.any([signal, AbortSignal.timeout(writeMs)]) : signal);
+          return await attempt(
+            request,
+            isGuarded(request) ? AbortSignal.any([signal, AbortSignal.timeout(writeMs)]) : signal,
+          );
         } catch (error) {
           const wait = signal.aborted ? undefined : waitMs(request, error, tried);
           if (wait === undefined) {

@@ -183,10 +183,11 @@ describe('the leading process is stopped (SIGSTOP) until another leads, and goes
     return order.slice(order.indexOf('b'));
   };
   test('the old leader writes nothing more', async () => {
-    expect(new Set(await scenario(2000))).toEqual(new Set(['b']));
+    // But for one that it was just sending: only the server could refuse that.
+    expect((await scenario(2000)).filter((writer) => writer === 'a').length).toBeLessThanOrEqual(1);
   });
   test('control: with no limit to the age of a renewal it does', async () => {
     // It does not renew either, by which it would soon learn that it is not the leader.
-    expect(new Set(await scenario(600_000, 600_000))).toEqual(new Set(['a', 'b']));
+    expect((await scenario(600_000, 600_000)).filter((writer) => writer === 'a').length).toBeGreaterThan(1);
   });
 });
