@@ -1,31 +1,8 @@
 import { parseArgs } from 'node:util';
-import { mustKubectl } from '../../cluster/kubectl.ts';
 import { chooseProvider, providerNames } from '../../cluster/providers/choice.ts';
-import { openAccounts } from './accounts.ts';
-import { forgetReceived, idsOfDeadLetters } from './deliveries.ts';
-import { type TenantName, tenantNames } from './expectations.ts';
-import { showIsolation } from './isolation.ts';
-import {
-  compareDeadLetters,
-  compareDeliveries,
-  type Gateways,
-  sendAll,
-  sendUnmappable,
-  showRefusals,
-} from './messages.ts';
-import {
-  applyIntegration,
-  applyReceiver,
-  applyTenants,
-  integration,
-  receiverNamespace,
-  removeReceiver,
-  removeTenants,
-} from './objects.ts';
-import { loadWebhooks } from './payloads.ts';
-import { installChart, type Platform, platformOf, provideImages, systemNamespace, uninstallChart } from './platform.ts';
-import { openGateway } from './posting.ts';
-import { reachService } from './reach.ts';
+import { demo } from './demo.ts';
+import { integration, removeReceiver, removeTenants } from './objects.ts';
+import { type Platform, platformOf, systemNamespace, uninstallChart } from './platform.ts';
 import { createReport, type Report } from './report.ts';
 
 const help = `npm run demo [-- down | --help] [-- --keep] [-- --provider <name>]
@@ -38,77 +15,6 @@ every delivery with what plain JavaScript says must arrive. Exit code 0 only if 
   --keep             go on with the tenants of the last run instead of fresh ones; only new messages are compared
   --provider <name>  ${providerNames.join(', ')}; default: kind where it can run, else a native node (Linux, root)
 `;
-
-const demo = async (platform: Platform, keep: boolean, report: Report): Promise<void> => {
-  const { kubectl } = platform;
-  const hooks = loadWebhooks();
-  await report.phase('A cluster', async () => report.note(await platform.provider.up(report.note)));
-  // The operator of the last run lets go of its tenants while images are built.
-  const [images] = await report.phase('Bundles and images; tenants of the last run go', () =>
-    Promise.all([
-      provideImages(platform, report),
-      keep ? undefined : Promise.all([removeTenants(platform), removeReceiver(platform)]),
-    ]),
-  );
-  await report.phase('The chart: operator, CRDs, NATS', () => installChart(platform, images));
-  await report.phase('Tenants acme and globex, and a receiver', () =>
-    Promise.all([applyTenants(platform), applyReceiver(platform, images['receiver'] ?? '')]),
-  );
-  const made = await report.phase(`An Integration "${integration}" for each`, () =>
-    Promise.all(tenantNames.map((tenant) => applyIntegration(platform, tenant))),
-  );
-  const secrets = Object.fromEntries(tenantNames.map((name, index) => [name, made[index]])) as Record<
-    TenantName,
-    string
-  >;
-  const reached = await Promise.all(tenantNames.map((tenant) => reachService(platform, tenant, 'gateway', 80)));
-  const gateways = Object.fromEntries(
-    tenantNames.map((name, index) => [
-      name,
-      openGateway(reached[index] as (typeof reached)[0], integration, secrets[name]),
-    ]),
-  ) as Gateways;
-  const receiver = await reachService(platform, receiverNamespace, 'receiver', 8080);
-  const accounts = await openAccounts(platform);
-  try {
-    await forgetReceived(receiver);
-    const old = await idsOfDeadLetters(accounts);
-    await report.phase(`${hooks.length} real GitHub webhooks to both`, () => sendAll(gateways, hooks, report));
-    await report.phase('What a gateway refuses', () => showRefusals(gateways, secrets, report));
-    const crafted = await report.phase('What a flow rejects', () => sendUnmappable(gateways, report));
-    await report.phase('Every delivery compared', () => compareDeliveries(accounts, receiver, hooks, report));
-    await report.phase('Dead letters compared', () => compareDeadLetters(accounts, { hooks, crafted, old }, report));
-    await report.phase("One tenant's credentials against the other", async () =>
-      showIsolation(accounts, await uidsOf(platform), report),
-    );
-  } finally {
-    receiver.close();
-    await Promise.all([accounts.close(), ...tenantNames.map((name) => gateways[name].close())]);
-  }
-  await report.phase('As kubectl shows it', async () => {
-    for (const what of [
-      ['tenants.kanava.dev'],
-      ['integrations.kanava.dev', '-A'],
-      ['connections.kanava.dev', '-A'],
-      ['pods', '-A'],
-    ])
-      report.note(`$ kubectl get ${what.join(' ')}\n${await mustKubectl(kubectl, ['get', ...what])}\n`);
-  });
-};
-
-const uidsOf = async ({ kubectl }: Platform): Promise<Record<TenantName, string>> => {
-  const uid = async (tenant: TenantName) =>
-    mustKubectl(kubectl, [
-      'get',
-      'integrations.kanava.dev',
-      integration,
-      '-n',
-      tenant,
-      '-o',
-      'jsonpath={.metadata.uid}',
-    ]);
-  return { acme: await uid('acme'), globex: await uid('globex') };
-};
 
 const tearDown = async (platform: Platform, report: Report): Promise<void> => {
   const { provider } = platform;
@@ -167,7 +73,7 @@ const run = async (args: string[]): Promise<number> => {
     await tearDown(platform, report);
     return 0;
   }
-  await demo(platform, values.keep ?? false, report);
+  await demo(platform, { keep: values.keep ?? false, report });
   const { failures } = report;
   console.log(next(platform));
   for (const [title, ms] of report.timings) console.log(`${(ms / 1000).toFixed(1).padStart(8)} s  ${title}`);

@@ -3,7 +3,7 @@ import { ensureBinaries } from '../../cluster/binaries.ts';
 import { run } from '../../cluster/command.ts';
 import { projectImages } from '../../cluster/images/build.ts';
 import { type Kubectl, kubectlFor, mustKubectl } from '../../cluster/kubectl.ts';
-import { mainLayout } from '../../cluster/node/layout.ts';
+import { mainLayout, type NodeLayout } from '../../cluster/node/layout.ts';
 import type { Provider } from '../../cluster/providers/provider.ts';
 import type { Report } from './report.ts';
 
@@ -19,10 +19,12 @@ export interface Platform {
   readonly helmPath: string;
   /** Addresses that requests of this machine come from, where it reaches the pods without a detour. */
   readonly hostRanges: readonly string[];
+  /** Pods and Services, where they are known: closed to tenants. */
+  readonly closedRanges: readonly string[];
 }
 
-/** The provider's cluster, as it is. */
-export const platformOf = async (provider: Provider): Promise<Platform> => {
+/** The provider's cluster, as it is. `layout` is that of the native node. */
+export const platformOf = async (provider: Provider, layout: NodeLayout = mainLayout): Promise<Platform> => {
   const { kubectl, helm } = await ensureBinaries(['kubectl', 'helm']);
   const native = provider.name === 'native';
   return {
@@ -30,7 +32,8 @@ export const platformOf = async (provider: Provider): Promise<Platform> => {
     kubectl: kubectlFor(kubectl, provider.kubeconfig),
     kubectlPath: kubectl,
     helmPath: helm,
-    hostRanges: native ? [`${mainLayout.hostAddress}/32`, `${mainLayout.nodeAddress}/32`] : [],
+    hostRanges: native ? [`${layout.hostAddress}/32`, `${layout.nodeAddress}/32`] : [],
+    closedRanges: native ? [layout.podRange, layout.serviceRange] : [],
   };
 };
 
@@ -42,7 +45,7 @@ export const provideImages = async ({ provider }: Platform, report: Report): Pro
 };
 
 export const installChart = async (platform: Platform, images: Record<string, string>): Promise<void> => {
-  const { kubectl, provider } = platform;
+  const { kubectl, closedRanges } = platform;
   await mustKubectl(kubectl, ['apply', '--server-side', '-f', '-'], {
     stdin: JSON.stringify(namespaceObject(systemNamespace)),
   });
@@ -53,7 +56,7 @@ export const installChart = async (platform: Platform, images: Record<string, st
       nats: imageOf(images['nats']),
     },
     network: {
-      closedRanges: provider.name === 'native' ? [mainLayout.podRange, mainLayout.serviceRange] : [],
+      closedRanges,
       nodeRanges: platform.hostRanges,
     },
   };
