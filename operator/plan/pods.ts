@@ -102,8 +102,13 @@ const container = (plan: PodPlan, asked: PodSettings): Record<string, unknown> =
       requests: amounts({ ...podDefaults.requests, ...asked.resources.requests }),
       limits: amounts({ ...podDefaults.limits, ...asked.resources.limits }),
     },
-    // A start takes well under a second; the first failures before that cost nothing.
-    readinessProbe: { httpGet: { path: '/readyz', port: 'health' }, periodSeconds: 2, failureThreshold: 2 },
+    // On a busy node an answer may take longer than the one second that Kubernetes waits by itself.
+    readinessProbe: {
+      httpGet: { path: '/readyz', port: 'health' },
+      periodSeconds: 2,
+      timeoutSeconds: 3,
+      failureThreshold: 3,
+    },
     livenessProbe: {
       httpGet: { path: '/healthz', port: 'health' },
       initialDelaySeconds: 10,

@@ -61,15 +61,13 @@ export const install = async (
   assessment: Assessment,
 ): Promise<Installed> => {
   const { cluster } = context;
-  const accepted = await lastAccepted(context, object, holder);
-  const wish = assessment.resolved ?? accepted;
+  const wish = assessment.resolved ?? (await lastAccepted(context, object, holder));
   if (!wish) return nothingInstalled('there was no spec that could be used yet');
   const keys = await accountKeysOf(context, holder.name);
   if (!keys || !hasAccount(holder)) return nothingInstalled('the account of the Tenant is being made');
 
   const streams = await ensureStreams(context, object, holder, wish, keys);
-  // Without its streams a new flow could not work: the last one stays.
-  const basis = streams.messaging.status === 'True' ? wish : (accepted ?? (holder.spec.suspend ? wish : undefined));
+  const basis = streams.messaging.status === 'True' ? wish : await withoutStreams(context, object, holder, wish);
   if (!basis) return { ...nothingInstalled(''), ...streams };
 
   const home = homeOf(object, holder);
@@ -89,6 +87,10 @@ export const install = async (
   await pruneFlows(context, object, basis, deployment);
   return { ...streams, ...routed, basis, deployment, wanted };
 };
+
+/** Without its streams a new flow could not work, so the last one stays; a suspended one works with none. */
+const withoutStreams = async (context: Context, object: KubeObject, holder: Holder, wish: Resolved) =>
+  (await lastAccepted(context, object, holder)) ?? (holder.spec.suspend ? wish : undefined);
 
 const hasAccount = ({ object }: Holder): boolean =>
   (object['status'] as { account?: unknown } | undefined)?.account !== undefined;
