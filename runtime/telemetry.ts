@@ -5,7 +5,7 @@ const { createServer } = process.getBuiltinModule('node:http');
 
 /*
  * Numbers that the hot path only increments; Prometheus objects are made when somebody asks for them. Names end up as
- * `kanava_<name>_total` (counters) and `kanava_<name>` (gauges), documented in docs/reference/metrics.md.
+ * `kanava_<name>_total` (counters) and `kanava_<name>` (gauges).
  */
 export interface Counters {
   delivered: number;

@@ -102,8 +102,11 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
   const probe = () => {
     options.probe().then(
       () => {
-        if (stopped || outstanding === 0) healthy = !stopped;
-        else heard();
+        if (stopped) return;
+        healthy = true;
+        if (pausedUntil !== Number.POSITIVE_INFINITY) return;
+        pausedUntil = 0;
+        more();
       },
       (error: unknown) => trouble(error instanceof Error ? error.message : String(error)),
     );
@@ -125,8 +128,8 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
     healthy: () => healthy,
     reconnected() {
       renew();
-      pausedUntil = 0;
-      more();
+      // A server that just started swallows pulls until its consumers are recovered.
+      pausedUntil = Number.POSITIVE_INFINITY;
       probe();
     },
     async stop() {
