@@ -1,4 +1,4 @@
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { readAccountKeys } from '../../../operator/plan/account.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';

@@ -40,6 +40,8 @@ export const forwardService = (
   new Promise((resolve, reject) => {
     const args = ['--kubeconfig', provider.kubeconfig, 'port-forward', '-n', namespace, `service/${name}`, `:${port}`];
     const child = spawn(kubectlPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const stop = () => void child.kill();
+    process.once('exit', stop);
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
     child.once('error', reject);
@@ -48,6 +50,6 @@ export const forwardService = (
     );
     createInterface(child.stdout).on('line', (line) => {
       const found = /^Forwarding from 127\.0\.0\.1:(\d+)/.exec(line);
-      if (found) resolve({ host: 'localhost', port: Number(found[1]), close: () => child.kill() });
+      if (found) resolve({ host: 'localhost', port: Number(found[1]), close: stop });
     });
   });

@@ -3,7 +3,8 @@ import { text } from 'node:stream/consumers';
 
 /*
  * The far end of the demo: keeps every message that it is sent, in order, and lists them. `GET /deliveries` answers all of them,
- * `DELETE /deliveries` forgets them, `GET /healthz` says that it runs; every POST is a delivery.
+ * `DELETE /deliveries` forgets them, `GET /healthz` says that it runs; a POST below `/echo` fails and tells the sender its own headers,
+ * every other POST is a delivery.
  */
 export interface Delivery {
   readonly path: string;
@@ -29,6 +30,7 @@ const answer = async (request: IncomingMessage): Promise<[number, unknown?]> => 
   }
   if (request.method !== 'POST') return [405, { detail: 'POST a message, GET or DELETE /deliveries' }];
   const { headers } = request;
+  if (path.startsWith('/echo')) return [500, headers];
   deliveries.push({ path, id: one(headers['ce-id']), headers, body: await text(request) });
   return [202, { received: deliveries.length }];
 };
