@@ -1,4 +1,5 @@
 import type { Log } from '../../runtime/connector.ts';
+import type { Condition } from '../api/fields.ts';
 import type { Settings } from '../settings.ts';
 import type { Broker, Cluster } from './ports.ts';
 
@@ -24,8 +25,15 @@ export interface SecretWatches {
 }
 
 /** Streams, lag and the gateway's word come without events: they are looked at again after this time. */
-export const observeEveryMs = 10_000;
-/** While something is being put in place. */
+const observeEveryMs = 10_000;
+/** While something is being put in place, and for so long: what takes longer is not made faster by looking. */
 export const hurryMs = 500;
+const hurryForMs = 60_000;
+
+export const lookAgainMs = (conditions: readonly Condition[], now: number): number => {
+  const reconciling = conditions.find(({ type }) => type === 'Reconciling');
+  const isFresh = reconciling?.status === 'True' && now - Date.parse(reconciling.lastTransitionTime) < hurryForMs;
+  return isFresh ? hurryMs : observeEveryMs;
+};
 /** Deleting never waits longer than this for NATS. */
 export const releaseWithinMs = 10 * 60_000;

@@ -1,14 +1,13 @@
 import { Integrations } from '../api/meta.ts';
 import type { Reconcile, ReconcileResult } from '../control/controller.ts';
 import { type Assessment, noTenant } from '../plan/acceptance.ts';
-import { isTrue } from '../plan/conditions.ts';
 import { deploymentState } from '../plan/deployment.ts';
 import type { Facts } from '../plan/integration-conditions.ts';
 import { integrationStatus } from '../plan/integration-status.ts';
 import { Namespaces } from '../plan/kinds.ts';
 import { announce } from './announce.ts';
 import { applyStatus } from './apply.ts';
-import { type Context, hurryMs, observeEveryMs } from './context.ts';
+import { type Context, lookAgainMs } from './context.ts';
 import { examine } from './examine.ts';
 import { type Installed, install, nothingInstalled } from './install.ts';
 import type { KubeObject } from './ports.ts';
@@ -77,5 +76,5 @@ const report = async (
   await applyStatus(context.cluster, object, status);
   announce(context.cluster, object, status.conditions ?? []);
   if (!holder) return undefined;
-  return { requeueAfterMs: isTrue(status.conditions ?? [], 'Reconciling') ? hurryMs : observeEveryMs };
+  return { requeueAfterMs: lookAgainMs(status.conditions ?? [], context.now()) };
 };

@@ -7,7 +7,7 @@ import { isTrue, stampConditions, statusConditions, type Verdict, verdict } from
 import { type TenantFacts, tenantVerdicts } from '../plan/tenant-conditions.ts';
 import { announce } from './announce.ts';
 import { applyStatus } from './apply.ts';
-import { type Context, hurryMs, observeEveryMs } from './context.ts';
+import { type Context, lookAgainMs } from './context.ts';
 import type { KubeObject } from './ports.ts';
 import { integrationsOf } from './tenancy.ts';
 import { ensureGateway } from './tenant-gateway.ts';
@@ -106,5 +106,5 @@ const report = async (
   });
   await applyStatus(cluster, object, { observedGeneration: generation, conditions, ...rest });
   announce(cluster, object, conditions);
-  return { requeueAfterMs: isTrue(conditions, 'Reconciling') ? hurryMs : observeEveryMs };
+  return { requeueAfterMs: lookAgainMs(conditions, now()) };
 };

@@ -208,6 +208,27 @@ describe('an integration', () => {
     });
   });
 
+  it('says that NATS is away, goes on repairing what does not need it, and recovers', async () => {
+    await world.nats.kill();
+    await world.becomes(
+      'integrations.kanava.dev',
+      'orders',
+      { Ready: 'MessagingUnreachable', Stalled: 'False', Reconciling: 'False' },
+      'acme',
+    );
+    await world.becomes('tenants.kanava.dev', 'acme', { Ready: 'MessagingUnreachable' });
+    const before = flowOf(await worker());
+    await world.kubectl(['delete', 'deployment', 'worker-orders', '-n', 'acme']);
+    const again = await until('the Deployment', worker);
+    expect(flowOf(again)).toBe(before);
+    await world.nats.start();
+    await world.becomes('integrations.kanava.dev', 'orders', { MessagingReady: 'True' }, 'acme');
+    await world.becomes('tenants.kanava.dev', 'acme', { Ready: 'True' });
+    await until('a worker', async () => (await workers()) === 1);
+    await world.rollOut('worker-orders', 'acme');
+    await world.becomes('integrations.kanava.dev', 'orders', { Ready: 'True' }, 'acme');
+  });
+
   it('leaves no volume of a Connection that a flow dropped', async () => {
     const before = flowOf(await worker());
     await world.apply(good({ sinks: [] }));
