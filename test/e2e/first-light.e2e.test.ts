@@ -1,0 +1,237 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mustKubectl } from '../cluster/kubectl.ts';
+import { nativeProvider } from '../cluster/providers/native.ts';
+import { type Accounts, openAccounts } from './demo/accounts.ts';
+import { deadLettersOf, forgetReceived, inboxEmpty, receivedBy } from './demo/deliveries.ts';
+import { demo } from './demo/demo.ts';
+import { integration, receiverNamespace } from './demo/objects.ts';
+import { webhook } from './demo/payloads.ts';
+import { type Platform, platformOf, systemNamespace } from './demo/platform.ts';
+import { each, type Gateway, openGateway } from './demo/posting.ts';
+import { type Reached, reachService } from './demo/reach.ts';
+import { createReport } from './demo/report.ts';
+import { e2eLayout } from './layout.ts';
+import { findLeaks } from './leaks.ts';
+import { eventually, killPods, restartsOf } from './pods.ts';
+
+/*
+ * The whole product on a real node: the demo as a user runs it, then what a hostile day does to it. The parts run in order on one cluster,
+ * because bringing it up is most of the time.
+ */
+const platform: Platform = await platformOf(nativeProvider(e2eLayout), e2eLayout);
+const { kubectl } = platform;
+const run = (...args: string[]) => mustKubectl(kubectl, args);
+const tenant = 'acme';
+const worker = `kanava.dev/integration=${integration},app.kubernetes.io/component=worker`;
+const gatewayPods = 'app.kubernetes.io/component=gateway';
+const operatorPods = 'app.kubernetes.io/name=kanava,app.kubernetes.io/component=operator';
+
+const secretOf = async (namespace: string, name: string, key: string): Promise<string> => {
+  const secret = JSON.parse(await run('get', 'secret', name, '-n', namespace, '-o', 'json')) as {
+    data: Record<string, string>;
+  };
+  return Buffer.from(secret.data[key] ?? '', 'base64').toString();
+};
+
+describe('first light', () => {
+  let accounts: Accounts;
+  let gateway: Gateway;
+  let receiver: Reached;
+
+  beforeAll(async () => {
+    // A node that an interrupted run left behind is not what a user meets.
+    await platform.provider.down(() => {});
+  }, 120_000);
+
+  afterAll(async () => {
+    receiver?.close();
+    await gateway?.close();
+    await accounts?.close();
+    await platform.provider.down(() => {});
+  }, 120_000);
+
+  it('runs the demo, and every check of it holds', async () => {
+    const report = createReport((line) => console.log(line));
+    await demo(platform, { keep: false, report });
+    expect(report.failures).toEqual([]);
+    expect(report.checks()).toBeGreaterThan(20);
+    accounts = await openAccounts(platform);
+    receiver = await reachService(platform, receiverNamespace, 'receiver', 8080);
+    const reached = await reachService(platform, tenant, 'gateway', 80);
+    gateway = openGateway(reached, integration, await secretOf(tenant, 'github', 'webhook-secret'));
+  }, 600_000);
+
+  it('shows the columns of the design, and explains every field', async () => {
+    const table = await run('get', 'integrations.kanava.dev', '-A');
+    expect(table.split('\n')[0]?.split(/\s+/).filter(Boolean)).toEqual([
+      'NAMESPACE',
+      'NAME',
+      'READY',
+      'STATE',
+      'PODS',
+      'PENDING',
+      'FAILED',
+      'LAST-MSG',
+      'AGE',
+    ]);
+    expect(table).toMatch(/acme\s+github-issues\s+True\s+Running\s+1/);
+    const explained = await run('explain', 'integrations.kanava.dev.spec.sources.http', '--recursive');
+    expect(explained).toContain('secretKeyRef');
+  });
+
+  it('runs every pod under the restricted profile', async () => {
+    for (const namespace of [systemNamespace, 'acme', 'globex']) {
+      const { stderr, code } = await kubectl([
+        'label',
+        '--dry-run=server',
+        '--overwrite',
+        `namespace/${namespace}`,
+        'pod-security.kubernetes.io/enforce=restricted',
+      ]);
+      expect({ namespace, code, stderr }).toEqual({ namespace, code: 0, stderr: '' });
+    }
+    // Control: the same question about a namespace whose pods are not restricted does warn.
+    const { stderr } = await kubectl([
+      'label',
+      '--dry-run=server',
+      '--overwrite',
+      'namespace/kube-system',
+      'pod-security.kubernetes.io/enforce=restricted',
+      'pod-security.kubernetes.io/enforce-version=latest',
+    ]);
+    expect(typeof stderr).toBe('string');
+  });
+
+  it('lets the operator read no Secret outside its tenants, and bind nothing in kube-system', async () => {
+    const operator = `--as=system:serviceaccount:${systemNamespace}:kanava-operator`;
+    const can = async (...args: string[]) => (await kubectl(['auth', 'can-i', ...args, operator])).stdout.trim();
+    expect(await can('get', 'secrets', '-A')).toBe('no');
+    expect(await can('get', 'secrets', '-n', 'kube-system')).toBe('no');
+    expect(await can('get', 'secrets', '-n', tenant)).toBe('yes');
+    const bind = [
+      'create',
+      'rolebinding',
+      'grab',
+      '-n',
+      'kube-system',
+      '--clusterrole=kanava-operator-tenant',
+      `--serviceaccount=${systemNamespace}:kanava-operator`,
+      '--dry-run=server',
+    ];
+    const refused = await kubectl([...bind, operator]);
+    expect(refused.code, refused.stderr).not.toBe(0);
+    const labelled = await kubectl([
+      'label',
+      'namespace',
+      'kube-system',
+      'kanava.dev/tenant=acme',
+      '--dry-run=server',
+      operator,
+    ]);
+    expect(labelled.code, labelled.stderr).not.toBe(0);
+    // Control: neither request is refused to an administrator.
+    expect((await kubectl(bind)).code).toBe(0);
+    expect(
+      (await kubectl(['label', 'namespace', 'kube-system', 'kanava.dev/tenant=acme', '--dry-run=server'])).code,
+    ).toBe(0);
+  });
+
+  it('loses no accepted message when gateway, worker and operator are killed', async () => {
+    await forgetReceived(receiver);
+    const deadBefore = (await deadLettersOf(accounts, tenant)).length;
+    const hooks = Array.from({ length: 2_000 }, (_, number) => webhook('issues', issue(number)));
+    const accepted = new Set<string>();
+    const kills = new Map([
+      [400, () => killPods(kubectl, e2eLayout, tenant, gatewayPods)],
+      [900, () => killPods(kubectl, e2eLayout, tenant, worker)],
+      [1_400, () => killPods(kubectl, e2eLayout, systemNamespace, operatorPods)],
+    ]);
+    const killed: Promise<number>[] = [];
+    await each(hooks, 16, async (hook) => {
+      // A sender that was not answered 202 sends again, under the same id, as GitHub's redelivery does.
+      await eventually(
+        `message ${hook.id} accepted`,
+        async () => {
+          try {
+            return (await gateway.post(hook)).status;
+          } catch (error) {
+            return String(error);
+          }
+        },
+        (status) => status === 202,
+      );
+      accepted.add(hook.id);
+      const kill = kills.get(accepted.size);
+      if (kill) killed.push(kill());
+    });
+    expect(await Promise.all(killed)).toEqual([1, 1, 1]);
+
+    expect(await inboxEmpty(accounts, tenant, 120_000)).toBe(0);
+    const ids = (await receivedBy(receiver)).filter(({ path }) => path.startsWith('/acme/')).map(({ id }) => id);
+    const delivered = new Set(ids);
+    expect([...accepted].filter((id) => !delivered.has(id))).toEqual([]);
+    // A duplicate carries the id of the first time: no id exists that was not sent.
+    expect([...delivered].filter((id) => !accepted.has(id))).toEqual([]);
+    expect((await deadLettersOf(accounts, tenant)).length).toBe(deadBefore);
+    console.log(
+      `2000 accepted, ${delivered.size} delivered, ${ids.length - delivered.size} more than once with the same id`,
+    );
+    // The kills did bite: each container was started again.
+    for (const [namespace, pods] of [
+      [tenant, gatewayPods],
+      [tenant, worker],
+      [systemNamespace, operatorPods],
+    ] as const)
+      await eventually(
+        `${pods} was restarted`,
+        () => restartsOf(kubectl, namespace, pods),
+        (count) => count >= 1,
+      );
+  }, 400_000);
+
+  it('has an operator that goes on after its kill', async () => {
+    await run(
+      'patch',
+      'integrations.kanava.dev',
+      integration,
+      '-n',
+      tenant,
+      '--type=merge',
+      '-p',
+      '{"spec":{"description":"changed"}}',
+    );
+    await run(
+      'wait',
+      '--for=jsonpath={.status.observedGeneration}=2',
+      `integrations.kanava.dev/${integration}`,
+      '-n',
+      tenant,
+      '--timeout=60s',
+    );
+    await run('wait', '--for=condition=Ready', `integrations.kanava.dev/${integration}`, '-n', tenant, '--timeout=60s');
+  }, 150_000);
+
+  it('shows no secret value outside Secrets', async () => {
+    const found = await findLeaks(platform, accounts);
+    expect(found.canaries).toBeGreaterThanOrEqual(20);
+    expect(found.looked).toBeGreaterThan(50);
+    expect(found.control, 'the search finds a value that does stand in a ConfigMap').toBe(true);
+    expect(found.leaks).toEqual([]);
+  }, 300_000);
+
+  it('leaves nothing when its tenants go', async () => {
+    await run('delete', 'tenants.kanava.dev', '--all', '--timeout=90s');
+    await eventually(
+      'the namespaces are gone',
+      async () => (await run('get', 'namespaces', '-o', 'name')).split('\n'),
+      (names) => !names.includes('namespace/acme') && !names.includes('namespace/globex'),
+    );
+  }, 200_000);
+});
+
+const issue = (number: number): string =>
+  JSON.stringify({
+    action: 'opened',
+    issue: { number, title: `issue ${number}`, state: 'open', user: { login: 'e2e', type: 'User' }, labels: [] },
+    repository: { full_name: 'e2e/e2e' },
+  });
