@@ -1,25 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
-import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { controlMetrics } from '../../../operator/control/metrics.ts';
-import { connectKube, type KubeConnection } from '../../../operator/kube/connection.ts';
-import { loadIdentity } from '../../../operator/kube/identity.ts';
-import { createTransport, type Transport } from '../../../operator/kube/transport.ts';
 import { canonicalJson } from '../../../operator/plan/canonical.ts';
 import type { Context } from '../../../operator/reconcile/context.ts';
 import { reconcileIntegration } from '../../../operator/reconcile/integration.ts';
 import type { Broker, Cluster, KubeObject, TenantBroker } from '../../../operator/reconcile/ports.ts';
-import { createSecretWatches } from '../../../operator/reconcile/secret-watches.ts';
 import { reconcileTenant } from '../../../operator/reconcile/tenant.ts';
-import { wakers } from '../../../operator/reconcile/wake.ts';
-import { watched } from '../../../operator/reconcile/watched.ts';
-import { connection, filter, http, httpSink, integration, secretKeyRef, tenant } from '../../build.ts';
-import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
-import { mustKubectl } from '../../cluster/kubectl.ts';
-import { applyCrds } from '../api/established.ts';
-import { startWorld, type World } from '../broker/world.ts';
-import { settings } from '../plan/fixtures.ts';
+import { type InProcess, startInProcess } from './in-process.ts';
 
 /*
  * Whatever write is the last one of an operator, the next operator ends where one that never crashed would have. The reconcilers run
@@ -27,35 +12,17 @@ import { settings } from '../plan/fixtures.ts';
  */
 class Crash extends Error {}
 
-let api: KubeApi;
-let nats: World;
-let kube: KubeConnection;
-let transport: Transport;
-const log = pino({ level: 'silent' });
-
+let world: InProcess;
 beforeAll(async () => {
-  [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream: 'max_file_store: 200GB' })]);
-  await applyCrds(api);
-  await mustKubectl(api.kubectl, ['create', 'namespace', 'kanava-system']);
-  const metrics = controlMetrics(new Registry());
-  const identity = await loadIdentity({ kubeconfig: api.kubeconfig, env: {} });
-  transport = createTransport({ identity, registry: new Registry(), mayWrite: () => true });
-  kube = connectKube({ transport, metrics, log, instance: 'test' });
-  const nobody = () => {};
-  const wake = wakers(kube.cluster, { tenant: nobody, integration: nobody, connection: nobody });
-  const open = watched(wake, 'kanava-system').map(({ kind, onChange, ...options }) =>
-    kube.watch(kind, onChange, options),
-  );
-  await Promise.all(open.map((watch) => watch.synced));
+  world = await startInProcess();
 });
 afterAll(async () => {
-  await kube?.close();
-  await nats?.stop();
-  await api?.stop();
+  await world?.stop();
 });
 
 /** Counts writes, and after the `last` one nothing happens any more. */
 const counting = (last: number) => {
+  const { kube, nats } = world;
   let writes = 0;
   const applied: string[] = [];
   const counted =
@@ -93,15 +60,7 @@ const counting = (last: number) => {
   };
   return { cluster, broker, applied };
 };
-const contextOf = (ports: { cluster: Cluster; broker: Broker }): Context => ({
-  ...ports,
-  settings: settings({ nats: { url: nats.url, network: { namespace: 'kanava-system', podLabels: { app: 'nats' } } } }),
-  natsCa: undefined,
-  credentialsMs: 86_400_000,
-  now: () => Date.now(),
-  log,
-  secretWatches: createSecretWatches(kube, () => {}),
-});
+const contextOf = (ports: { cluster: Cluster; broker: Broker }): Context => world.contextOf(ports);
 
 /** What the controllers would do when woken, until nothing changes any more. */
 const drive = async (context: Context, name: string): Promise<void> => {
@@ -114,57 +73,6 @@ const drive = async (context: Context, name: string): Promise<void> => {
     before = now;
   }
   throw new Error(`no rest after 20 rounds: ${before.slice(0, 500)}`);
-};
-
-const create = async (name: string): Promise<void> => {
-  const put = (path: string, object: { metadata: { name: string } }) =>
-    transport.request({
-      method: 'PATCH',
-      path: `${path}/${object.metadata.name}`,
-      query: { fieldManager: 'test', force: 'true' },
-      contentType: 'application/apply-patch+yaml',
-      body: object,
-    });
-  await put('/api/v1/namespaces', {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name, annotations: { 'kanava.dev/adopt': name } },
-  } as never);
-  for (const secret of ['shop', 'erp'])
-    await put(`/api/v1/namespaces/${name}/secrets`, {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: secret },
-      stringData: { token: 'text' },
-    } as never);
-  const crs = `/apis/kanava.dev/v1alpha1`;
-  await put(
-    `${crs}/tenants`,
-    tenant({ namespace: { name, adopt: true }, members: [{ kind: 'User', name: 'ann', role: 'Editor' }] }, { name }),
-  );
-  await put(
-    `${crs}/namespaces/${name}/connections`,
-    connection(
-      { http: { url: 'https://erp.example.com', auth: { bearer: secretKeyRef('erp', 'token') } } },
-      { namespace: name },
-    ),
-  );
-  const orders = integration(
-    {
-      sources: [http({ auth: { bearer: secretKeyRef('shop', 'token') } })],
-      steps: [filter('true')],
-      sinks: [httpSink()],
-    },
-    { namespace: name },
-  );
-  await put(`${crs}/namespaces/${name}/integrations`, orders);
-  while (
-    !kube.cluster.list(
-      { apiVersion: 'kanava.dev/v1alpha1', kind: 'Integration', plural: 'integrations', namespaced: true },
-      { namespace: name },
-    ).length
-  )
-    await sleep(5);
 };
 
 const kinds = [
@@ -184,13 +92,13 @@ const snapshot = async (name: string): Promise<unknown> => {
   const objects: unknown[] = [];
   for (const kind of kinds) {
     const [, version = '', plural = ''] = /^(.*)\/([a-z]+)$/.exec(kind) ?? [];
-    const { items } = (await transport.request({
+    const { items } = (await world.transport.request({
       method: 'GET',
       path: `/${version}/namespaces/${name}/${plural}`,
     })) as { items: KubeObject[] };
     objects.push(...items.map((object) => ({ plural, ...essence(object, plural) })));
   }
-  const stored = (await transport.request({
+  const stored = (await world.transport.request({
     method: 'GET',
     path: `/apis/kanava.dev/v1alpha1/tenants/${name}`,
   })) as KubeObject;
@@ -223,7 +131,7 @@ const essence = ({ metadata, ...rest }: KubeObject, plural: string): Record<stri
 
 describe('a crash after any write', () => {
   it('changes nothing about where it ends', { timeout: 600_000 }, async () => {
-    await create('whole');
+    await world.create('whole');
     const unharmed = counting(Number.POSITIVE_INFINITY);
     await drive(contextOf(unharmed), 'whole');
     const expected = await snapshot('whole');
@@ -237,7 +145,7 @@ describe('a crash after any write', () => {
     let halfDone = 0;
     for (let last = 1; ; last += 1) {
       const name = `crash-${last}`;
-      await create(name);
+      await world.create(name);
       const died = await drive(contextOf(counting(last)), name).then(
         () => false,
         (error: unknown) => {

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Integrations, Tenants } from '../../../operator/api/meta.ts';
+import type { Context } from '../../../operator/reconcile/context.ts';
+import { reconcileIntegration } from '../../../operator/reconcile/integration.ts';
+import { reconcileTenant } from '../../../operator/reconcile/tenant.ts';
+import { type InProcess, startInProcess } from './in-process.ts';
+import { until } from './operator-world.ts';
+
+/* Deleting while NATS is away: it waits, says for what and until when, and then lets go. The clock is the test's. */
+let world: InProcess;
+beforeAll(async () => {
+  world = await startInProcess();
+});
+afterAll(async () => {
+  await world?.stop();
+});
+
+const minutes = (count: number): Partial<Context> => ({ now: () => Date.now() + count * 60_000 });
+const integration = (name: string) => world.kube.cluster.get(Integrations, 'orders', name);
+const deleted = async (kind: string, name: string, namespace?: string) => {
+  await world.api.kubectl(['delete', kind, name, '--wait=false', ...(namespace ? ['-n', namespace] : [])]);
+  const read = namespace ? () => integration(namespace) : () => world.kube.cluster.get(Tenants, name);
+  await until('the deletion in the cache', async () => (await read())?.metadata.deletionTimestamp);
+};
+const settle = async (name: string) => {
+  for (let round = 0; round < 3; round += 1) {
+    await reconcileTenant(world.contextOf())(name);
+    await reconcileIntegration(world.contextOf())(`${name}/orders`);
+  }
+};
+
+describe('deleting while NATS is away', () => {
+  it('waits for it, with the reason, and not for ever', async () => {
+    await world.create('late', 'Delete');
+    await settle('late');
+    expect((await integration('late'))?.metadata.finalizers).toEqual(['kanava.dev/messaging']);
+    await world.nats.kill();
+    await deleted('integrations.kanava.dev', 'orders', 'late');
+
+    expect(await reconcileIntegration(world.contextOf())('late/orders')).toMatchObject({
+      requeueAfterMs: expect.any(Number) as number,
+    });
+    const waiting = await integration('late');
+    expect(JSON.stringify(waiting?.['status'])).toContain('then left behind');
+    expect(waiting?.metadata.finalizers).toEqual(['kanava.dev/messaging']);
+
+    await reconcileIntegration(world.contextOf(minutes(11)))('late/orders');
+    await until('it is gone', async () => !(await integration('late')));
+  });
+
+  it('keeps the keys of an account that could not be deleted', async () => {
+    await deleted('tenants.kanava.dev', 'late');
+    await reconcileTenant(world.contextOf())('late');
+    expect(JSON.stringify((await world.kube.cluster.get(Tenants, 'late'))?.['status'])).toContain('then left behind');
+    await reconcileTenant(world.contextOf(minutes(11)))('late');
+    await until('it is gone', async () => !(await world.kube.cluster.get(Tenants, 'late')));
+    const keys = await world.api.kubectl(['get', 'secret', 'tenant-keys-late', '-n', 'kanava-system']);
+    expect(keys.code).toBe(0);
+    await world.nats.start();
+  });
+
+  it('lets go at once when the namespace goes', async () => {
+    await world.create('leaving');
+    await settle('leaving');
+    await world.nats.kill();
+    await world.api.kubectl(['delete', 'namespace', 'leaving', '--wait=false']);
+    await deleted('integrations.kanava.dev', 'orders', 'leaving');
+    await reconcileIntegration(world.contextOf())('leaving/orders');
+    await until('it is gone', async () => !(await integration('leaving')));
+    await world.nats.start();
+  });
+});
