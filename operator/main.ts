@@ -19,11 +19,11 @@ import { reconcileConnection } from './reconcile/connection.ts';
 import type { Context } from './reconcile/context.ts';
 import { reconcileIntegration } from './reconcile/integration.ts';
 import { whileLeading } from './reconcile/leading.ts';
+import { createSecretWatches } from './reconcile/secret-watches.ts';
 import { startProblem } from './reconcile/start-problem.ts';
 import { reconcileTenant } from './reconcile/tenant.ts';
 import { wakers } from './reconcile/wake.ts';
 import { watched } from './reconcile/watched.ts';
-import { createSecretWatches } from './reconcile/secret-watches.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 const help = `The Kanava operator. It takes no arguments; the chart sets everything.

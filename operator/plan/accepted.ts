@@ -1,5 +1,5 @@
-import type { KubeObject } from '../reconcile/ports.ts';
 import type { IntegrationSpec } from '../api/integration.ts';
+import type { KubeObject } from '../reconcile/ports.ts';
 import { canonicalJson } from './canonical.ts';
 import { acceptedName, child, type Home } from './children.ts';
 import type { ConnectionSettings } from './flow.ts';

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../reconcile/ports.ts';
 import { secretData } from './account.ts';
-import { child, type Component, type Home } from './children.ts';
+import { type Component, child, type Home } from './children.ts';
 import { Secrets } from './kinds.ts';
 
 /* NATS credentials of pods: renewed at two thirds of their life, so that a day of trouble costs nobody anything. */

@@ -1,6 +1,6 @@
-import type { Settings } from '../settings.ts';
 import type { EffectiveTenant } from '../api/effective.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
+import type { Settings } from '../settings.ts';
 import {
   child,
   componentLabel,

@@ -1,10 +1,10 @@
-import type { Config } from '../settings.ts';
 import type { EffectiveTenant } from '../api/effective.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
-import { child, componentLabel, type Component, type Home, managedBy } from './children.ts';
+import type { Config } from '../settings.ts';
+import { type Component, child, componentLabel, type Home, managedBy } from './children.ts';
 import { planEgressPeers, selectors } from './egress.ts';
-import { NetworkPolicies } from './kinds.ts';
 import { gatewayPort } from './gateway.ts';
+import { NetworkPolicies } from './kinds.ts';
 import { healthPort } from './pods.ts';
 
 /*

@@ -1,6 +1,6 @@
-import type { Settings } from '../settings.ts';
 import type { EffectiveTenant } from '../api/effective.ts';
-import { childLabels, type Component, type Home } from './children.ts';
+import type { Settings } from '../settings.ts';
+import { type Component, childLabels, type Home } from './children.ts';
 
 /* What all pods have in common: Pod Security `restricted`, fixed paths, probes, and the tenant's placement. */
 export const podDefaults = {

@@ -1,6 +1,6 @@
 import { caFile, secretFile } from '../../runtime/schema.ts';
-import { type References, referencesOfConnection, referencesOfIntegration } from '../api/references.ts';
 import type { IntegrationSpec } from '../api/integration.ts';
+import { type References, referencesOfConnection, referencesOfIntegration } from '../api/references.ts';
 
 /** A key of an object that a flow needs as a file, and that file's path below /etc/kanava. */
 export interface Reference {

@@ -1,6 +1,6 @@
-import type { Settings } from '../settings.ts';
 import type { EffectiveIntegration, EffectiveTenant } from '../api/effective.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
+import type { Settings } from '../settings.ts';
 import { child, componentLabel, type Home, integrationLabel, workerCredentialsName, workerName } from './children.ts';
 import { Deployments, ServiceAccounts } from './kinds.ts';
 import { natsSources } from './nats-config.ts';

@@ -1,6 +1,6 @@
 import { Integrations } from '../api/meta.ts';
-import { planAccepted } from '../plan/accepted.ts';
 import type { Assessment, Resolved } from '../plan/acceptance.ts';
+import { planAccepted } from '../plan/accepted.ts';
 import {
   flowName,
   gatewaySecretsName,

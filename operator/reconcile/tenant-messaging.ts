@@ -1,4 +1,4 @@
-import { effectiveIntegration, type EffectiveTenant } from '../api/effective.ts';
+import { type EffectiveTenant, effectiveIntegration } from '../api/effective.ts';
 import { Tenants } from '../api/meta.ts';
 import type { TenantStatus } from '../api/tenant.ts';
 import { planAccountKeys, planAccountLimits, readAccountKeys } from '../plan/account.ts';

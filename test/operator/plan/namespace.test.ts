@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { claimWinner, namespaceRefusal, type NamespaceRequest } from '../../../operator/plan/namespace.ts';
+import { claimWinner, type NamespaceRequest, namespaceRefusal } from '../../../operator/plan/namespace.ts';
 
 const live = (labels: Record<string, string> = {}, annotations: Record<string, string> = {}, rest: object = {}) => ({
   apiVersion: 'v1',

@@ -1,5 +1,5 @@
-import type { KubeObject } from '../../../operator/reconcile/ports.ts';
 import { isInside, parseRange } from '../../../operator/plan/cidr.ts';
+import type { KubeObject } from '../../../operator/reconcile/ports.ts';
 
 /* What a network plugin decides, for the parts of NetworkPolicy that plans use. Policies add up; without one everything is open. */
 type Labels = Readonly<Record<string, string>>;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { parseIntegration } from '../../../operator/api/parse.ts';
 import { planFlowConfig } from '../../../operator/plan/flow.ts';
 import { planGateway } from '../../../operator/plan/gateway.ts';
 import { planWorker } from '../../../operator/plan/worker.ts';
-import { parseIntegration } from '../../../operator/api/parse.ts';
 import { acme, home, orders, resolved, settings } from './fixtures.ts';
 
 interface Pod {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { planAccountKeys, readAccountKeys } from '../../../operator/plan/account.ts';
 import { planAccepted, readAccepted } from '../../../operator/plan/accepted.ts';
-import { planBuckets, capacity } from '../../../operator/plan/buckets.ts';
+import { planAccountKeys, readAccountKeys } from '../../../operator/plan/account.ts';
+import { capacity, planBuckets } from '../../../operator/plan/buckets.ts';
 import { canonicalJson } from '../../../operator/plan/canonical.ts';
 import { isInside, parseRange } from '../../../operator/plan/cidr.ts';
 import { isRenewalDue, planCredentials } from '../../../operator/plan/credentials.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeUser } from '../../../operator/broker/credentials.ts';
 import { readAccountKeys } from '../../../operator/plan/account.ts';
 import type { KubeObject, TenantBroker } from '../../../operator/reconcile/ports.ts';
-import { makeUser } from '../../../operator/broker/credentials.ts';
 import { appliedKey, bucketSubject, deadLetterSubject, inboxPrefix } from '../../../runtime/nats/names.ts';
 import { connection, filter, http, httpSink, integration, secretKeyRef, tenant } from '../../build.ts';
 import { connectWith } from '../broker/world.ts';
