@@ -1,6 +1,4 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { bootstrap } from './bootstrap.ts';
-import { connectObjects } from './kube-objects.ts';
 
 interface Options {
   namespace: string;
@@ -22,6 +20,11 @@ export const addBootstrap = (program: Command, env: NodeJS.ProcessEnv): void => 
     .option('--dns <names...>', 'more names that the NATS certificate shall hold for', [])
     .option('--kubeconfig <file>', 'default: $KUBECONFIG; in a pod its own ServiceAccount')
     .action(async ({ namespace, dns, kubeconfig = env['KUBECONFIG'] }: Options) => {
+      // Loaded when needed: `kanava --help` shall not wait for clients and cryptography.
+      const [{ bootstrap }, { connectObjects }] = await Promise.all([
+        import('./bootstrap.ts'),
+        import('./kube-objects.ts'),
+      ]);
       const objects = await connectObjects({ namespace, env, ...(kubeconfig ? { kubeconfig } : {}) });
       try {
         await bootstrap({ objects, namespace, dns, now: new Date(), say: (line) => console.log(line) });

@@ -1,5 +1,6 @@
 import { makeOperator, resolverConfig } from '../operator/broker/bootstrap.ts';
 import { makeCertificates, uncoveredNames } from './certificates.ts';
+import { Finding } from './outcome.ts';
 
 /*
  * What an installation needs before its first pod: keys and system users of NATS, a certificate authority, a certificate. Everything is
@@ -19,11 +20,6 @@ type Data = Readonly<Record<string, string>>;
 export interface ObjectStore {
   read(kind: Kind, name: string): Promise<Data | undefined>;
   create(kind: Kind, name: string, data: Data): Promise<'created' | 'exists'>;
-}
-
-/** Something only a person can decide. The text names objects and keys, never a value. */
-export class Finding extends Error {
-  override readonly name = 'Finding';
 }
 
 interface Options {

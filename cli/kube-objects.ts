@@ -4,11 +4,7 @@ import { type Identity, loadIdentity } from '../operator/kube/identity.ts';
 import { createTransport, type Transport } from '../operator/kube/transport.ts';
 import { ApiError } from '../operator/reconcile/ports.ts';
 import type { Kind, ObjectStore } from './bootstrap.ts';
-
-/** The cluster cannot be reached, or does not let us. */
-export class NoAccess extends Error {
-  override readonly name = 'NoAccess';
-}
+import { NoAccess } from './outcome.ts';
 
 const plurals = { Secret: 'secrets', ConfigMap: 'configmaps' } as const;
 const labels = {

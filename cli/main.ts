@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import packageFile from '../package.json' with { type: 'json' };
 import { addBootstrap } from './bootstrap-command.ts';
-import { NoAccess } from './kube-objects.ts';
+import { NoAccess } from './outcome.ts';
 
 /*
  * `kanava`: the commands that kubectl cannot be. Exit codes: 0 fine, 1 something was found that you must decide, 2 wrong usage,
