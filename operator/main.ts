@@ -113,7 +113,9 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     await Promise.all(watches.map((watch) => watch.synced));
     const until = performance.now() + startWithinMs;
     for (;;) {
-      const problem = await startProblem(kube.cluster, settings, schemaRevision);
+      const problem = await startProblem(kube.cluster, settings, schemaRevision).catch(
+        (error: unknown) => `it could not be asked: ${String(error)}`,
+      );
       if (!problem) break;
       if (performance.now() > until) throw new Error(problem);
       log.warn({ problem }, 'not starting yet');

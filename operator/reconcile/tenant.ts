@@ -55,6 +55,8 @@ const reconcile = async (context: Context, object: KubeObject): Promise<Reconcil
 
   const namespace = await ensureNamespace(context, object, spec);
   if (!namespace.uid) {
+    // Its RoleBinding goes with it, and the watch of its Secrets would only be refused.
+    if (namespace.verdict.reason === 'Terminating') context.secretWatches.close(spec.namespace.name);
     const isReserved = namespace.verdict.reason === 'NamespaceReserved';
     const refused = verdict('Accepted', 'False', 'NamespaceReserved', namespace.verdict.message);
     return report(
