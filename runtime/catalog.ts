@@ -2,10 +2,11 @@ import type { ConnectionDefinition, Connector, SinkDefinition, SourceDefinition,
 import { httpConnector } from './connectors/http.ts';
 import { filterStep } from './steps/filter.ts';
 import { mapStep } from './steps/map.ts';
+import { validateStep } from './steps/validate.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
 const connectors: readonly Connector[] = [httpConnector];
-const stepList: readonly StepDefinition[] = [filterStep, mapStep];
+const stepList: readonly StepDefinition[] = [filterStep, mapStep, validateStep];
 
 const byName = <T>(parts: readonly (readonly [string, T | undefined])[]): ReadonlyMap<string, T> =>
   new Map(parts.flatMap(([name, part]) => (part === undefined ? [] : [[name, part] as const])));

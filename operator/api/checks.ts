@@ -1,4 +1,5 @@
 import { catalog } from '../../runtime/catalog.ts';
+import { schemaProblems } from '../../runtime/expr/json-schema.ts';
 import { pluginOf } from '../../runtime/flow.ts';
 import type { Finding } from './findings.ts';
 import type { IntegrationSpec } from './integration.ts';
@@ -137,6 +138,21 @@ export const ambiguousKeys = (schema: SchemaNode, spec: unknown): Finding[] => {
   walkSchema(schema, spec, ['spec'], (node, value, path) => {
     const free = node['x-kubernetes-preserve-unknown-fields'] === true;
     if (free || typeof node.additionalProperties === 'object') look(value, path, free);
+  });
+  return found;
+};
+
+/** JSON Schemas of bodies, wherever a step takes one. */
+export const jsonSchemas = (schema: SchemaNode, spec: unknown): Finding[] => {
+  const found: Finding[] = [];
+  walkSchema(schema, spec, ['spec'], (node, value, path) => {
+    if (node['x-kanava-form'] !== 'json-schema') return;
+    for (const problem of schemaProblems(value)) {
+      found.push({
+        ...finding('Invalid', [...path, ...problem.path], problem.message),
+        rule: 'FieldValueInvalid',
+      });
+    }
   });
   return found;
 };

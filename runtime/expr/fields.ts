@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { freeObject } from '../schema.ts';
 import { parseExpression } from './cel.ts';
 
 /** A field that *is* a CEL expression. It is parsed wherever the configuration is parsed: operator, CLI and runtime say the same. */
@@ -12,3 +13,12 @@ export const cel = (description: string) =>
       if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.message });
     })
     .meta({ description, 'x-kanava-form': 'cel' });
+
+/**
+ * A JSON Schema of a body. Operator and CLI look through it where they check (json-schema.ts); it is not read with the configuration,
+ * because that would cost every worker's start.
+ */
+export const jsonSchema = (description: string) =>
+  freeObject(description, {
+    doc: 'References stay within the schema (#/...), `format` is not checked, regular expressions have no look-around.',
+  }).meta({ 'x-kanava-form': 'json-schema' });

@@ -61,6 +61,14 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
   },
   { why: 'a body that is one expression', object: integration({ steps: [map('=body.order')] }) },
   { why: 'a body that is a list', object: integration({ steps: [map(['=body.id', 1, true, { a: null }])] }) },
+  {
+    why: 'a JSON Schema, kept as it is',
+    object: integration({
+      steps: [
+        { name: 'valid', validate: { schema: { type: 'object', required: ['id'], 'x-owner': { team: 'shop' } } } },
+      ],
+    }),
+  },
   { why: 'Manual, at zero', object: integration({ scaling: { mode: 'Manual', replicas: 0 } }) },
   { why: 'a name of exactly 40 characters', object: integration({}, { name: 'n'.repeat(40) }) },
   { why: 'the smallest Connection', object: connection() },

@@ -66,6 +66,21 @@ const beyond = [
     path: 'spec.steps[0].map.body.switch[0].true',
   },
   {
+    why: 'a JSON Schema with a typing mistake would let everything pass',
+    object: integration({
+      steps: [{ name: 'valid', validate: { schema: { properties: { id: { typ: 'string' } } } } }],
+    }),
+    reason: 'Invalid',
+    path: 'spec.steps[0].validate.schema.properties.id.typ',
+  },
+  {
+    why: 'nor does a flow fetch a schema',
+    object: integration({ flows: [{ name: 'f', steps: [{ name: 'a', validate: { schema: { $ref: 'http://x' } } }] }] }),
+    reason: 'Invalid',
+    path: 'spec.flows[0].steps[0].validate.schema.$ref',
+    message: 'must refer to this schema itself, such as #/$defs/address: nothing is fetched',
+  },
+  {
     why: 'the same in a map of labels, from `n`',
     object: integration({ podSettings: { nodeSelector: { false: 'x' } } }),
     reason: 'AmbiguousKey',

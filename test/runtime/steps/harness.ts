@@ -1,0 +1,28 @@
+import type { Attempt, ExpressionScope, StepContext, StepDefinition, StepResult } from '../../../runtime/connector.ts';
+import { Body, type JsonValue, type Message } from '../../../runtime/message.ts';
+
+/* One step alone, with the variables that the engine gives its expressions. */
+export const attempt: Attempt = { number: 1, signal: new AbortController().signal };
+
+export const messageOf = (body: JsonValue | Uint8Array, changed: Partial<Message> = {}): Message => ({
+  attrs: { id: '1', source: '/shop', type: 'order', specversion: '1.0' },
+  headers: {},
+  body: body instanceof Uint8Array ? Body.fromBytes(body) : Body.fromBytes(Buffer.from(JSON.stringify(body))),
+  ...changed,
+});
+
+export const scope = ({ attrs, headers, body }: Message): ExpressionScope => ({
+  attrs,
+  headers,
+  get body() {
+    return body.value();
+  },
+  vars: {},
+  error: null,
+  meta: {},
+});
+
+export const openStep = async (definition: StepDefinition, config: unknown, context: Partial<StepContext> = {}) => {
+  const step = await definition.open(definition.config.parse(config), { scope, ...context } as StepContext);
+  return async (message: Message): Promise<StepResult> => step.run(message, attempt);
+};
