@@ -1,57 +1,41 @@
-import { isIP } from 'node:net';
 import type { Attempt, OpenSink, SinkContext } from '../connector.ts';
 import { InstructionError, reasonOf, reject, retry } from '../errors.ts';
 import type { Message } from '../message.ts';
 import { milliseconds } from '../schema.ts';
 import type { HttpConnection, HttpSink } from './http.ts';
 import { type AuthHeader, authHeader } from './http-auth.ts';
+import { endpointOf, httpClient } from './http-client.ts';
 import { eventHeaders, percentEncoded } from './http-events.ts';
 import { mayKeep } from './http-headers.ts';
 
-const connectTimeoutMs = 10_000;
-const maxSockets = 256;
 const authKeptMs = 1_000;
-const maxHeaderBytes = 16 * 1024;
 /** What is read of an answer: enough for a reason, never enough to hurt. */
 const maxAnswerBytes = 64 * 1024;
 const maxReason = 200;
 const longestRetryAfterMs = 3_600_000;
 
 /**
- * Sends messages to one URL. Each new connection asks the egress for an address and goes to that very address; the name is used for
- * TLS and `Host` only. Redirects are not followed: they would take the message and its credentials to a place that nobody checked.
+ * Sends messages to one URL, at the very address that the egress allowed. Redirects are not followed: they would take the message
+ * and its credentials to a place that nobody checked.
  */
 export const sender = async (config: HttpSink, connection: HttpConnection, context: SinkContext): Promise<OpenSink> => {
-  // Of a CommonJS package only `default` is there in a bundle as well.
-  const { Pool, buildConnector } = (await import('undici')).default;
   const target = new URL(connection.url.replace(/\/$/, '') + (config.path ?? ''));
-  const host = target.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(target.port) || (target.protocol === 'https:' ? 443 : 80);
-  const where = `${config.method ?? 'POST'} ${target.origin}${target.pathname}`;
-  const serverName = connection.tls?.serverName ?? (isIP(host) ? '' : host);
-  const timeoutMs = connection.timeout === undefined ? 0 : (milliseconds(connection.timeout) ?? 0);
+  const method = config.method ?? 'POST';
+  const where = `${method} ${target.origin}${target.pathname}`;
   const fixed = lowerCase({ ...connection.headers, ...config.headers });
+  const client = await httpClient(method, {
+    target,
+    serverName: connection.tls?.serverName,
+    timeoutMs: connection.timeout === undefined ? 0 : (milliseconds(connection.timeout) ?? 0),
+    findWay: async () => ({
+      ...(await context.egress.resolve(endpointOf(target))),
+      ...(connection.tls?.caRef ? { ca: readCa(connection.tls.caRef, context) } : {}),
+    }),
+  });
 
   // At most one read a second, and again after the server refused: rotated secrets hold without a restart.
   let auth: AuthHeader | undefined;
   let authUntil = 0;
-
-  const pool = new Pool(target.origin, {
-    connections: maxSockets,
-    maxHeaderSize: maxHeaderBytes,
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    connect: (options, opened) => {
-      const pinned = async () => {
-        const { address } = await context.egress.resolve({ host, port });
-        const ca = connection.tls?.caRef && readCa(connection.tls.caRef, context);
-        const timeout = timeoutMs > 0 ? Math.min(timeoutMs, connectTimeoutMs) : connectTimeoutMs;
-        const connect = buildConnector({ timeout, allowH2: false, ...(ca === undefined ? {} : { ca }) });
-        connect({ ...options, hostname: address, host: address, servername: serverName }, opened);
-      };
-      pinned().catch((error: unknown) => opened(error as Error, null));
-    },
-  });
 
   const send = async (message: Message, attempt: Attempt): Promise<void> => {
     const now = performance.now();
@@ -60,29 +44,21 @@ export const sender = async (config: HttpSink, connection: HttpConnection, conte
       authUntil = now + authKeptMs;
     }
     const sent = auth;
-    const answer = await pool
-      .request({
-        path: target.pathname + target.search,
-        method: config.method ?? 'POST',
-        headers: headersOf(message, fixed, sent),
-        body: message.body.bytes(),
-        signal: attempt.signal,
-      })
+    const answer = await client
+      .exchange(headersOf(message, fixed, sent), message.body.bytes(), attempt.signal)
       .catch((error: unknown) => {
         throw connectionFailure(error, where, attempt);
       });
-    const { statusCode: status } = answer;
-    if (status >= 200 && status < 300) {
-      // The status is the confirmation; a body that breaks off takes nothing back.
-      await answer.body.dump({ limit: maxAnswerBytes }).catch(() => undefined);
-      return;
-    }
-    const reason = await excerpt(answer.body, sent);
+    // The status is the confirmation; a body that breaks off takes nothing back.
+    const body = await beginning(answer);
+    const status = answer.statusCode ?? 0;
+    if (status >= 200 && status < 300) return;
     if (isRefusedLogin(status)) authUntil = 0;
-    throw statusFailure(status, `${where} answered ${status}${reason}`, afterOf(answer.headers['retry-after']));
+    const text = `${where} answered ${status}${excerpt(body, sent)}`;
+    throw statusFailure(status, text, afterOf(answer.headers['retry-after']));
   };
 
-  return { send, close: () => pool.close().catch(() => pool.destroy()) };
+  return { send, close: async () => client.close() };
 };
 
 const readCa = (ref: Parameters<SinkContext['ca']>[0], context: SinkContext): string => {
@@ -168,9 +144,8 @@ const tlsUntrusted = new Set([
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
-const timeouts = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']);
 const notConnected = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EACCES', 'EPERM']);
-const lost = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
+const lost = new Set(['ECONNRESET', 'EPIPE']);
 
 const connectionFailure = (error: unknown, where: string, attempt: Attempt): InstructionError => {
   if (error instanceof InstructionError) return error;
@@ -181,7 +156,7 @@ const connectionFailure = (error: unknown, where: string, attempt: Attempt): Ins
   if (attempt.signal.aborted) {
     return retry('HttpTimeout', `${where}: no answer before the attempt's deadline; it may have been received`, cause);
   }
-  if (timeouts.has(codeText)) return retry('HttpTimeout', `${where}: ${reason}`, cause);
+  if (codeText === 'ETIMEDOUT') return retry('HttpTimeout', `${where}: ${reason}`, cause);
   if (tlsUntrusted.has(codeText)) {
     return retry(
       'TlsUntrusted',
@@ -204,19 +179,15 @@ const connectionFailure = (error: unknown, where: string, attempt: Attempt): Ins
 };
 
 /** Seconds or a date; unreadable ones are as none. */
-const afterOf = (header: string | string[] | undefined): number | undefined => {
-  const value = (Array.isArray(header) ? header[0] : header)?.trim();
+const afterOf = (header: string | undefined): number | undefined => {
+  const value = header?.trim();
   if (!value) return undefined;
   const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), longestRetryAfterMs);
 };
 
-interface Answer extends AsyncIterable<Uint8Array> {
-  destroy(error?: Error): unknown;
-}
-
-/** The beginning of an answer, as `: text`, without our credentials if the server echoes them. */
-const excerpt = async (body: Answer, auth: AuthHeader | undefined): Promise<string> => {
+/** Reads an answer to its end, so that the connection can be used again; of one that is too long only the beginning. */
+const beginning = async (body: AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
   const parts: Uint8Array[] = [];
   let size = 0;
   try {
@@ -228,7 +199,12 @@ const excerpt = async (body: Answer, auth: AuthHeader | undefined): Promise<stri
   } catch {
     // the status says enough
   }
-  let text = Buffer.concat(parts).subarray(0, maxAnswerBytes).toString();
+  return Buffer.concat(parts).subarray(0, maxAnswerBytes);
+};
+
+/** As `: text`, without our credentials if the server echoes them. */
+const excerpt = (body: Uint8Array, auth: AuthHeader | undefined): string => {
+  let text = Buffer.from(body).toString();
   for (const hidden of auth?.hidden ?? []) text = text.replaceAll(hidden, '***');
   text = text.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim();
   return text === '' ? '' : `: ${text.length > maxReason ? `${text.slice(0, maxReason)}...` : text}`;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { type Connector, defineConnection, defineGatewaySource, defineSink, type Endpoint } from '../connector.ts';
+import { type Connector, defineConnection, defineGatewaySource, defineSink } from '../connector.ts';
 import { caRef, choiceOf, connectionRef, duration, listOf, pattern, quantity, shape, text } from '../schema.ts';
 import { inboundAuth, outboundAuth } from './http-auth.ts';
+import { endpointOf } from './http-client.ts';
 import { fixedHeaders, headerName, keptHeader } from './http-headers.ts';
 import { receiver } from './http-receive.ts';
 import { sender } from './http-send.ts';
@@ -42,14 +43,9 @@ const connectionConfig = shape('An HTTP server.', {
 });
 export type HttpConnection = z.infer<typeof connectionConfig>;
 
-const endpointOf = (url: string): Endpoint => {
-  const { hostname, port, protocol } = new URL(url);
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (protocol === 'https:' ? 443 : 80) };
-};
-
 const httpConnection = defineConnection<HttpConnection>({
   config: connectionConfig,
-  endpoints: (config) => [endpointOf(config.url)],
+  endpoints: (config) => [endpointOf(new URL(config.url))],
 });
 
 /* ---- Source -------------------------------------------------------------------------------------------------------------- */

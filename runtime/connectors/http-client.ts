@@ -1,0 +1,173 @@
+import { addAbortListener } from 'node:events';
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import { isIP } from 'node:net';
+import type { Endpoint } from '../connector.ts';
+
+/** As long as servers usually keep theirs; a shorter `Keep-Alive: timeout` of the server counts. */
+const idleMs = 4_000;
+/** How long an address is used without asking again, while connections to it are at hand. */
+const wayKeptMs = 10_000;
+const connectTimeoutMs = 10_000;
+const maxSockets = 256;
+const maxHeaderBytes = 16 * 1024;
+
+/** What a connection is made of. */
+export interface Way {
+  readonly address: string;
+  readonly family: 4 | 6;
+  /** PEM; absent: the public ones. */
+  readonly ca?: string;
+}
+export interface ClientSettings {
+  readonly target: URL;
+  /** Name in the server's certificate, if not the host of the target. */
+  readonly serverName: string | undefined;
+  /** Longest wait for an answer, 0 for none but the signal's. */
+  readonly timeoutMs: number;
+  readonly findWay: () => Promise<Way>;
+}
+export interface HttpClient {
+  /** The answer with its body unread: the caller reads or destroys it. Rejects with the error of the connection. */
+  readonly exchange: (
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ) => Promise<IncomingMessage>;
+  readonly close: () => void;
+}
+
+export const endpointOf = ({ hostname, port, protocol }: URL): Endpoint => ({
+  host: hostname.replace(/^\[|\]$/g, ''),
+  port: Number(port) || (protocol === 'https:' ? 443 : 80),
+});
+
+/**
+ * Requests of one method to one URL over kept connections. Each new connection asks for the way and goes to that very address; the
+ * name is used for TLS and `Host` only. An idle connection is used as long as the way is what it was when the connection was made.
+ */
+export const httpClient = async (method: string, settings: ClientSettings): Promise<HttpClient> => {
+  const { target, findWay, timeoutMs } = settings;
+  const secure = target.protocol === 'https:';
+  const { agent, request } = await (secure ? overTls() : inPlain());
+  const { host, port } = endpointOf(target);
+  const servername = settings.serverName ?? (isIP(host) ? '' : host);
+  const connectMs = timeoutMs > 0 ? Math.min(timeoutMs, connectTimeoutMs) : connectTimeoutMs;
+
+  const optionsFor = ({ address, family, ca }: Way): RequestOptions => ({
+    host: address,
+    family,
+    port,
+    ...(secure ? { servername, ...(ca === undefined ? {} : { ca }) } : {}),
+  });
+
+  let known: RequestOptions | undefined;
+  let knownUntil = 0;
+  let asking: Promise<RequestOptions> | undefined;
+  const ask = async (): Promise<RequestOptions> => {
+    known = optionsFor(await findWay());
+    knownUntil = performance.now() + wayKeptMs;
+    return known;
+  };
+  const asked = (signal: AbortSignal): Promise<RequestOptions> => {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
+    return unlessAborted(asking, signal);
+  };
+  /** Without a wait, so that nobody else takes the idle connection in between. */
+  const atHand = (): RequestOptions | undefined =>
+    known && performance.now() < knownUntil && agent.freeSockets[agent.getName(known)]?.length ? known : undefined;
+
+  const exchange: HttpClient['exchange'] = async (headers, body, signal) => {
+    const shared: RequestOptions = {
+      method,
+      path: target.pathname + target.search,
+      headers: { host: target.host, ...headers, 'content-length': String(body.length) },
+      maxHeaderSize: maxHeaderBytes,
+    };
+    const limits = { connected: secure ? 'secureConnect' : 'connect', connectMs, timeoutMs, signal };
+    const first = await once(request({ ...shared, ...(atHand() ?? (await asked(signal))), agent }), body, limits);
+    if ('answer' in first) return first.answer;
+    if (!first.wasStale) throw first.error;
+    // The server closed an idle connection while the request was on its way. It carries an Idempotency-Key.
+    const second = await once(request({ ...shared, ...(await asked(signal)), agent: false }), body, limits);
+    if ('answer' in second) return second.answer;
+    throw second.error;
+  };
+
+  const close = () => {
+    agent.maxFreeSockets = 0; // those in use close after their answer
+    for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
+  };
+  return { exchange, close };
+};
+
+interface Protocol {
+  readonly agent: Agent;
+  readonly request: (options: RequestOptions) => ClientRequest;
+}
+const agentOptions = { keepAlive: true, maxSockets, scheduling: 'lifo', timeout: idleMs } as const;
+const overTls = async (): Promise<Protocol> => {
+  const { Agent, request } = await import('node:https');
+  return { agent: new Agent(agentOptions), request };
+};
+const inPlain = async (): Promise<Protocol> => {
+  const { Agent, request } = await import('node:http');
+  return { agent: new Agent(agentOptions), request };
+};
+
+interface Limits {
+  /** The event of a socket that can carry the request. */
+  readonly connected: string;
+  readonly connectMs: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+type Outcome =
+  | { readonly answer: IncomingMessage }
+  /** `wasStale`: a kept connection was reset before it gave a byte of an answer. */
+  | { readonly error: unknown; readonly wasStale: boolean };
+
+const once = (request: ClientRequest, body: Uint8Array, limits: Limits): Promise<Outcome> =>
+  new Promise((resolve) => {
+    const { signal, connected, connectMs, timeoutMs } = limits;
+    let timer: NodeJS.Timeout | undefined;
+    const within = (ms: number, what: string) => {
+      clearTimeout(timer);
+      if (ms > 0) timer = setTimeout(() => request.destroy(timedOut(`${what} within ${ms} ms`)), ms);
+    };
+    const abort = () => request.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+    const abortion = addAbortListener(signal, abort);
+    let unanswered = () => false;
+    request.once('socket', (socket) => {
+      if (socket.connecting) {
+        within(connectMs, 'no connection');
+        socket.once(connected, () => within(timeoutMs, 'no answer'));
+        return;
+      }
+      const before = socket.bytesRead;
+      unanswered = () => socket.bytesRead === before;
+      within(timeoutMs, 'no answer');
+    });
+    request.once('response', (answer) => {
+      within(timeoutMs, 'no end of the answer');
+      resolve({ answer });
+    });
+    // Stays on: errors that follow an answer end its body.
+    request.on('error', (error: NodeJS.ErrnoException) =>
+      resolve({ error, wasStale: (error.code === 'ECONNRESET' || error.code === 'EPIPE') && unanswered() }),
+    );
+    request.once('close', () => {
+      clearTimeout(timer);
+      abortion[Symbol.dispose]();
+    });
+    request.end(body);
+  });
+
+const timedOut = (text: string): Error => Object.assign(new Error(text), { code: 'ETIMEDOUT' });
+
+const unlessAborted = async <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> => {
+  const aborted = Promise.withResolvers<never>();
+  using _ = addAbortListener(signal, () => aborted.reject(signal.reason));
+  return await Promise.race([promise, aborted.promise]);
+};
