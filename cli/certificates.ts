@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import {
+  createPrivateKey,
   type KeyObject,
   X509Certificate as NodeCertificate,
-  createPrivateKey,
   randomBytes,
   webcrypto,
 } from 'node:crypto';
@@ -82,7 +82,7 @@ const newKeyPair = () => webcrypto.subtle.generateKey(algorithm, true, ['sign', 
 const pem = async (key: webcrypto.CryptoKey): Promise<string> => {
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key));
   const object: KeyObject = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  return object.export({ format: 'pem', type: 'pkcs8' }).toString();
+  return object.export({ format: 'pem', type: 'pkcs8' });
 };
 
 /** Positive, 127 bits. */

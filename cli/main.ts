@@ -1,7 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import packageFile from '../package.json' with { type: 'json' };
 import { addBootstrap } from './bootstrap-command.ts';
-import { NoAccess } from './outcome.ts';
+import { addCheck } from './check-command.ts';
+import { NoAccess, UsageError } from './outcome.ts';
 
 /*
  * `kanava`: the commands that kubectl cannot be. Exit codes: 0 fine, 1 something was found that you must decide, 2 wrong usage,
@@ -13,6 +14,7 @@ const program = new Command('kanava')
   .showHelpAfterError('(see kanava --help)')
   .exitOverride();
 
+addCheck(program);
 addBootstrap(program, process.env);
 program
   .command('version')
@@ -22,6 +24,7 @@ program
 const exitCodeOf = (error: unknown): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   console.error(`kanava: ${error instanceof Error ? error.message : String(error)}`);
+  if (error instanceof UsageError) return 2;
   return error instanceof NoAccess ? 3 : 1;
 };
 

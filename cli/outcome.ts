@@ -7,3 +7,8 @@ export class Finding extends Error {
 export class NoAccess extends Error {
   override readonly name = 'NoAccess';
 }
+
+/** The command was called in a way that cannot work; exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
