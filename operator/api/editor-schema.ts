@@ -6,7 +6,7 @@ import { longestName } from './parse.ts';
 
 /* JSON Schema (draft-07, which every editor knows) of an Integration, with the long texts. */
 
-type JsonSchema = { [keyword: string]: unknown };
+export type JsonSchema = { [keyword: string]: unknown };
 
 const forms: Readonly<Record<string, { pattern: string; text: string }>> = {
   duration: { pattern: durationPattern, text: durationText },
@@ -33,9 +33,8 @@ const copied = [
   'required',
 ] as const;
 
-const editorNode = (node: SchemaNode): JsonSchema => {
-  const { properties, items, additionalProperties } = node;
-  const oneOf = node['x-kanava-one-of'];
+/** What is said of a value itself, without its parts. */
+export const keywordsOf = (node: SchemaNode): JsonSchema => {
   const pattern = forms[node['x-kanava-form'] ?? '']?.pattern ?? node.pattern;
   return {
     ...textOf(node),
@@ -44,6 +43,14 @@ const editorNode = (node: SchemaNode): JsonSchema => {
     ),
     ...(node['x-kubernetes-int-or-string'] ? { type: ['integer', 'string'], minimum: 0 } : {}),
     ...(pattern === undefined ? {} : { pattern }),
+  };
+};
+
+const editorNode = (node: SchemaNode): JsonSchema => {
+  const { properties, items, additionalProperties } = node;
+  const oneOf = node['x-kanava-one-of'];
+  return {
+    ...keywordsOf(node),
     ...(properties
       ? { properties: Object.fromEntries(Object.entries(properties).map(([name, below]) => [name, editorNode(below)])) }
       : {}),

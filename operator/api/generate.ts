@@ -6,6 +6,7 @@ import { type Crd, crdOf, definitions } from './crds.ts';
 import { editorSchema } from './editor-schema.ts';
 import { crdName } from './meta.ts';
 import { largestCrd, schemaFindings } from './schema-rules.ts';
+import { integrationValues, tenantValues } from './values-schema.ts';
 
 /* `npm run generate`: writes what follows from the zod schemas. `-- --check` compares instead, for CI. */
 
@@ -37,7 +38,10 @@ export const generated = (): ReadonlyMap<string, string> => {
     files.set(`crds/${file}`, heading + yaml(crd));
     files.set(`charts/kanava/templates/crds/${file}`, heading + template(crd));
   }
-  files.set('crds/integration.schema.json', `${JSON.stringify(editorSchema(), undefined, 2)}\n`);
+  const json = (object: unknown) => `${JSON.stringify(object, undefined, 2)}\n`;
+  files.set('crds/integration.schema.json', json(editorSchema()));
+  files.set('charts/kanava-tenant/values.schema.json', json(tenantValues()));
+  files.set('charts/kanava-integrations/values.schema.json', json(integrationValues()));
   return files;
 };
 

@@ -22,7 +22,7 @@ test('generating twice gives the same bytes', () => {
 
 test('the chart has the same CRDs, and keeps them on uninstall', () => {
   const files = generated();
-  const pairs = [...files.keys()].filter((path) => path.startsWith('charts/'));
+  const pairs = [...files.keys()].filter((path) => path.startsWith('charts/kanava/'));
   expect(pairs).toHaveLength(3);
   for (const path of pairs) {
     const template = files.get(path) as string;
