@@ -161,8 +161,10 @@ const composerOf = (source: string, events: readonly Event[], { mark, say }: Not
       mark(pathText([...path, key]), offset);
       const { value } = compose([...path, key]);
       if (key === '<<') merged.push(...[value].flat());
-      else if (own.has(key)) say('DuplicateKey', [...path, key], offset, 'stands here a second time; remove one');
-      else own.set(key, value);
+      else {
+        if (own.has(key)) say('DuplicateKey', [...path, key], offset, 'stands here a second time; remove one');
+        own.set(key, value);
+      }
     }
     at++;
     const inherited = merged.flatMap((value) =>
