@@ -177,7 +177,11 @@ export interface SinkDefinition<C = unknown> {
 export type StepResult = Message | undefined | readonly Message[];
 export interface StepContext extends OpenContext {
   readonly scope: (message: Message, attempt: Attempt) => ExpressionScope;
+  /** The way through a flow of the Integration, by its name. Throws when there is none; to be used from `run` on. */
+  readonly flow: (name: string) => RunFlow;
 }
+/** What a message becomes after all steps of a named flow. Failures name the step inside: let them pass. */
+export type RunFlow = (message: Message, attempt: Attempt) => Promise<StepResult>;
 /** Variables of expressions: `body headers attrs vars error meta`. `body` is parsed on first use. */
 export interface ExpressionScope {
   readonly body: unknown;

@@ -145,6 +145,9 @@ export const connectionRef = (system: string) =>
     'x-kanava-connection': system,
   });
 
+/** Name of a flow of the same Integration, under `spec.flows`. */
+export const flowRef = (description: string) => label(description).meta({ description, 'x-kanava-flow': true });
+
 /*
  * Where the value of a reference lies below /etc/kanava. Secret and ConfigMap names have no "..", so the first ".." divides name
  * and key for every pair; one flat folder lets a single projected volume serve them all.

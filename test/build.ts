@@ -54,5 +54,17 @@ export const httpSink = (config: HttpSink = {}, name = 'erp') => ({
 export const filter = (when: string, name = 'keep') => ({ name, filter: { when } });
 /** A step that makes a new body. */
 export const map = (body: unknown, name = 'shape') => ({ name, map: { body } });
+/** A step that leads messages through the first flow whose condition holds. */
+export const choice = (
+  cases: readonly (readonly [when: string, flow: string])[],
+  otherwise?: string,
+  name = 'way',
+) => ({
+  name,
+  choice: {
+    cases: cases.map(([when, flow]) => ({ when, flow })),
+    ...(otherwise === undefined ? {} : { otherwise }),
+  },
+});
 
 export const secretKeyRef = (name: string, key: string) => ({ secretKeyRef: { name, key } });

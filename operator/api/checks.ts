@@ -2,6 +2,7 @@ import { catalog } from '../../runtime/catalog.ts';
 import { schemaProblems } from '../../runtime/expr/json-schema.ts';
 import { pluginOf } from '../../runtime/flow.ts';
 import type { Finding } from './findings.ts';
+import { unknownFlowText } from './flow-rules.ts';
 import type { IntegrationSpec } from './integration.ts';
 import type { SchemaNode } from './openapi.ts';
 import { type References, referencesOfIntegration } from './references.ts';
@@ -68,7 +69,7 @@ export const unknownFlows = (flows: NamedFlows, references: References['flows'])
     .filter(({ name }) => !known.includes(name))
     .map(({ name, path }) => {
       const there = known.length ? `there are: ${known.join(', ')}` : 'there are none';
-      return finding('UnknownFlow', path, `"${name}" is no flow under spec.flows; ${there}`);
+      return finding('UnknownFlow', path, `${unknownFlowText}: "${name}"; ${there}`);
     });
 };
 

@@ -24,6 +24,7 @@ import {
   time,
   tolerations,
 } from './fields.ts';
+import { flowRules } from './flow-rules.ts';
 import { integrationRules, integrationTransitions, scalingRules, uniqueStepNames } from './integration-rules.ts';
 import type { Metadata } from './meta.ts';
 import { ruled } from './rules.ts';
@@ -98,7 +99,7 @@ const specShape = shape('What you want.', {
   deletionPolicy: deletionPolicy.optional(),
 });
 
-export const integrationSpec = ruled(specShape, integrationRules, integrationTransitions);
+export const integrationSpec = ruled(specShape, [...integrationRules, ...flowRules], integrationTransitions);
 export type IntegrationSpec = z.infer<typeof integrationSpec>;
 
 export const integrationStatus = shape('What is.', {

@@ -172,7 +172,7 @@ export const createHandler = (options: HandlerOptions) => {
 
   const reopenIfGone = async ({ part, instruction }: Failure) => {
     if (instruction !== 'reconnect') return;
-    const found = [...parts.steps, ...parts.sinks].find(({ name }) => name === part);
+    const found = [...parts.steps, ...parts.flowSteps, ...parts.sinks].find(({ name }) => name === part);
     await found?.reopen().catch((error: unknown) => log.warn({ part, reason: reasonOf(error) }, 'closing failed'));
   };
 

@@ -2,6 +2,7 @@ import type { Message } from '../message.ts';
 import type { RunningAttempt } from './attempts.ts';
 import type { Parts } from './parts.ts';
 import { type Failure, failureOf } from './retry.ts';
+import { runSteps, StepError } from './steps.ts';
 
 export interface Arrival {
   readonly failures: readonly Failure[];
@@ -19,18 +20,12 @@ export const travel = async (
   attempt: RunningAttempt,
   confirmed: Set<string>,
 ): Promise<Arrival> => {
-  let messages: readonly Message[] = [message];
-  for (const step of steps) {
-    const next: Message[] = [];
-    for (const each of messages) {
-      try {
-        const result = step.run(each, attempt);
-        add(next, each, result instanceof Promise ? await Promise.race([result, attempt.abandoned]) : result);
-      } catch (error) {
-        return { failures: [failureOf(step.name, undefined, error, attempt.timedOut())], filtered: false };
-      }
-    }
-    messages = next;
+  let messages: readonly Message[];
+  try {
+    messages = await runSteps(steps, message, attempt);
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    return { failures: [failureOf(error.step, undefined, error.cause, attempt.timedOut())], filtered: false };
   }
 
   const failures: Failure[] = [];
@@ -55,19 +50,6 @@ export const travel = async (
   }
   return { failures, filtered: wanted === 0 };
 };
-
-const add = (next: Message[], parent: Message, result: Message | undefined | readonly Message[]) => {
-  if (result === undefined) return;
-  if (!isList(result)) next.push(result);
-  else result.forEach((child, index) => next.push(childOf(parent, child, index)));
-};
-const isList = (result: Message | readonly Message[]): result is readonly Message[] => Array.isArray(result);
-
-/** Children have the same ids at every attempt, so that sinks can tell repeats. */
-const childOf = (parent: Message, child: Message, index: number): Message =>
-  child.attrs.id === parent.attrs.id
-    ? { ...child, attrs: { ...child.attrs, id: `${parent.attrs.id}/${index}`, causationid: parent.attrs.id } }
-    : child;
 
 /** The sink's name; for one of several messages also what tells it apart from the others. */
 const sinkKey = (sink: string, original: Message, each: Message): string => {

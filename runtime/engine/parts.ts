@@ -6,18 +6,21 @@ import type {
   OpenContext,
   OpenSink,
   OpenStep,
+  RunFlow,
   SinkDefinition,
   StepDefinition,
   StepResult,
 } from '../connector.ts';
-import { reject } from '../errors.ts';
-import { parseExpression } from '../expr/cel.ts';
+import { compilePredicate } from '../expr/predicate.ts';
 import { type Flow, pluginOf } from '../flow.ts';
 import type { Message } from '../message.ts';
+import { runSteps } from './steps.ts';
 
 /** The open steps and sinks of a flow, in its order. */
 export interface Parts {
   readonly steps: readonly StepPart[];
+  /** Steps of the named flows, which other steps lead messages through. */
+  readonly flowSteps: readonly StepPart[];
   readonly sinks: readonly SinkPart[];
   close(): Promise<void>;
 }
@@ -68,9 +71,21 @@ export const openParts = async (flow: Flow, plugins: Plugins, context: PartConte
     };
   };
 
-  const steps = flow.steps.map(async (item): Promise<StepPart> => {
+  const named = new Map<string, readonly StepPart[]>();
+  const throughFlow = (name: string): RunFlow => {
+    if (!flow.flows.some((each) => each.name === name)) throw new Error(`there is no flow "${name}" to go through`);
+    return async (message, attempt) => {
+      // Looked up now: flows name each other, and all are open when messages come.
+      const steps = named.get(name);
+      if (!steps) throw new Error(`flow "${name}" is not open yet`);
+      const messages = await runSteps(steps, message, attempt);
+      return messages.length === 1 ? messages[0] : messages;
+    };
+  };
+  const openStep = async (item: Flow['steps'][number]): Promise<StepPart> => {
     const { definition, config } = pluginOf(item, plugins.steps);
-    const { use, opened, reopen } = await session<OpenStep>(async () => definition.open(config, { ...context, scope }));
+    const stepContext = { ...context, scope, flow: throughFlow };
+    const { use, opened, reopen } = await session<OpenStep>(async () => definition.open(config, stepContext));
     let live: OpenStep | undefined = opened;
     return {
       name: item.name,
@@ -86,7 +101,7 @@ export const openParts = async (flow: Flow, plugins: Plugins, context: PartConte
         await reopen();
       },
     };
-  });
+  };
 
   const sinks = flow.sinks.map(async (item): Promise<SinkPart> => {
     const { definition, config } = pluginOf(item, plugins.sinks);
@@ -100,8 +115,10 @@ export const openParts = async (flow: Flow, plugins: Plugins, context: PartConte
     };
   });
 
+  for (const { name, steps } of flow.flows) named.set(name, await Promise.all(steps.map(openStep)));
   return {
-    steps: await Promise.all(steps),
+    steps: await Promise.all(flow.steps.map(openStep)),
+    flowSteps: [...named.values()].flat(),
     sinks: await Promise.all(sinks),
     async close() {
       await Promise.allSettled(closers.map((close) => close()));
@@ -136,14 +153,6 @@ const scopeFor =
 
 const predicate = (sink: string, when: string | undefined, scope: ReturnType<typeof scopeFor>): SinkPart['holds'] => {
   if (when === undefined) return () => true;
-  const parsed = parseExpression(when);
-  if (!parsed.ok) throw new Error(`sink "${sink}": when: ${parsed.message}`);
-  return (message, attempt) => {
-    const holds = parsed.expression.evaluate(scope(message, attempt));
-    if (typeof holds === 'boolean') return holds;
-    throw reject(
-      'NotABoolean',
-      `when of sink "${sink}" must be true or false, not ${holds === null ? 'null' : typeof holds}`,
-    );
-  };
+  const holds = compilePredicate(`when of sink "${sink}"`, when);
+  return (message, attempt) => holds(scope(message, attempt));
 };

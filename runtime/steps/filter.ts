@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { defineStep } from '../connector.ts';
-import { reject } from '../errors.ts';
-import { parseExpression } from '../expr/cel.ts';
 import { cel } from '../expr/fields.ts';
+import { compilePredicate } from '../expr/predicate.ts';
 
 const config = z.strictObject({ when: cel('Only messages for which it holds go on.') });
 
@@ -13,14 +12,7 @@ export const filterStep = defineStep<z.infer<typeof config>>({
   config,
   state: 'none',
   open({ when }, { scope }) {
-    const parsed = parseExpression(when);
-    if (!parsed.ok) throw new Error(`filter.when: ${parsed.message}`);
-    return {
-      run(message, attempt) {
-        const holds = parsed.expression.evaluate(scope(message, attempt));
-        if (typeof holds === 'boolean') return holds ? message : undefined;
-        throw reject('NotABoolean', `filter.when must be true or false, not ${holds === null ? 'null' : typeof holds}`);
-      },
-    };
+    const holds = compilePredicate('filter.when', when);
+    return { run: (message, attempt) => (holds(scope(message, attempt)) ? message : undefined) };
   },
 });

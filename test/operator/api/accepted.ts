@@ -1,4 +1,4 @@
-import { connection, filter, http, httpSink, integration, map, secretKeyRef, tenant } from '../../build.ts';
+import { choice, connection, filter, http, httpSink, integration, map, secretKeyRef, tenant } from '../../build.ts';
 
 /** Objects that the API server and our parser take alike. */
 export const accepted: readonly { readonly why: string; readonly object: unknown }[] = [
@@ -61,6 +61,16 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
   },
   { why: 'a body that is one expression', object: integration({ steps: [map('=body.order')] }) },
   { why: 'a body that is a list', object: integration({ steps: [map(['=body.id', 1, true, { a: null }])] }) },
+  {
+    why: 'steps that name flows, flows that name others',
+    object: integration({
+      steps: [choice([['body.lines.size() > 50', 'bulk']], 'single')],
+      flows: [
+        { name: 'bulk', steps: [choice([["body.country == 'FI'", 'single']], undefined, 'by-country')] },
+        { name: 'single', steps: [filter('true', 'one')] },
+      ],
+    }),
+  },
   {
     why: 'a JSON Schema, kept as it is',
     object: integration({

@@ -14,12 +14,12 @@ test.each([
   {
     why: 'it is not there',
     references: [refers(-1, 'c')],
-    found: ['"c" is no flow under spec.flows; there are: a, b'],
+    found: ['names a flow that is not under spec.flows: "c"; there are: a, b'],
   },
   {
     why: 'a flow refers to one that is not there',
     references: [refers(1, 'c'), refers(0, 'b')],
-    found: ['"c" is no flow under spec.flows; there are: a, b'],
+    found: ['names a flow that is not under spec.flows: "c"; there are: a, b'],
   },
 ])('unknown flows: $why', ({ references, found }) => {
   expect(unknownFlows(flows('a', 'b'), references).map(({ message }) => message)).toEqual(found);

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseIntegration } from '../../../operator/api/parse.ts';
+import { choice, filter, integration } from '../../build.ts';
+import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
+import { applyCrds } from './established.ts';
+import { type RawApi, rawApi } from './raw-api.ts';
+
+/*
+ * Names of flows. The API server says only in which list the step is (the rule stands on `spec`, where the flows are); the parser says the
+ * same with the place and the name.
+ */
+const flow = (name: string, ...steps: unknown[]) => ({
+  name,
+  steps: (steps.length ? steps : [filter('true', name)]) as never,
+});
+const known = [flow('bulk'), flow('single')];
+const text = 'names a flow that is not under spec.flows';
+const there = 'there are: bulk, single';
+
+const unknown = [
+  {
+    why: 'in the only case, and there are no flows',
+    object: integration({ steps: [choice([['true', 'bulk']])] }),
+    path: 'spec.steps[0].choice.cases[0].flow',
+    says: `${text}: "bulk"; there are none`,
+  },
+  {
+    why: 'flows are there, but no one is named so',
+    object: integration({
+      steps: [
+        filter('true'),
+        choice([
+          ['true', 'bulk'],
+          ['true', 'bulc'],
+        ]),
+      ],
+      flows: known,
+    }),
+    path: 'spec.steps[1].choice.cases[1].flow',
+    says: `${text}: "bulc"; ${there}`,
+  },
+  {
+    why: 'where no case holds',
+    object: integration({ steps: [choice([['true', 'bulk']], 'rest')], flows: known }),
+    path: 'spec.steps[0].choice.otherwise',
+    says: `${text}: "rest"; ${there}`,
+  },
+  {
+    why: 'in a flow',
+    object: integration({
+      flows: [
+        flow(
+          'bulk',
+          choice([
+            ['true', 'single'],
+            ['true', 'none'],
+          ]),
+        ),
+        flow('single'),
+      ],
+    }),
+    path: 'spec.flows[0].steps[0].choice.cases[1].flow',
+    says: `${text}: "none"; ${there}`,
+  },
+  {
+    why: 'where no case holds, in a flow',
+    object: integration({
+      flows: [flow('bulk'), flow('single', filter('true', 'x'), choice([['true', 'bulk']], 'none'))],
+    }),
+    path: 'spec.flows[1].steps[1].choice.otherwise',
+    says: `${text}: "none"; ${there}`,
+  },
+];
+
+let api: KubeApi;
+let server: RawApi;
+beforeAll(async () => {
+  api = await startKubeApi();
+  server = rawApi(api);
+  await applyCrds(api);
+  await server.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'acme' } });
+});
+afterAll(async () => {
+  server.close();
+  await api.stop();
+});
+
+describe('a flow that is not there is refused', () => {
+  test.each(unknown)('$why', async ({ object, path, says }) => {
+    const answer = await server.check(object);
+    const parsed = parseIntegration(object);
+    expect(answer.causes).toMatchObject([
+      { field: path.split('[')[0], message: expect.stringMatching(new RegExp(`: ${text}$`)) },
+    ]);
+    expect(parsed).toMatchObject({ ok: false, findings: [{ reason: 'UnknownFlow', path, message: says }] });
+  });
+});
+
+test('as many flows, steps and cases as there may be are looked through', async () => {
+  const cases = Array.from({ length: 16 }, (_, at) => ['true', `flow-${at === 15 ? 15 : 14}`] as const);
+  const flows = Array.from({ length: 16 }, (_, at) =>
+    flow(
+      `flow-${at}`,
+      ...Array.from({ length: 32 }, (_, step) =>
+        at < 14 ? choice(cases, 'flow-15', `s-${at}-${step}`) : filter('true', `s-${at}-${step}`),
+      ),
+    ),
+  );
+  const steps = Array.from({ length: 64 }, (_, step) => choice(cases, undefined, `s-${step}`));
+  const answer = await server.check(integration({ steps, flows }));
+  expect([answer.status, answer.message]).toEqual([201, '']);
+});
