@@ -60,6 +60,9 @@ export const render = async (
   return objectsIn(stdout);
 };
 
+export const schemaOf = (chart: ValuesChart): unknown =>
+  JSON.parse(readFileSync(join(chartFolder(chart), 'values.schema.json'), 'utf8'));
+
 /** The values files that the chart's README shows, by name. */
 export const readmeFiles = (chart: ValuesChart): Record<string, unknown> => {
   const text = readFileSync(join(chartFolder(chart), 'README.md'), 'utf8');
