@@ -64,13 +64,10 @@ const uniquePaths: IntegrationCheck = (spec) => {
 type NamedFlows = readonly { readonly name: string }[];
 
 export const unknownFlows = (flows: NamedFlows, references: References['flows']): Finding[] => {
-  const known = flows.map(({ name }) => name);
+  const known = new Set(flows.map(({ name }) => name));
   return references
-    .filter(({ name }) => !known.includes(name))
-    .map(({ name, path }) => {
-      const there = known.length ? `there are: ${known.join(', ')}` : 'there are none';
-      return finding('UnknownFlow', path, `${unknownFlowText}: "${name}"; ${there}`);
-    });
+    .filter(({ name }) => !known.has(name))
+    .map(({ path }) => ({ ...finding('UnknownFlow', path, unknownFlowText), rule: 'FieldValueInvalid' }));
 };
 
 /** A flow that reaches itself would never end. Each circle is named once, at the flow of it that comes first. */

@@ -6,7 +6,7 @@ import type { Rule } from './rules.ts';
  * Steps name flows of the same Integration. Where a step does so follows from the mark `x-kanava-flow` in its schema. The rules stand on
  * `spec`, where the flows are seen: one for its steps, one for those of its flows.
  */
-export const unknownFlowText = 'names a flow that is not under spec.flows';
+export const unknownFlowText = 'names a flow that is not under spec.flows; add the flow or correct the name';
 
 /** Fields from the top down; those that hold lists are marked. */
 type Place = readonly { readonly field: string; readonly list: boolean }[];
@@ -34,7 +34,7 @@ const ruleOf = (lists: Place): Rule<unknown> => ({
   // No messageExpression that finds the name: the server cannot bound what comes out of a filter, and refuses the CRD for its cost.
   message: unknownFlowText,
   fieldPath: `.${lists[0]?.field}`,
-  // Operator and CLI name the very place and the name: `unknownFlows` in checks.ts.
+  // Operator and CLI say it at the very place: `unknownFlows` in checks.ts.
   check: () => true,
 });
 export const flowRules: readonly Rule<unknown>[] = [ruleOf([steps]), ruleOf([{ field: 'flows', list: true }, steps])];

@@ -7,22 +7,19 @@ import { type RawApi, rawApi } from './raw-api.ts';
 
 /*
  * Names of flows. The API server says only in which list the step is (the rule stands on `spec`, where the flows are); the parser says the
- * same with the place and the name.
+ * same of the very place.
  */
 const flow = (name: string, ...steps: unknown[]) => ({
   name,
   steps: (steps.length ? steps : [filter('true', name)]) as never,
 });
 const known = [flow('bulk'), flow('single')];
-const text = 'names a flow that is not under spec.flows';
-const there = 'there are: bulk, single';
 
 const unknown = [
   {
     why: 'in the only case, and there are no flows',
     object: integration({ steps: [choice([['true', 'bulk']])] }),
     path: 'spec.steps[0].choice.cases[0].flow',
-    says: `${text}: "bulk"; there are none`,
   },
   {
     why: 'flows are there, but no one is named so',
@@ -37,13 +34,11 @@ const unknown = [
       flows: known,
     }),
     path: 'spec.steps[1].choice.cases[1].flow',
-    says: `${text}: "bulc"; ${there}`,
   },
   {
     why: 'where no case holds',
     object: integration({ steps: [choice([['true', 'bulk']], 'rest')], flows: known }),
     path: 'spec.steps[0].choice.otherwise',
-    says: `${text}: "rest"; ${there}`,
   },
   {
     why: 'in a flow',
@@ -60,7 +55,6 @@ const unknown = [
       ],
     }),
     path: 'spec.flows[0].steps[0].choice.cases[1].flow',
-    says: `${text}: "none"; ${there}`,
   },
   {
     why: 'where no case holds, in a flow',
@@ -68,7 +62,6 @@ const unknown = [
       flows: [flow('bulk'), flow('single', filter('true', 'x'), choice([['true', 'bulk']], 'none'))],
     }),
     path: 'spec.flows[1].steps[1].choice.otherwise',
-    says: `${text}: "none"; ${there}`,
   },
 ];
 
@@ -86,13 +79,13 @@ afterAll(async () => {
 });
 
 describe('a flow that is not there is refused', () => {
-  test.each(unknown)('$why', async ({ object, path, says }) => {
-    const answer = await server.check(object);
+  test.each(unknown)('$why', async ({ object, path }) => {
+    const { causes } = await server.check(object);
     const parsed = parseIntegration(object);
-    expect(answer.causes).toMatchObject([
-      { field: path.split('[')[0], message: expect.stringMatching(new RegExp(`: ${text}$`)) },
-    ]);
-    expect(parsed).toMatchObject({ ok: false, findings: [{ reason: 'UnknownFlow', path, message: says }] });
+    expect(parsed).toMatchObject({ ok: false, findings: [{ reason: 'UnknownFlow', path }] });
+    const [finding] = parsed.ok ? [] : parsed.findings;
+    expect(causes).toMatchObject([{ field: path.split('[')[0], reason: finding?.rule }]);
+    expect(causes[0]?.message.endsWith(`: ${finding?.message}`), causes[0]?.message).toBe(true);
   });
 });
 
