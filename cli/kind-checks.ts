@@ -86,19 +86,32 @@ export const checkIntegration = (item: FileObject, { world, closedRanges }: Surr
   const namespace = world.namespaceOf(item);
   const holder = world.holderOf(namespace);
   if (!holder && world.hasTenants) return saidBy(noTenant(namespace), true);
-  const { name } = parsed.value.metadata;
+  const tenant = holder ?? { name: namespace, spec: unknownTenant(namespace, parsed.value.spec) };
+  const { assessment, absent } = assessInFiles(item, parsed, tenant, { world, closedRanges });
+  return [...saidBy(assessment, !holder), ...absent];
+};
+
+/** The operator's own judgement, on what is in the files. */
+export const assessInFiles = (
+  item: FileObject,
+  parsed: Extract<ReturnType<typeof parseIntegration>, { ok: true }>,
+  tenant: { readonly name: string; readonly spec: EffectiveTenant },
+  { world, closedRanges }: Pick<Surroundings, 'world' | 'closedRanges'>,
+): { assessment: Assessment; absent: Said[] } => {
+  const namespace = world.namespaceOf(item);
   const { absent, keysOf } = absentReferences(parsed.value, world, namespace);
+  const { name, uid = '', generation = 0 } = parsed.value.metadata;
   const assessment = assess({
-    identity: { tenant: holder?.name ?? namespace, namespace, integration: name, uid: '', generation: 0 },
+    identity: { tenant: tenant.name, namespace, integration: name, uid, generation },
     parsed,
-    tenant: holder?.spec ?? unknownTenant(namespace, parsed.value.spec),
+    tenant: tenant.spec,
     position: world.positionOf(item),
     connection: (wanted) => world.connectionOf(namespace, wanted),
     keysOf,
     closedRanges,
     namespaces: world.namespaces,
   });
-  return [...saidBy(assessment, !holder), ...absent];
+  return { assessment, absent };
 };
 
 /** Secrets are seldom in files: each that is not is said once, and then taken to have what is needed, so that the rest is checked too. */
@@ -125,7 +138,7 @@ const absentReferences = ({ spec }: Integration, world: FileWorld, namespace: st
   return { absent, keysOf };
 };
 
-const saidBy = ({ accepted, connections }: Assessment, uncertain: boolean): Said[] => [
+export const saidBy = ({ accepted, connections }: Assessment, uncertain: boolean): Said[] => [
   ...(accepted.status === 'False' ? [ofCondition(accepted.reason, accepted.message, uncertain)] : []),
   ...(connections.status === 'False'
     ? [ofCondition(connections.reason, connections.message, isAbsent(connections.message))]

@@ -2,7 +2,9 @@ import { Command, CommanderError } from 'commander';
 import packageFile from '../package.json' with { type: 'json' };
 import { addBootstrap } from './bootstrap-command.ts';
 import { addCheck } from './check-command.ts';
+import { addGuard } from './guard-command.ts';
 import { NoAccess, UsageError } from './outcome.ts';
+import { addRender } from './render-command.ts';
 
 /*
  * `kanava`: the commands that kubectl cannot be. Exit codes: 0 fine, 1 something was found that you must decide, 2 wrong usage,
@@ -15,7 +17,9 @@ const program = new Command('kanava')
   .exitOverride();
 
 addCheck(program);
+addRender(program);
 addBootstrap(program, process.env);
+addGuard(program, process.env);
 program
   .command('version')
   .description('print the version')

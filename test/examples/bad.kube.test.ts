@@ -99,7 +99,7 @@ describe('taken by the API server, and said by a condition', () => {
       .map((name) => tenant({ namespace: { name } }, { name })),
   ];
   const others = all.filter(({ kind }) => kind !== 'Tenant');
-  const namespaceOf = ({ spec }: Pick<KubeObject, 'spec'>) => (spec as { namespace: { name: string } }).namespace.name;
+  const claimOf = (one: object) => (one as { spec: { namespace: { name: string } } }).spec.namespace.name;
 
   let stored: readonly KubeObject[] = [];
   const look = async () => {
@@ -120,7 +120,7 @@ describe('taken by the API server, and said by a condition', () => {
   beforeAll(async () => {
     // Of two claims on one namespace the older has it: creation times have whole seconds, so ties go by the name.
     await apply(tenants);
-    const claimed = new Set(tenants.map((one) => namespaceOf(one as unknown as KubeObject)));
+    const claimed = new Set(tenants.map(claimOf));
     const free = new Set(others.map(({ metadata }) => metadata.namespace).filter((name) => !claimed.has(name ?? '')));
     await apply([...free].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })));
     await until('every namespace is there', async () => {
@@ -150,10 +150,7 @@ it('reads files as kubectl does', async () => {
   const text = await world.kubectl(['annotate', '--local', '-o', 'json', ...files, 'kanava.dev/read=']);
   const read = JSON.parse(`[${text.replaceAll(/^\}\n\{/gm, '},{')}]`) as KubeObject[];
   const ours = collectObjects(readable.map(({ file: name, text }) => ({ name, text, named: true }))).objects;
-  expect(read.length).toBe(ours.length);
-  for (const [index, { metadata, ...rest }] of read.entries()) {
-    const { metadata: _, ...mine } = ours[index]?.object as KubeObject;
-    expect(mine).toEqual(rest);
-    expect(ours[index]?.object.metadata).toMatchObject({ name: metadata.name });
-  }
+  // The annotation is all that is new in their metadata.
+  const without = (object: KubeObject) => ({ ...object, metadata: { ...object.metadata, annotations: {} } });
+  expect(ours.map(({ object }) => without(object))).toEqual(read.map(without));
 });
