@@ -270,6 +270,19 @@ describe('what an answer means', () => {
   });
 });
 
+test('an answer without an end confirms by its status, and costs its connection', async () => {
+  const erp = await target();
+  erp.answer = (response) => {
+    const more = (error?: Error | null) => {
+      if (!error && !response.destroyed) response.write('x'.repeat(10_000), more);
+    };
+    response.writeHead(200);
+    more();
+  };
+  await (await open({ connection: { url: `http://erp.test:${erp.port}` } })).send(message, attempt);
+  await expect.poll(() => erp.open()).toBe(0);
+});
+
 describe('what can go wrong before an answer', () => {
   test('a certificate that nobody signed', async () => {
     const erp = await target({ tls: certificate });

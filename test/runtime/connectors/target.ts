@@ -16,7 +16,10 @@ export interface Seen {
 export interface Target {
   readonly port: number;
   readonly seen: Seen[];
+  /** How many connections were made. */
   readonly connections: () => number;
+  /** How many of them are open. */
+  readonly open: () => number;
   answer: (response: ServerResponse, seen: Seen) => void;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -26,6 +29,7 @@ export const startTarget = async (
 ): Promise<Target> => {
   const seen: Seen[] = [];
   let connections = 0;
+  let open = 0;
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     let body = '';
     for await (const part of request) body += String(part);
@@ -44,8 +48,12 @@ export const startTarget = async (
   const server: Server = options.tls
     ? createHttps({ cert: await readFile(options.tls.cert), key: await readFile(options.tls.key) }, listener)
     : createHttp(listener);
-  server.on('connection', () => {
+  server.on('connection', (socket) => {
     connections += 1;
+    open += 1;
+    socket.once('close', () => {
+      open -= 1;
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -55,6 +63,7 @@ export const startTarget = async (
     port: (server.address() as AddressInfo).port,
     seen,
     connections: () => connections,
+    open: () => open,
     answer: (response) => response.writeHead(204).end(),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
