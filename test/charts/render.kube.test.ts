@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadAll } from 'js-yaml';
-import { type KubeApi, startKubeApi } from '../cluster/kube-api.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configSchema } from '../../operator/settings.ts';
+import { type KubeApi, startKubeApi } from '../cluster/kube-api.ts';
 import { installChart, lintChart, operatorNamespace, renderChart } from './chart.ts';
 
 /* The chart renders objects that a real API server takes, and says no to values that it does not know. */
@@ -117,6 +117,7 @@ describe('helm template', () => {
     expect(pods.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort()).toEqual([
       'Deployment kanava-operator',
       'Job kanava-bootstrap',
+      'Job kanava-uninstall-guard',
       'StatefulSet kanava-nats',
     ]);
     for (const { kind, metadata, spec } of pods) {
@@ -130,7 +131,11 @@ describe('helm template', () => {
       expect(created, metadata.name).toMatchObject({ code: 0, stderr: '' });
     }
     const tokens = pods.filter(({ spec }) => spec?.template?.spec.automountServiceAccountToken);
-    expect(tokens.map(({ metadata }) => metadata.name).sort()).toEqual(['kanava-bootstrap', 'kanava-operator']);
+    expect(tokens.map(({ metadata }) => metadata.name).sort()).toEqual([
+      'kanava-bootstrap',
+      'kanava-operator',
+      'kanava-uninstall-guard',
+    ]);
   });
 
   it('control: the namespace refuses a pod that is not restricted', async () => {
