@@ -3,11 +3,12 @@ import { httpConnector } from './connectors/http.ts';
 import { choiceStep } from './steps/choice.ts';
 import { filterStep } from './steps/filter.ts';
 import { mapStep } from './steps/map.ts';
+import { setStep } from './steps/set.ts';
 import { validateStep } from './steps/validate.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
 const connectors: readonly Connector[] = [httpConnector];
-const stepList: readonly StepDefinition[] = [choiceStep, filterStep, mapStep, validateStep];
+const stepList: readonly StepDefinition[] = [choiceStep, filterStep, mapStep, setStep, validateStep];
 
 const byName = <T>(parts: readonly (readonly [string, T | undefined])[]): ReadonlyMap<string, T> =>
   new Map(parts.flatMap(([name, part]) => (part === undefined ? [] : [[name, part] as const])));

@@ -54,18 +54,28 @@ export const compileTree = (value: unknown): Tree => {
   throw new Error(parsed.problems.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
 };
 
+const treeForm = { 'x-kubernetes-preserve-unknown-fields': true, 'x-kanava-form': 'tree' };
+const reportTree = (value: unknown, context: z.RefinementCtx): void => {
+  const parsed = parseTree(value);
+  if (parsed.ok) return;
+  for (const { path, message } of parsed.problems) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+};
+
 /** A field that holds a value tree: any JSON. */
 export const exprTree = (description: string) =>
   z
     .unknown()
-    .superRefine((value, context) => {
-      const parsed = parseTree(value);
-      if (parsed.ok) return;
-      for (const { path, message } of parsed.problems) {
-        context.addIssue({ code: 'custom', path: [...path], message });
-      }
-    })
-    .meta({ description, 'x-kubernetes-preserve-unknown-fields': true, 'x-kanava-form': 'tree' });
+    .superRefine(reportTree)
+    .meta({ description, ...treeForm });
+
+/** A field that holds a value tree for each of its keys. */
+export const exprRecord = (description: string, doc: string) =>
+  z
+    .record(z.string(), z.unknown())
+    .superRefine(reportTree)
+    .meta({ description, doc, type: 'object', ...treeForm });
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 

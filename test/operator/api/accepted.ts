@@ -72,6 +72,17 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
     }),
   },
   {
+    why: 'fields that are set, kept as they are',
+    object: integration({
+      steps: [
+        {
+          name: 'more',
+          set: { body: { customer: { country: '=body.country' }, tags: ['a'] }, headers: { 'x-a': '=body.a' } },
+        },
+      ],
+    }),
+  },
+  {
     why: 'a JSON Schema, kept as it is',
     object: integration({
       steps: [

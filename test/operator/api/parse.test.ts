@@ -66,6 +66,12 @@ const beyond = [
     path: 'spec.steps[0].map.body.switch[0].true',
   },
   {
+    why: 'a field that is set to a broken expression',
+    object: integration({ steps: [{ name: 'more', set: { body: { a: { b: '=1 +' } } } }] }),
+    reason: 'InvalidExpression',
+    path: 'spec.steps[0].set.body.a.b',
+  },
+  {
     why: 'a JSON Schema with a typing mistake would let everything pass',
     object: integration({
       steps: [{ name: 'valid', validate: { schema: { properties: { id: { typ: 'string' } } } } }],

@@ -27,7 +27,7 @@ const integrations: readonly Refused[] = [
     why: 'the same for a step',
     object: integration({ steps: [{ name: 'a' }] }),
     path: 'spec.steps[0]',
-    text: 'set one step: choice, filter, map, validate',
+    text: 'set one step: choice, filter, map, set, validate',
   },
   {
     why: 'two steps in one item have no order',
