@@ -79,6 +79,7 @@ const refusal = ({ items, metadata }: IntegrationList, { release, namespace, rev
     '',
     'Helm shows the release as "uninstalling" now, and upgrades of it fail. This repairs it:',
     `  helm rollback ${release} ${revision} --namespace ${namespace}`,
+    `(If that revision is gone: the last one of \`helm history ${release} --namespace ${namespace}\`.)`,
     '',
     'To uninstall, delete the Integrations first, and then uninstall again:',
     '  kubectl get integrations.kanava.dev --all-namespaces',

@@ -5,6 +5,7 @@ import { addCheck } from './check-command.ts';
 import { addGuard } from './guard-command.ts';
 import { NoAccess, UsageError } from './outcome.ts';
 import { addRender } from './render-command.ts';
+import { addStatus } from './status-command.ts';
 
 /*
  * `kanava`: the commands that kubectl cannot be. Exit codes: 0 fine, 1 something was found that you must decide, 2 wrong usage,
@@ -18,6 +19,7 @@ const program = new Command('kanava')
 
 addCheck(program);
 addRender(program);
+addStatus(program, process.env);
 addBootstrap(program, process.env);
 addGuard(program, process.env);
 program

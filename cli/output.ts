@@ -16,6 +16,19 @@ export const sayValue = (format: Exclude<Format, 'text'>, value: unknown): void 
 
 export const asYaml = (value: unknown): string => dump(value, { lineWidth: -1, noRefs: true });
 
+/** Columns as kubectl has them. */
+export const table = (rows: readonly (readonly string[])[]): string => {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('   ')
+        .trimEnd(),
+    )
+    .join('\n');
+};
+
 /** `1 error`, `2 errors`. */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
