@@ -179,6 +179,21 @@ export const schemaProblems = (root: unknown): SchemaProblem[] => {
   return (problems.length > 0 ? problems : endless([...places.values()])).slice(0, mostProblems);
 };
 
+/** The schema, with `change` made to it and to every schema within it; values that only look like schemas stay. */
+export const mapSchemas = (schema: unknown, change: (schema: Schema) => Schema): unknown => {
+  if (!isRecord(schema)) return schema;
+  const below = (item: unknown) => mapSchemas(item, change);
+  const content = (keyword: string, value: unknown): unknown => {
+    const form = formOf.get(keyword);
+    if (form === 'one') return below(value);
+    if (form === 'list') return (value as unknown[]).map(below);
+    return form === 'map' ? mapValues(value as Schema, below) : value;
+  };
+  return change(mapValues(schema, (value, keyword) => content(keyword, value)));
+};
+const mapValues = (record: Schema, map: (value: unknown, key: string) => unknown): Schema =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]));
+
 /** The schemas in a keyword's content with their paths. */
 const held = (form: 'one' | 'list' | 'map', content: unknown, path: Path, problems: SchemaProblem[]) => {
   if (form === 'one') return [[content, path] as const];

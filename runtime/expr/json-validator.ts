@@ -1,5 +1,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import { reject } from '../errors.ts';
 import type { JsonValue } from '../message.ts';
+import { mapSchemas } from './json-schema.ts';
 import { linearRegExp } from './linear-regexp.ts';
 
 /*
@@ -7,11 +9,17 @@ import { linearRegExp } from './linear-regexp.ts';
  * and loading it takes as long as starting half a worker.
  */
 
-/** What does not fit, or `undefined`. Holds names of fields, never values. */
+/**
+ * What does not fit, or `undefined`. Holds names of fields, never values. Throws `reject('BodyTooDeep')` and `reject('SchemaTooSlow')`: a
+ * schema that refers to itself twice doubles its work with every level of a body.
+ */
 export type Validator = (value: JsonValue) => string | undefined;
 
 const mostErrors = 3;
 const longestError = 200;
+/** References that are followed for one body. */
+const mostVisits = 500_000;
+const visit = 'x-kanava-visit';
 
 export const compileSchema = (schema: Readonly<Record<string, unknown>>): Validator => {
   const ajv = new Ajv2020({
@@ -39,10 +47,34 @@ export const compileSchema = (schema: Readonly<Record<string, unknown>>): Valida
     validate: (wanted: boolean, items: readonly JsonValue[]) =>
       !wanted || new Set(items.map(canonical)).size === items.length,
   });
+  let visits = 0;
+  ajv.addKeyword({
+    keyword: visit,
+    errors: false,
+    validate: () => {
+      visits += 1;
+      if (visits <= mostVisits) return true;
+      throw reject(
+        'SchemaTooSlow',
+        `the schema takes more than ${mostVisits} references to check this body; simplify it`,
+      );
+    },
+  });
+  const counted = mapSchemas(schema, (each) => (each['$ref'] === undefined ? each : { ...each, [visit]: true }));
   // All references stay within, so its own address says nothing, and it could be that of another.
-  const validate = ajv.compile({ ...schema, $id: undefined, $schema: undefined });
+  const validate = ajv.compile({ ...(counted as object), $id: undefined, $schema: undefined });
+  const fits = (value: JsonValue): boolean => {
+    visits = 0;
+    try {
+      return validate(value);
+    } catch (cause) {
+      // References follow the body down, as far as the stack reaches.
+      if (cause instanceof RangeError) throw reject('BodyTooDeep', 'the body is nested too deeply', { cause });
+      throw cause;
+    }
+  };
   return (value) => {
-    if (validate(value)) return undefined;
+    if (fits(value)) return undefined;
     const errors = (validate.errors ?? []).map(textOf);
     const more = errors.length > mostErrors ? `; and ${errors.length - mostErrors} more` : '';
     return errors.slice(0, mostErrors).join('; ') + more;

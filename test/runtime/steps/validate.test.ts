@@ -96,6 +96,8 @@ describe('validate', () => {
     ['annotations of others', { 'x-note': 1, type: 'integer' }, 1, true],
     ['unevaluated fields', { allOf: [{ properties: { a: true } }], unevaluatedProperties: false }, { b: 1 }, false],
     ['conditions', { if: { required: ['a'] }, else: { required: ['b'] } }, { c: 1 }, false],
+    ['data that looks like a reference', { const: { $ref: '#' } }, { $ref: '#' }, true],
+    ['a field of that name', { properties: { $ref: { type: 'null' } } }, { $ref: 1 }, false],
     ['a tree', { properties: { next: { $ref: '#' } }, required: ['id'] }, { id: 1, next: { next: { id: 1 } } }, false],
   ])('%s', async (_, schema, body, fits) => {
     if (fits) await validate(schema, body);
@@ -105,6 +107,15 @@ describe('validate', () => {
   it('rejects a body nested too deeply for a schema that follows it', async () => {
     const deep = Buffer.from(`${'['.repeat(200_000)}${']'.repeat(200_000)}`);
     expect(await refused({ items: { $ref: '#' } }, deep)).toMatchObject({ instruction: 'reject', code: 'BodyTooDeep' });
+  });
+
+  it('ends with a schema that doubles its work with every level of a body', async () => {
+    const twice = { allOf: [{ properties: { a: { $ref: '#' } } }, { properties: { a: { $ref: '#' } } }] };
+    const nested = (levels: number): JsonValue => (levels === 0 ? 1 : { a: nested(levels - 1) });
+    await validate(twice, nested(10));
+    expect(await refused(twice, nested(60))).toMatchObject({ instruction: 'reject', code: 'SchemaTooSlow' });
+    // Each body has its own count.
+    for (let body = 0; body < 5; body += 1) await validate(twice, nested(14));
   });
 
   it.each<[string, unknown, JsonValue]>([
