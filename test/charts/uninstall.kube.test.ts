@@ -30,7 +30,10 @@ afterAll(async () => {
 
 const there = () => ['--namespace', namespace, '--kubeconfig', api.kubeconfig];
 const helm = (...args: string[]): Promise<CommandResult> =>
-  helmWith([], [...args, ...there(), ...(args[0] === 'status' ? [] : ['--timeout', '50s'])]);
+  helmWith(
+    [],
+    [...args, ...there(), ...(['status', 'history'].includes(args[0] as string) ? [] : ['--timeout', '50s'])],
+  );
 const must = async (...args: string[]): Promise<string> => {
   const { code, stdout, stderr } = await helm(...args);
   expect(code, stderr).toBe(0);
@@ -84,11 +87,26 @@ describe('uninstall', () => {
     await must('upgrade', 'kanava', kanava);
   });
 
-  it('is refused again as often as it is tried, and repaired as often', async () => {
-    for (const _ of [1, 2]) {
-      await must(...(await refused()));
+  it('goes on in any order of upgrade, rollback, and refusal with its repair', { timeout: 180_000 }, async () => {
+    const upgrade = () => must('upgrade', 'kanava', kanava);
+    const rollback = () => must('rollback', 'kanava');
+    const refusal = async () => must(...(await refused()));
+    // Each after each.
+    for (const act of [upgrade, upgrade, rollback, rollback, refusal, refusal, upgrade, refusal, rollback, upgrade]) {
+      await act();
       expect(await statusOf()).toBe('deployed');
+      expect(await objectsLeft('deployments')).toContain('kanava-operator');
     }
+    expect(
+      await mustKubectl(api.kubectl, ['get', 'integrations.kanava.dev/orders', '-n', 'acme', '-o', 'name']),
+    ).not.toBe('');
+  });
+
+  it('can be repaired by the last revision of helm history too', async () => {
+    await refused();
+    const history = JSON.parse(await must('history', 'kanava', '-o', 'json')) as { revision: number }[];
+    await must('rollback', 'kanava', String(history.at(-1)?.revision));
+    expect(await statusOf()).toBe('deployed');
   });
 
   it('names some of many, and counts them', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { lint, template, type ValuesChart } from './values-charts.ts';
+import { refused } from '../operator/api/refused.ts';
+import { chartOf, lint, type Rendered, template, type ValuesChart, valuesOf } from './values-charts.ts';
 
 /*
  * Values that `helm template`, `helm lint` and so `helm install` refuse by values.schema.json, with the place and a text that says what
@@ -243,4 +244,17 @@ describe('kanava-tenant refuses', () => {
   it('control: the values that these rows start from are taken', async () => {
     expect(await template('kanava-tenant', [tenant({})])).toMatchObject({ code: 0 });
   });
+});
+
+describe('what the API server refuses for its form, values refuse too', () => {
+  const byForm = (refused as readonly { why: string; object: Rendered; rule?: string }[]).filter(
+    // A map cannot have a name twice, and values have no object without a spec.
+    ({ rule, object }) => rule !== undefined && rule !== 'FieldValueDuplicate' && object.spec,
+  );
+
+  it.each(byForm)('$why', async ({ object }) => {
+    expect((await template(chartOf(object.kind), [valuesOf([object])])).code).not.toBe(0);
+  });
+
+  it('these are many', () => expect(byForm.length).toBeGreaterThan(12));
 });
