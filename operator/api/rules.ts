@@ -49,7 +49,7 @@ export const ruled = <S extends z.ZodType>(
         });
       }
     })
-    .meta({ 'x-kubernetes-validations': [...rules, ...transitions].map(cel) }) as S;
+    .meta({ 'x-kubernetes-validations': [...rules, ...transitions].map(cel) });
 
 /** The texts of the transition rules that a change breaks, with their paths. */
 export const brokenTransitions = <T>(
