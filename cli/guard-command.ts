@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { Finding, NoAccess } from './outcome.ts';
+import { Finding } from './outcome.ts';
 
 /*
  * `kanava guard-uninstall`: what the chart's pre-delete hook runs. It fails while Integrations exist, and with it `helm uninstall`, before
@@ -38,34 +38,22 @@ export const addGuard = (program: Command, env: NodeJS.ProcessEnv): void => {
 
 const integrations = async ({ kubeconfig }: Options, env: NodeJS.ProcessEnv): Promise<IntegrationList> => {
   // Loaded when needed: `kanava --help` shall not wait for clients.
-  const [{ Registry }, { apiPath }, { loadIdentity }, { createTransport }, { ApiError }, { Integrations }] =
-    await Promise.all([
-      import('prom-client'),
-      import('../operator/kube/api-path.ts'),
-      import('../operator/kube/identity.ts'),
-      import('../operator/kube/transport.ts'),
-      import('../operator/reconcile/ports.ts'),
-      import('../operator/api/meta.ts'),
-    ]);
-  const file = kubeconfig ?? env['KUBECONFIG'];
-  const identity = await loadIdentity({ env, ...(file ? { kubeconfig: file } : {}) }).catch((cause: unknown) => {
-    throw new NoAccess(`no cluster to talk to: ${(cause as Error).message}`, { cause });
-  });
-  const transport = createTransport({
-    identity,
-    registry: new Registry(),
-    mayWrite: () => false,
-    userAgent: 'kanava-cli',
-  });
+  const [{ connectKubeClient }, { apiPath }, { ApiError }, { Integrations }] = await Promise.all([
+    import('./kube-client.ts'),
+    import('../operator/kube/api-path.ts'),
+    import('../operator/reconcile/ports.ts'),
+    import('../operator/api/meta.ts'),
+  ]);
+  const client = await connectKubeClient({ env, ...(kubeconfig ? { kubeconfig } : {}) });
   try {
     const query = { limit: String(shown) };
-    return (await transport.request({ method: 'GET', path: apiPath(Integrations, {}), query })) as IntegrationList;
-  } catch (cause) {
+    return (await client.request({ method: 'GET', path: apiPath(Integrations, {}), query })) as IntegrationList;
+  } catch (error) {
     // Without the CRD there is none.
-    if (cause instanceof ApiError && cause.status === 404) return { metadata: {}, items: [] };
-    throw new NoAccess(`Integrations cannot be listed: ${(cause as Error).message}`, { cause });
+    if (error instanceof ApiError && error.status === 404) return { metadata: {}, items: [] };
+    throw error;
   } finally {
-    await transport.close();
+    await client.close();
   }
 };
 

@@ -1,11 +1,13 @@
 import { Command, CommanderError } from 'commander';
-import packageFile from '../package.json' with { type: 'json' };
 import { addBootstrap } from './bootstrap-command.ts';
 import { addCheck } from './check-command.ts';
+import { addCompletion } from './completion-command.ts';
+import { addExplain } from './explain-command.ts';
 import { addGuard } from './guard-command.ts';
 import { NoAccess, UsageError } from './outcome.ts';
 import { addRender } from './render-command.ts';
 import { addStatus } from './status-command.ts';
+import { addVersion } from './version-command.ts';
 
 /*
  * `kanava`: the commands that kubectl cannot be. Exit codes: 0 fine, 1 something was found that you must decide, 2 wrong usage,
@@ -20,12 +22,11 @@ const program = new Command('kanava')
 addCheck(program);
 addRender(program);
 addStatus(program, process.env);
+addExplain(program);
+addVersion(program);
+addCompletion(program);
 addBootstrap(program, process.env);
 addGuard(program, process.env);
-program
-  .command('version')
-  .description('print the version')
-  .action(() => console.log(packageFile.version));
 
 const exitCodeOf = (error: unknown): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
