@@ -4,8 +4,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
-import { bundle } from '../build.ts';
 import { headers as natsHeaders } from '@nats-io/transport-node';
+import { bundle } from '../build.ts';
 import { Body } from '../runtime/message.ts';
 import { encodeMessage, messageId } from '../runtime/nats/envelope.ts';
 import { inboxSubject } from '../runtime/nats/names.ts';
@@ -88,7 +88,7 @@ const flow = (url: string) => ({
 
 export const run = async (args: string[]): Promise<void> => {
   const rounds = Number(args[0] ?? 9);
-  const program = join(await bundle('runtime'), 'runtime.mjs');
+  const program = join(await bundle('runtime'), 'runtime.cjs');
   await using world = await startWorld();
   const tenant = await world.tenant('bench');
   for (const spec of [inboxSpec(integration), deadLetterSpec(integration), bucketSpec('state')]) {

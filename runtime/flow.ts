@@ -92,8 +92,10 @@ export const egressSchema = z.strictObject({
 });
 export type EgressRules = z.infer<typeof egressSchema>;
 
+/** Rises when an older worker could misread a newer flow. */
+export const flowVersion = 1;
 const identity = {
-  version: z.literal(1),
+  version: z.literal(flowVersion),
   tenant: z.string(),
   namespace: z.string(),
   integration: z.string(),

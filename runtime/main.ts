@@ -48,7 +48,7 @@ const main = async (name: string, load: () => Promise<Run>): Promise<void> => {
 
 const name = process.argv[2] ?? '';
 const load = roles[name];
-if (load) await main(name, load);
+if (load) void main(name, load);
 else {
   process.stderr.write(`usage: runtime ${Object.keys(roles).join('|')}\n`);
   process.exit(2);

@@ -31,13 +31,7 @@ const rules: readonly Rule[] = [
   },
   {
     from: /^runtime\/(connectors|steps)\//,
-    may: [
-      /^runtime\/(connector|errors|message|schema)\.ts$/,
-      /^runtime\/(expr|connectors|steps)\//,
-      /^zod$/,
-      node,
-      /^undici$/,
-    ],
+    may: [/^runtime\/(connector|errors|message|schema)\.ts$/, /^runtime\/(expr|connectors|steps)\//, /^zod$/, node],
   },
   { from: /^runtime\/catalog\.ts$/, may: [/^runtime\/(connectors|steps)\//, /^runtime\/connector\.ts$/] },
   { from: /^runtime\/flow\.ts$/, may: [/^runtime\/(catalog|connector|schema)\.ts$/, /^runtime\/expr\//, /^zod$/] },

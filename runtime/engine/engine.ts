@@ -4,11 +4,11 @@ import { milliseconds } from '../schema.ts';
 import type { Counters } from '../telemetry.ts';
 import type { Consumption, Delivery, Transport } from '../transport/transport.ts';
 import { createAttempts } from './attempts.ts';
+import { createHandler, type Outcome } from './handler.ts';
 import { createHeld } from './held.ts';
 import type { Parts } from './parts.ts';
 import { createRecords } from './record.ts';
 import type { RetryPolicy } from './retry.ts';
-import { createHandler, type Outcome } from './handler.ts';
 
 /*
  * The worker's core, on a Transport and open Parts. It decides which delivery runs when: at most `concurrency` at once, at most twice as

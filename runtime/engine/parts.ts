@@ -11,6 +11,7 @@ import type {
   StepDefinition,
   StepResult,
 } from '../connector.ts';
+import { reasonOf } from '../errors.ts';
 import { compilePredicate } from '../expr/predicate.ts';
 import { type Flow, pluginOf } from '../flow.ts';
 import type { Message } from '../message.ts';
@@ -48,7 +49,7 @@ export type PartContext = OpenContext & { readonly egress: Egress };
 export const openParts = async (flow: Flow, plugins: Plugins, context: PartContext): Promise<Parts> => {
   const scope = scopeFor(flow);
   const closers: (() => Promise<void>)[] = [];
-  const session = async <T extends { close?(): Promise<void> }>(open: () => Promise<T>) => {
+  const session = async <T extends { close?(): Promise<void> }>(what: string, open: () => Promise<T>) => {
     let current: Promise<T> | undefined = open();
     closers.push(async () => (await current)?.close?.());
     return {
@@ -62,7 +63,9 @@ export const openParts = async (flow: Flow, plugins: Plugins, context: PartConte
         });
         return opening;
       },
-      opened: await current,
+      opened: await current.catch((cause: unknown) => {
+        throw new Error(`${what} cannot be opened: ${reasonOf(cause)}`, { cause });
+      }),
       reopen: async () => {
         const old = current;
         current = undefined;
@@ -85,7 +88,9 @@ export const openParts = async (flow: Flow, plugins: Plugins, context: PartConte
   const openStep = async (item: Flow['steps'][number]): Promise<StepPart> => {
     const { definition, config } = pluginOf(item, plugins.steps);
     const stepContext = { ...context, scope, flow: throughFlow };
-    const { use, opened, reopen } = await session<OpenStep>(async () => definition.open(config, stepContext));
+    const { use, opened, reopen } = await session<OpenStep>(`step "${item.name}"`, async () =>
+      definition.open(config, stepContext),
+    );
     let live: OpenStep | undefined = opened;
     return {
       name: item.name,
@@ -106,7 +111,9 @@ export const openParts = async (flow: Flow, plugins: Plugins, context: PartConte
   const sinks = flow.sinks.map(async (item): Promise<SinkPart> => {
     const { definition, config } = pluginOf(item, plugins.sinks);
     const connection = connectionOf(flow, config, plugins.connections);
-    const { use, reopen } = await session<OpenSink>(() => definition.open(config, { ...context, connection }));
+    const { use, reopen } = await session<OpenSink>(`sink "${item.name}"`, () =>
+      definition.open(config, { ...context, connection }),
+    );
     return {
       name: item.name,
       holds: predicate(item.name, item.when, scope),
@@ -126,13 +133,12 @@ export const openParts = async (flow: Flow, plugins: Plugins, context: PartConte
   };
 };
 
-/** Settings of the Connection that a sink's `connectionRef` names, parsed by the schema of its system. */
+/** Settings of the Connection that a sink's `connectionRef` names; the operator parsed them by the schema of their system. */
 const connectionOf = (flow: Flow, config: unknown, definitions: ReadonlyMap<string, ConnectionDefinition>): unknown => {
   const name = (config as { connectionRef?: { name?: string } }).connectionRef?.name;
   if (name === undefined) return undefined;
   for (const [system, settings] of Object.entries(flow.connections[name] ?? {})) {
-    const definition = definitions.get(system);
-    if (definition) return definition.config.parse(settings);
+    if (definitions.has(system)) return settings;
   }
   throw new Error(`the flow has no Connection "${name}" of a system that this version knows`);
 };

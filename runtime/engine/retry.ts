@@ -1,4 +1,4 @@
-import { type FailureClass, InstructionError, type Instruction, reasonOf } from '../errors.ts';
+import { type FailureClass, type Instruction, InstructionError, reasonOf } from '../errors.ts';
 
 /** A failure of one step or sink, as it is counted, parked and written down. */
 export interface Failure {

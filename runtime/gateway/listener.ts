@@ -1,6 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { HttpRequest, HttpResponse, HttpRoute, Log } from '../connector.ts';
 import { problem } from '../connectors/http-problem.ts';
 import { reasonOf } from '../errors.ts';

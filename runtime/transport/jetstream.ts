@@ -1,13 +1,8 @@
-import {
-  connect,
-  credsAuthenticator,
-  nuid,
-  PermissionViolationError,
-  type NatsConnection,
-} from '@nats-io/transport-node';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect, type NatsConnection, nuid, PermissionViolationError } from '@nats-io/transport-node';
 import type { Log } from '../connector.ts';
+import { credsAuthenticator } from '../nats/creds.ts';
 import { inboxPrefix, type Role } from '../nats/names.ts';
 import { createCalls } from './calls.ts';
 import { deliveryOf } from './deliveries.ts';
@@ -154,7 +149,9 @@ const open = ({ folder, name }: ConnectOptions, prefix: string): Promise<NatsCon
     servers,
     name,
     inboxPrefix: prefix,
-    ...(existsSync(file('creds')) ? { authenticator: credsAuthenticator(() => readFileSync(file('creds'))) } : {}),
+    ...(existsSync(file('creds'))
+      ? { authenticator: credsAuthenticator(() => readFileSync(file('creds'), 'utf8')) }
+      : {}),
     ...(existsSync(file('ca.crt')) ? { tls: { caFile: file('ca.crt') } } : {}),
     // Expired credentials are replaced in the file: an authentication error is a reason to try again, not to end.
     ignoreAuthErrorAbort: true,

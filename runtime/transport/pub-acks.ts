@@ -1,5 +1,5 @@
-import { headers as natsHeaders, type Msg, type MsgHdrs } from '@nats-io/transport-node';
-import { type Entry, type Stored, TransportError, type TransportCode } from './transport.ts';
+import { type Msg, type MsgHdrs, headers as natsHeaders } from '@nats-io/transport-node';
+import { type Entry, type Stored, type TransportCode, TransportError } from './transport.ts';
 
 /** The server's answer to a publish into a stream, in our words. */
 interface PubAck {

@@ -1,5 +1,5 @@
-import { headers as natsHeaders, type Msg } from '@nats-io/transport-node';
 import { randomUUID } from 'node:crypto';
+import { type Msg, headers as natsHeaders } from '@nats-io/transport-node';
 import { bucketStream, bucketSubject, stateBucket } from '../nats/names.ts';
 import type { Calls } from './calls.ts';
 import { readPubAck } from './pub-acks.ts';

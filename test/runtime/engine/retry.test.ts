@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { reject, reconnect, retry } from '../../../runtime/errors.ts';
 import { backoffMs, delayMs, type Failure, failureOf, judge } from '../../../runtime/engine/retry.ts';
+import { reconnect, reject, retry } from '../../../runtime/errors.ts';
 
 const policy = { attempts: 3, initialMs: 1_000, maxMs: 8_000 };
 const failed = (error: unknown): Failure => failureOf('out', 'out', error, false);

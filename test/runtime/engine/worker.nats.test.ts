@@ -54,6 +54,8 @@ describe('a worker process', () => {
   it('does not start with a flow that it cannot read, and says where', async () => {
     const workshop = await startWorkshop();
     const flow = flowTo('http://127.0.0.1:1', { steps: [{ name: 'x', filter: { when: 'body +' } }] });
-    await expect(workshop.startWorker(flow)).rejects.toThrow('steps.0.filter.when');
+    await expect(workshop.startWorker(flow)).rejects.toThrow(/step .*x.* cannot be opened: filter\.when: not a CEL/);
+    const newer = { ...flowTo('http://127.0.0.1:1'), version: 2 } as unknown as typeof flow;
+    await expect(workshop.startWorker(newer)).rejects.toThrow('a flow of version 2, this worker reads version 1');
   });
 });

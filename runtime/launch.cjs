@@ -1,0 +1,31 @@
+'use strict';
+/*
+ * The image's first file. V8's compiled code lies beside each bundle (build.ts makes it): a pod starts in two thirds of the time and needs
+ * 10 MiB less. Node's own compile cache does not do it: it keeps only what is compiled before a module runs. Without the file, with
+ * another Node or other flags everything works all the same.
+ */
+const { readFileSync, writeFileSync } = process.getBuiltinModule('node:fs');
+const { Script } = process.getBuiltinModule('node:vm');
+
+const filename = `${__dirname}/${process.argv[2] === 'worker' ? 'worker' : 'gateway'}.cjs`;
+const compiled = `${filename}.compiled`;
+const read = (file) => {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
+  }
+};
+const cachedData = read(compiled);
+const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'utf8')}\n})`;
+const script = new Script(source, { filename, cachedData });
+if (!cachedData) {
+  process.once('exit', () => {
+    try {
+      writeFileSync(compiled, script.createCachedData());
+    } catch {
+      // A read-only disk: the next start compiles again.
+    }
+  });
+}
+script.runInThisContext()(exports, require, module, filename, __dirname);
