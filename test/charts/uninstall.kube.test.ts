@@ -13,6 +13,7 @@ import { helmWith } from './values-charts.ts';
 /*
  * The life of a release of charts/kanava on a real API server, by Helm: its uninstall is refused while Integrations exist, and the command
  * that the refusal prints repairs the release. The hooks' programs run for real, as the ServiceAccounts of their Jobs.
+ * One story: each test goes on where the one before it ended.
  */
 const kanava = join(import.meta.dirname, '../../charts/kanava');
 let api: KubeApi;
