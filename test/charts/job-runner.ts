@@ -66,7 +66,7 @@ export const startJobRunner = (api: KubeApi, namespace: string): JobRunner => {
         items: Job[];
       };
       for (const job of items) if (!job.status?.conditions?.length) await runOne(job);
-      await sleep(200, undefined, { signal: stopped.signal }).catch(() => {});
+      await sleep(500, undefined, { signal: stopped.signal }).catch(() => {});
     }
   };
   const running = loop();
