@@ -145,8 +145,9 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
 /** The operator parsed it with the schemas of this version before it wrote it; a worker does not carry them (decision 008). */
 const readFlow = (file: string): Flow => {
   const flow = JSON.parse(readFileSync(file, 'utf8')) as Flow;
-  if (flow.version !== flowVersion) {
-    throw new Error(`${file} is a flow of version ${flow.version}, this worker reads version ${flowVersion}`);
+  const { version }: { version: number } = flow;
+  if (version !== flowVersion) {
+    throw new Error(`${file} is a flow of version ${version}, this worker reads version ${String(flowVersion)}`);
   }
   if (flow.delivery.ordering === 'Key') {
     throw new Error(`${file}: delivery.ordering Key is not available in this version; use None`);

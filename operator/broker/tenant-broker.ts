@@ -56,6 +56,6 @@ const listStreams = async ({ manager }: TenantSession): Promise<StreamState[]> =
 
 export const streamNames = async ({ manager }: TenantSession): Promise<string[]> => {
   const names: string[] = [];
-  for await (const name of await manager.streams.names()) names.push(name);
+  for await (const name of manager.streams.names()) names.push(name);
   return names;
 };

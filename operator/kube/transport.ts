@@ -99,7 +99,7 @@ export const createTransport = (options: TransportOptions): Transport => {
   });
   const target = (path: string, query: ApiRequest['query'] = {}) => {
     const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    return `${base}${path}${given.length > 0 ? `?${new URLSearchParams(given)}` : ''}`;
+    return `${base}${path}${given.length > 0 ? `?${new URLSearchParams(given).toString()}` : ''}`;
   };
   /** Counts the answer, and asks once more with a fresh token when the server does not take the one that we have. */
   const counted = async <Answer>(

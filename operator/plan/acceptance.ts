@@ -171,7 +171,16 @@ const tolerationFields = ['key', 'operator', 'value', 'effect', 'tolerationSecon
 type Toleration = EffectiveTenant['workload']['tolerations'][number];
 const sameToleration = (a: Toleration, b: Toleration) => tolerationFields.every((field) => a[field] === b[field]);
 
-const tenantChecks: readonly TenantCheck[] = [withinQuota, allowedConnectors, allowedPodSettings];
+/** Said here, where it can be read, instead of by a worker that does not start. */
+const availableOrdering: TenantCheck = ({ delivery }) =>
+  delivery.ordering === 'Key'
+    ? {
+        reason: 'NotAvailable',
+        message: 'spec.delivery.ordering: Key is not available in this version of Kanava; use None',
+      }
+    : undefined;
+
+const tenantChecks: readonly TenantCheck[] = [withinQuota, allowedConnectors, allowedPodSettings, availableOrdering];
 
 /* ---- Connections ---------------------------------------------------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ensureBinary } from '../cluster/binaries.ts';
 import type { CommandResult } from '../cluster/command.ts';
 import { type KubeApi, startKubeApi } from '../cluster/kube-api.ts';
 import { type Kubectl, kubectlFor, mustKubectl } from '../cluster/kubectl.ts';
-import { ensureBinary } from '../cluster/binaries.ts';
 import { installChart, operatorNamespace } from './chart.ts';
 
 /*

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { InstructionError } from '../../runtime/errors.ts';
 import { createEgress, type Lookup } from '../../runtime/egress.ts';
+import type { InstructionError } from '../../runtime/errors.ts';
 import type { EgressRules } from '../../runtime/flow.ts';
 
 const noRules: EgressRules = { allow: [], closed: [] };

@@ -147,9 +147,15 @@ describe('users', () => {
   test('are encoded as the library encodes scoped ones', async () => {
     const key = newKey('user');
     const theirs = decode(
-      await encodeUser('gateway', key, keyFromSeed(keys.signing.gateway), { issuer_account: keys.account } as object, {
-        scopedUser: true,
-      }),
+      await encodeUser(
+        'gateway',
+        key,
+        keyFromSeed(keys.signing.gateway),
+        { issuer_account: keys.account },
+        {
+          scopedUser: true,
+        },
+      ),
     );
     const ours = decode(makeUser(keys, 'gateway', undefined, 60_000).jwt);
     expect(ours.nats).toEqual(theirs.nats);

@@ -1,6 +1,8 @@
 import { type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountClaimsOf, encodeClaims } from '../../../operator/broker/claims.ts';
+import { keyFromSeed } from '../../../operator/broker/keys.ts';
 import {
   gatewayRefusals,
   intakeRefusals,
@@ -9,8 +11,6 @@ import {
   subscriptionRefusals,
   workerRefusals,
 } from './refusals.ts';
-import { accountClaimsOf, encodeClaims } from '../../../operator/broker/claims.ts';
-import { keyFromSeed } from '../../../operator/broker/keys.ts';
 import { bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
 import { connectWith, startWorld, type World, type WorldTenant } from './world.ts';
 
@@ -171,7 +171,7 @@ describe.each([
     const read = await gateway.request(direct, '', { timeout: 5000 });
     expect(read.headers?.get('Nats-Subject')).toBe('$KV.gateway.routes.mine');
     const consumer = await client.consumers.getPushConsumer('KV_gateway', {
-      deliver_policy: 'last_per_subject' as never,
+      deliver_policy: 'last_per_subject',
       filter_subjects: '$KV.gateway.routes.>',
     } as never);
     const seen: string[] = [];
@@ -320,7 +320,7 @@ const isRefused = async (connection: NatsConnection, subject: string, payload: s
     await connection.request(subject, payload, { timeout: 1500 });
     return false;
   } catch (error) {
-    return /permissions violation for publish/i.test(String((error as Error).message));
+    return /permissions violation for publish/i.test((error as Error).message);
   }
 };
 

@@ -148,7 +148,7 @@ export const startFaultProxy = async (api: KubeApi): Promise<FaultProxy> => {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     const sent = await upstream.request({
-      method: request.method as Dispatcher.HttpMethod,
+      method: request.method ?? 'GET',
       path: request.url,
       headers: Object.fromEntries(
         Object.entries(request.headers).filter(
@@ -173,13 +173,10 @@ export const startFaultProxy = async (api: KubeApi): Promise<FaultProxy> => {
     response.end(Buffer.from(await sent.body.arrayBuffer()));
   };
 
-  const inner = createSecureServer(
-    { cert: cert as Buffer, key: key as Buffer, allowHTTP1: true },
-    (request, response) => {
-      // Ends of either side are the point of this proxy.
-      handle(request, response).catch(() => destroy(request));
-    },
-  );
+  const inner = createSecureServer({ cert, key, allowHTTP1: true }, (request, response) => {
+    // Ends of either side are the point of this proxy.
+    handle(request, response).catch(() => destroy(request));
+  });
   inner.on('sessionError', () => {});
   inner.listen(0, '127.0.0.1');
   await once(inner, 'listening');
@@ -209,7 +206,7 @@ export const startFaultProxy = async (api: KubeApi): Promise<FaultProxy> => {
 
   return {
     url,
-    identity: { server: url, tls: { ca: ca as Buffer }, authorization: async () => undefined },
+    identity: { server: url, tls: { ca }, authorization: async () => undefined },
     requests,
     connections: () => accepted,
     fault: (chooser) => {

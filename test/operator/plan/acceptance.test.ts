@@ -23,6 +23,13 @@ const rows: [why: string, changes: Partial<Candidate>, accepted: string, connect
     'NotChecked',
     'spec.sources[1]',
   ],
+  [
+    'what this version cannot do is said before a worker fails to start',
+    spec({ delivery: { ordering: 'Key', key: 'body.orderId' } }),
+    'NotAvailable',
+    'NotChecked',
+    'spec.delivery.ordering',
+  ],
   ['older ones use up the quota', { position: 21 }, 'QuotaExceeded', 'NotChecked', 'quota.integrations'],
   [
     'the connector is not allowed',

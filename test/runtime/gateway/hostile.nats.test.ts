@@ -1,5 +1,5 @@
-import { connect } from 'node:net';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Gateway } from '../../../runtime/gateway/gateway.ts';
 import { startTenant, type TestTenant } from './tenant.ts';

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import pino from 'pino';
 import { planBuckets } from '../../../operator/plan/buckets.ts';
 import { catalog } from '../../../runtime/catalog.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { catalog } from '../../../runtime/catalog.ts';
-import { type PartContext, openParts } from '../../../runtime/engine/parts.ts';
+import { openParts, type PartContext } from '../../../runtime/engine/parts.ts';
 import { runSteps } from '../../../runtime/engine/steps.ts';
 import type { Flow } from '../../../runtime/flow.ts';
 import type { JsonValue } from '../../../runtime/message.ts';
