@@ -77,7 +77,8 @@ describe('failures', { timeout: 120_000 }, () => {
       '1',
     ]);
     expect(receiver.calls).toEqual([]);
-    expect(worker.output()).toContain('ExpressionFailed');
+    // What a process writes arrives a little after it was written.
+    await eventually(() => worker.output()).toContain('ExpressionFailed');
     expect(worker.output()).not.toContain('"other"');
   });
 
