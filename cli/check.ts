@@ -1,13 +1,5 @@
-import type { Finding } from '../operator/api/findings.ts';
 import { group, kinds } from '../operator/api/meta.ts';
-import {
-  connectionChange,
-  integrationChange,
-  parseConnection,
-  parseIntegration,
-  parseTenant,
-  tenantChange,
-} from '../operator/api/parse.ts';
+import { changeFindings } from './change-findings.ts';
 import { fileWorld } from './file-world.ts';
 import type { FileFinding } from './finding.ts';
 import { checkConnection, checkIntegration, checkTenant, type Said, type Surroundings, saidOf } from './kind-checks.ts';
@@ -87,24 +79,6 @@ const checkRepeat = (item: FileObject, before: readonly FileObject[], { world }:
   const message = `${item.title} is in ${first.file}:${line} already; keep one`;
   return [
     { path: 'metadata.name', message, rule: 'DuplicateObject', reason: 'DuplicateObject' },
-    ...saidOf(changed(kind, item, first)),
+    ...saidOf(changeFindings(item.object, first.object)),
   ];
-};
-
-const changed = (kind: string, { object }: FileObject, { object: old }: FileObject): Finding[] => {
-  const between = <T>(
-    parse: (object: unknown) => { ok: true; value: T } | { ok: false },
-    change: (a: T, b: T) => Finding[],
-  ) => {
-    const [after, before] = [parse(object), parse(old)];
-    return after.ok && before.ok ? change(after.value, before.value) : [];
-  };
-  switch (kind) {
-    case 'Tenant':
-      return between(parseTenant, tenantChange);
-    case 'Connection':
-      return between(parseConnection, connectionChange);
-    default:
-      return between(parseIntegration, integrationChange);
-  }
 };

@@ -32,7 +32,8 @@ export const fileWorld = (objects: readonly FileObject[], defaultNamespace: stri
     const parsed = parseTenant(object);
     if (!parsed.ok) return [];
     const { metadata, spec } = parsed.value;
-    const since = metadata.creationTimestamp ?? String(index).padStart(4, '0');
+    // After every time: what is only in a file is younger than what is stored.
+    const since = metadata.creationTimestamp ?? `9${String(index).padStart(4, '0')}`;
     return [{ name: metadata.name, spec: effectiveTenant(metadata.name, spec), since }];
   });
   const claims = tenants.map(({ name, spec, since }) => ({ tenant: name, namespace: spec.namespace.name, since }));

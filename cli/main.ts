@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addBootstrap } from './bootstrap-command.ts';
 import { addCheck } from './check-command.ts';
 import { addCompletion } from './completion-command.ts';
+import { addDiff } from './diff-command.ts';
 import { addExplain } from './explain-command.ts';
 import { addGuard } from './guard-command.ts';
 import { NoAccess, UsageError } from './outcome.ts';
@@ -21,6 +22,7 @@ const program = new Command('kanava')
 
 addCheck(program);
 addRender(program);
+addDiff(program, process.env);
 addStatus(program, process.env);
 addExplain(program);
 addVersion(program);

@@ -78,3 +78,7 @@ export const metadataOf = (object: KubeObject): { readonly name?: string; readon
     ...(typeof namespace === 'string' ? { namespace } : {}),
   };
 };
+
+/** One that is stored. */
+export const objectOfCluster = (object: KubeObject): FileObject =>
+  objectOf('cluster', object, () => ({ line: 1, column: 1 }));

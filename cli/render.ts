@@ -32,6 +32,8 @@ export interface Rendered {
   readonly objects: readonly KubeObject[];
   /** What it would make in the NATS account of the tenant. */
   readonly streams: readonly { readonly tenant: string; readonly streams: readonly StreamSpec[] }[];
+  /** Where Integrations accept messages, by `namespace/name`. */
+  readonly endpoints: Readonly<Record<string, readonly string[]>>;
   /** `namespace/name` of Secrets with credentials. */
   readonly secrets: readonly string[];
   /** Why an object is not there. */
@@ -67,6 +69,7 @@ export const render = (files: readonly FileObject[], options: RenderOptions): Re
   return {
     objects: all.flatMap(({ objects }) => objects),
     streams: integrations.flatMap(({ streams }) => streams ?? []),
+    endpoints: Object.fromEntries(integrations.flatMap(({ endpoints }) => endpoints ?? [])),
     secrets: all.flatMap(({ secrets }) => secrets ?? []),
     refused: all.flatMap(({ refused }) => refused ?? []),
   };
@@ -75,6 +78,7 @@ export const render = (files: readonly FileObject[], options: RenderOptions): Re
 interface Part {
   readonly objects: readonly KubeObject[];
   readonly streams?: Rendered['streams'];
+  readonly endpoints?: readonly (readonly [string, readonly string[]])[];
   readonly secrets?: readonly string[];
   readonly refused?: readonly string[];
   /** The Tenant whose gateway serves it. */
@@ -152,12 +156,14 @@ const integrationPart = (
     flow: flowName(name, hash),
     references: workerReferences,
   });
+  const endpoints = planEndpoints({ namespace, integration: name }, spec);
   const accepted = planAccepted(home, { uid, generation, hash, ...source });
   return {
     objects: [planFlowConfig(home, flow), accepted, serviceAccount, deployment],
     streams: [{ tenant: holder.name, streams: planStreams({ name, uid }, spec) }],
+    endpoints: [[`${namespace}/${name}`, endpoints]],
     secrets: [`${namespace}/${workerCredentialsName(name)}`],
-    ...(planEndpoints({ namespace, integration: name }, spec).length > 0 ? { listener: holder } : {}),
+    ...(endpoints.length > 0 ? { listener: holder } : {}),
   };
 };
 

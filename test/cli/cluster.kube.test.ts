@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../operator/reconcile/ports.ts';
-import { connection, httpSink, integration, tenant } from '../build.ts';
-import { type OperatorWorld, operatorNamespace, startOperatorWorld } from '../operator/reconcile/operator-world.ts';
+import { connection, filter, httpSink, integration, tenant } from '../build.ts';
+import {
+  type OperatorWorld,
+  operatorNamespace,
+  startOperatorWorld,
+  until,
+} from '../operator/reconcile/operator-world.ts';
 import { kanava } from './kanava.ts';
 
 /* The commands that read a cluster, against a real API server and the operator. */
@@ -110,5 +115,39 @@ describe('kanava render', () => {
       const live = await world.get(type, metadata.name, metadata.namespace);
       expect(live, `${kind} ${metadata.name}`).toMatchObject({ apiVersion, kind, metadata, ...rest });
     }
+  });
+});
+
+describe('kanava diff', () => {
+  const template = async () =>
+    ((await world.get('deployment', 'worker-orders', 'acme'))?.['spec'] as { template: unknown } | undefined)?.template;
+  /** What is said of a change, and what the operator then does. */
+  const tried = async (object: ReturnType<typeof orders>) => {
+    const said = await kanava(['diff', '-', '--kubeconfig', world.api.kubeconfig], { stdin: JSON.stringify(object) });
+    const before = await template();
+    await world.apply(object);
+    const { metadata } = (await world.get('integrations.kanava.dev', 'orders', 'acme')) as KubeObject;
+    await until('the operator has seen it', async () => {
+      const found = await world.get('integrations.kanava.dev', 'orders', 'acme');
+      const status = found?.['status'] as { observedGeneration: number } | undefined;
+      return status?.observedGeneration === metadata.generation;
+    });
+    return { ...said, restarts: JSON.stringify(await template()) !== JSON.stringify(before) };
+  };
+
+  it('says that pods restart, and they do', async () => {
+    const { code, stdout, restarts } = await tried(orders({ steps: [filter('body.total > 10.0')] }));
+    expect(code).toBe(1);
+    expect(stdout).toContain('  + spec.steps: [{"name":"keep","filter":{"when":"body.total > 10.0"}}]');
+    expect(stdout).toContain('Integration acme/orders: workers restart one after the other: its flow changes');
+    expect(restarts).toBe(true);
+  });
+  it('says that none restarts, and none does', async () => {
+    const object = orders({ steps: [filter('body.total > 10.0')], scaling: { maxReplicas: 5 } });
+    const { code, stdout, restarts } = await tried(object);
+    expect([code, stdout]).toEqual([1, expect.stringContaining('No pod restarts, stored messages stay.')]);
+    expect(restarts).toBe(false);
+    const again = await tried(object);
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('Integration acme/orders: unchanged')]);
   });
 });
