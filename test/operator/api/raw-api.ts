@@ -20,12 +20,15 @@ interface Sent {
   readonly metadata: { readonly name: string; readonly namespace?: string | undefined };
 }
 
+const deadlineMs = 15_000;
+
 /** Requests to the API server whose refusals are read as data, not as kubectl's text. */
 export const rawApi = (api: KubeApi) => {
   const agent = new Agent({ keepAlive: true, ca: api.ca, cert: api.adminCert, key: api.adminKey });
-  const call = (method: string, path: string, body?: unknown, type = 'application/json'): Promise<Answer> =>
+  const once = (method: string, path: string, body: unknown, type: string): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      const sent = request(`${api.url}${path}`, { method, agent, headers: { 'content-type': type } }, (response) => {
+      const settings = { method, agent, headers: { 'content-type': type }, signal: AbortSignal.timeout(deadlineMs) };
+      const sent = request(`${api.url}${path}`, settings, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);
@@ -34,6 +37,16 @@ export const rawApi = (api: KubeApi) => {
       sent.on('error', reject);
       sent.end(body === undefined ? undefined : JSON.stringify(body));
     });
+  // Right after CRDs are made, a busy API server can keep a read of its OpenAPI waiting for longer than any client would.
+  const call = async (method: string, path: string, body?: unknown, type = 'application/json'): Promise<Answer> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await once(method, path, body, type);
+      } catch (error) {
+        if (method !== 'GET' || tries === 3) throw new Error(`${method} ${path} was not answered`, { cause: error });
+      }
+    }
+  };
   const path = ({ kind, metadata }: Sent, name: string) => {
     const found = kinds.find((candidate) => candidate.kind === kind);
     if (!found) throw new Error(`${kind} is no kind of ${apiVersion}`);
