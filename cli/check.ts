@@ -75,10 +75,12 @@ const checkRepeat = (item: FileObject, before: readonly FileObject[], { world }:
       world.namespaceOf(other) === world.namespaceOf(item),
   );
   if (!first || metadata?.name === undefined) return [];
+  // Files side by side may be meant for different clusters, as overlays are.
+  const isOther = first.file !== item.file;
   const { line } = first.placeOf('');
   const message = `${item.title} is in ${first.file}:${line} already; keep one`;
   return [
-    { path: 'metadata.name', message, rule: 'DuplicateObject', reason: 'DuplicateObject' },
-    ...saidOf(changeFindings(item.object, first.object)),
+    { path: 'metadata.name', message, rule: 'DuplicateObject', reason: 'DuplicateObject', uncertain: isOther },
+    ...(isOther ? [] : saidOf(changeFindings(item.object, first.object))),
   ];
 };

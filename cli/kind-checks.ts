@@ -65,7 +65,7 @@ export const checkConnection = (item: FileObject, { world, closedRanges }: Surro
     { ...item.object, status: {} },
     {
       parsed,
-      tenant: holder?.spec ?? (world.hasTenants ? undefined : unknownTenant(namespace)),
+      tenant: holder?.spec ?? (isElsewhere(world, namespace) ? undefined : unknownTenant(namespace)),
       closedRanges,
       keysOf: world.keysOf(namespace),
       endpoints: [],
@@ -85,7 +85,7 @@ export const checkIntegration = (item: FileObject, { world, closedRanges }: Surr
   if (!parsed.ok) return saidOf(parsed.findings);
   const namespace = world.namespaceOf(item);
   const holder = world.holderOf(namespace);
-  if (!holder && world.hasTenants) return saidBy(noTenant(namespace), true);
+  if (!holder && isElsewhere(world, namespace)) return saidBy(noTenant(namespace), true);
   const tenant = holder ?? { name: namespace, spec: unknownTenant(namespace, parsed.value.spec) };
   const { assessment, absent } = assessInFiles(item, parsed, tenant, { world, closedRanges });
   return [...saidBy(assessment, !holder), ...absent];
@@ -146,6 +146,9 @@ export const saidBy = ({ accepted, connections }: Assessment, uncertain: boolean
 ];
 /** It may be in the cluster. That a Secret of the files has not the key is sure. */
 const isAbsent = (message: string): boolean => message.includes('is not in this namespace');
+
+/** Tenants are in the files, but none of this namespace; of objects that name none it is not known. */
+const isElsewhere = ({ hasTenants }: FileWorld, namespace: string): boolean => hasTenants && namespace !== '';
 
 /** Where no Tenant is known, nothing that only a Tenant can forbid is forbidden; addresses are taken by the default ceiling. */
 const unknownTenant = (namespace: string, spec?: IntegrationSpec): EffectiveTenant => {

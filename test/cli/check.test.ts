@@ -85,6 +85,17 @@ it('counts Integrations against the quota of the Tenant', () => {
   expect(checked([tenant({ quota: { integrations: 2 } }), ...many])).toEqual(['error QuotaExceeded']);
 });
 
+it('takes the same object in two files for two clusters, in one file for a mistake', () => {
+  const sources = ['dev', 'prod'].map((name) => ({ name, text: dump(integration()), named: true }));
+  expect(checkSources(sources, options).findings).toMatchObject([{ severity: 'warning', rule: 'DuplicateObject' }]);
+  expect(checked([integration(), integration()])).toEqual(['error DuplicateObject']);
+});
+
+it('says nothing of the Tenant of an object without a namespace', () => {
+  const { metadata: _, ...rest } = integration();
+  expect(checked([tenant(), { ...rest, metadata: { name: 'orders' } }])).toEqual([]);
+});
+
 it('looks into lists', () => {
   const list = { apiVersion: 'v1', kind: 'List', items: [connection(), integration({ suspend: 'no' as never })] };
   const { findings, objects } = checkSources([{ name: 'x', text: dump(list), named: true }], options);
