@@ -146,10 +146,7 @@ export const jsonSchemas = (schema: SchemaNode, spec: unknown): Finding[] => {
   walkSchema(schema, spec, ['spec'], (node, value, path) => {
     if (node['x-kanava-form'] !== 'json-schema') return;
     for (const problem of schemaProblems(value)) {
-      found.push({
-        ...finding('Invalid', [...path, ...problem.path], problem.message),
-        rule: 'FieldValueInvalid',
-      });
+      found.push(finding('InvalidSchema', [...path, ...problem.path], problem.message));
     }
   });
   return found;

@@ -57,6 +57,7 @@ export const catalogue = [
   { kinds: all, type: 'Accepted', status: 'True', reason: 'Accepted', means: 'The spec is understood and is what runs.' },
   { kinds: all, type: 'Accepted', status: 'False', reason: 'Invalid', means: 'A field has no valid value; the message names field and form.', action: 'Correct the field.' },
   { kinds: integration, type: 'Accepted', status: 'False', reason: 'InvalidExpression', means: 'An expression cannot be read.', action: 'Correct the expression at the field named.' },
+  { kinds: integration, type: 'Accepted', status: 'False', reason: 'InvalidSchema', means: 'A JSON Schema of a step cannot be used.', action: 'Correct the schema at the place named.' },
   { kinds: integration, type: 'Accepted', status: 'False', reason: 'DuplicateName', means: 'Two sources, steps or sinks have one name.', action: 'Rename one: names stand in subjects, metrics and dead letters.' },
   { kinds: integration, type: 'Accepted', status: 'False', reason: 'DuplicatePath', means: 'Two sources listen on one path.', action: 'Give each source its own path.' },
   { kinds: integration, type: 'Accepted', status: 'False', reason: 'UnknownFlow', means: 'A step names a flow that is not under spec.flows.', action: 'Add the flow or correct the name.' },

@@ -76,13 +76,13 @@ const beyond = [
     object: integration({
       steps: [{ name: 'valid', validate: { schema: { properties: { id: { typ: 'string' } } } } }],
     }),
-    reason: 'Invalid',
+    reason: 'InvalidSchema',
     path: 'spec.steps[0].validate.schema.properties.id.typ',
   },
   {
     why: 'nor does a flow fetch a schema',
     object: integration({ flows: [{ name: 'f', steps: [{ name: 'a', validate: { schema: { $ref: 'http://x' } } }] }] }),
-    reason: 'Invalid',
+    reason: 'InvalidSchema',
     path: 'spec.flows[0].steps[0].validate.schema.$ref',
     message: 'must refer to this schema itself, such as #/$defs/address: nothing is fetched',
   },

@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:https';
+import { setTimeout as pause } from 'node:timers/promises';
 import { apiVersion, kinds } from '../../../operator/api/meta.ts';
 import type { KubeApi } from '../../cluster/kube-api.ts';
 
@@ -32,18 +33,26 @@ export const rawApi = (api: KubeApi) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);
-        response.on('end', () => resolve(answerOf(response.statusCode ?? 0, Buffer.concat(chunks).toString())));
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          try {
+            resolve(answerOf(response.statusCode ?? 0, text));
+          } catch (cause) {
+            reject(new Error(`${response.statusCode}: ${text.slice(0, 200) || 'an empty answer'}`, { cause }));
+          }
+        });
       });
       sent.on('error', reject);
       sent.end(body === undefined ? undefined : JSON.stringify(body));
     });
-  // Right after CRDs are made, a busy API server can keep a read of its OpenAPI waiting for longer than any client would.
+  // Right after CRDs are made, a busy API server answers reads of its OpenAPI late or with nothing.
   const call = async (method: string, path: string, body?: unknown, type = 'application/json'): Promise<Answer> => {
     for (let tries = 1; ; tries++) {
       try {
         return await once(method, path, body, type);
       } catch (error) {
-        if (method !== 'GET' || tries === 3) throw new Error(`${method} ${path} was not answered`, { cause: error });
+        if (method !== 'GET' || tries === 20) throw new Error(`${method} ${path} was not answered`, { cause: error });
+        await pause(250);
       }
     }
   };
