@@ -2,9 +2,15 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect, headers } from '@nats-io/transport-node';
 import { build, type Plugin } from 'esbuild';
+import { startNats } from './test/cluster/nats.ts';
 
 /*
  * `npm run build`: one folder of bundles for each image. The runtime's are single CommonJS files, the only form whose compiled code
@@ -53,15 +59,31 @@ const noSchemas: Plugin = {
   },
 };
 
+/** Libraries that few flows use: files of their own, so that the others need not read them. */
+const apart = new Map([
+  ['prom-client', 'prom-client'],
+  ['re2js', 're2js'],
+  ['ajv/dist/2020.js', 'ajv'],
+]);
+const keptApart: Plugin = {
+  name: 'kept apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^(prom-client|re2js|ajv\/dist\/2020\.js)$/ }, ({ path, kind }) =>
+      kind === 'entry-point' ? undefined : { path: `./${apart.get(path)}.cjs`, external: true },
+    );
+  },
+};
+
 export const bundles = {
   runtime: [
     {
       to: 'worker',
       from: 'runtime/main.ts',
-      plugins: [lazyBuiltins, noSchemas],
+      plugins: [lazyBuiltins, noSchemas, keptApart],
       external: ['./gateway/gateway.ts'],
     },
-    { to: 'gateway', from: 'runtime/main.ts', plugins: [lazyBuiltins], external: ['./worker.ts'] },
+    { to: 'gateway', from: 'runtime/main.ts', plugins: [lazyBuiltins, keptApart], external: ['./worker.ts'] },
+    ...[...apart].map(([from, to]) => ({ to, from, plugins: [lazyBuiltins] })),
   ],
   operator: [
     { to: 'operator', from: 'operator/main.ts' },
@@ -72,7 +94,8 @@ export const bundles = {
 type Image = keyof typeof bundles;
 
 const forms = {
-  runtime: { format: 'cjs', outExtension: { '.js': '.cjs' } },
+  // Node's dynamic import does not work in a script with compiled code, require does.
+  runtime: { format: 'cjs', outExtension: { '.js': '.cjs' }, supported: { 'dynamic-import': false } },
   operator: {
     format: 'esm',
     splitting: true,
@@ -109,32 +132,60 @@ const output = async (image: Image, { to, from, plugins = [], external = [] }: P
 };
 
 /**
- * Starts each role once as the image will, without a server to connect to, so that V8's compiled code of all that a start runs lies beside
- * the bundles.
+ * Starts each role once as the image will, so that V8's compiled code of all that a start runs lies beside the bundles. The worker
+ * delivers one message through a real NATS to a local server, because the first message is part of a start from zero.
  */
 const compile = async (launcher: string): Promise<void> => {
+  await using nats = await startNats();
   const folder = mkdtempSync(join(tmpdir(), 'kanava-build-'));
+  const there = createServer((request, response) => request.resume().once('end', () => response.end()));
+  there.listen(0, '127.0.0.1');
+  await once(there, 'listening');
+  const { port } = there.address() as AddressInfo;
   mkdirSync(join(folder, 'nats'));
-  writeFileSync(join(folder, 'nats/url'), 'nats://127.0.0.1:9');
-  writeFileSync(join(folder, 'flow.json'), JSON.stringify(exampleFlow));
-  const identity = { KANAVA_TENANT: 'build', KANAVA_NAMESPACE: 'build', KANAVA_INTEGRATION: 'build' };
-  await Promise.all(
-    ['worker', 'gateway'].map(async (role) => {
-      const child = spawn(process.execPath, [...runtimeFlags, launcher, role], {
-        env: { ...identity, KANAVA_DIR: folder, KANAVA_PORT: '0', KANAVA_HEALTH_PORT: '0', KANAVA_GRACE: '1' },
-        stdio: 'ignore',
-      });
-      const ended = once(child, 'exit');
-      // Long enough to have loaded everything and to have failed to connect; compiled code is written at the end.
-      setTimeout(() => child.kill('SIGTERM'), 1_500);
-      setTimeout(() => child.kill('SIGKILL'), 15_000).unref();
-      await ended;
-    }),
-  );
+  writeFileSync(join(folder, 'nats/url'), nats.url);
+  writeFileSync(join(folder, 'flow.json'), JSON.stringify(exampleFlow(`http://127.0.0.1:${port}`)));
+  const streams = await storeOneMessage(nats.url);
+  const start = (role: string) =>
+    spawn(process.execPath, [...runtimeFlags, launcher, role], {
+      env: {
+        ...{ KANAVA_TENANT: 'build', KANAVA_NAMESPACE: 'build', KANAVA_INTEGRATION: 'build' },
+        ...{ KANAVA_DIR: folder, KANAVA_PORT: '0', KANAVA_HEALTH_PORT: '0', KANAVA_GRACE: '1' },
+      },
+      stdio: 'ignore',
+    });
+  const [worker, gateway] = [start('worker'), start('gateway')];
+  const until = Date.now() + 15_000;
+  while ((await streams.left()) > 0 && Date.now() < until) await pause(50);
+  const ended = [worker, gateway].map((child) => once(child, 'exit'));
+  // Node writes the compiled code at the end of each process.
+  for (const child of [worker, gateway]) child.kill('SIGTERM');
+  await Promise.all(ended);
+  await streams.close();
+  there.close();
   rmSync(folder, { recursive: true, force: true });
 };
 
-const exampleFlow = {
+const storeOneMessage = async (url: string) => {
+  const connection = await connect({ servers: url });
+  const manager = await jetstreamManager(connection);
+  await manager.streams.add({ name: 'KV_state', subjects: ['$KV.state.>'], allow_direct: true, allow_msg_ttl: true });
+  await manager.streams.add({ name: 'inbox_build', subjects: ['inbox.build.*.*'], retention: 'workqueue' });
+  await manager.consumers.add('inbox_build', { durable_name: 'worker-0', ack_policy: 'explicit' });
+  const attributes = headers();
+  for (const [name, value] of Object.entries({ id: '1', source: '/build', type: 'order', specversion: '1.0' }))
+    attributes.set(`ce-${name}`, value);
+  await connection.request('inbox.build.0.in', JSON.stringify({ total: 20, lines: [{ sku: 'a' }] }), {
+    headers: attributes,
+    timeout: 5_000,
+  });
+  return {
+    left: async () => (await manager.streams.info('inbox_build')).state.messages,
+    close: () => connection.close(),
+  };
+};
+
+const exampleFlow = (url: string) => ({
   version: 1,
   tenant: 'build',
   namespace: 'build',
@@ -143,12 +194,12 @@ const exampleFlow = {
   generation: 1,
   sources: [{ name: 'in', http: { path: '/in' } }],
   steps: [
-    { name: 'some', filter: { when: "body.total > 10.0 && headers['x-kind'] == 'order'" } },
+    { name: 'some', filter: { when: "body.total > 10.0 && attrs.type == 'order'" } },
     { name: 'shape', map: { body: { id: '=attrs.id', lines: '=body.lines.map(line, line.sku)' } } },
   ],
   flows: [],
   sinks: [{ name: 'out', http: { connectionRef: { name: 'there' } } }],
-  connections: { there: { http: { url: 'http://127.0.0.1:9' } } },
+  connections: { there: { http: { url } } },
   delivery: {
     timeout: '30s',
     retry: { attempts: 5, backoff: { initial: '1s', max: '5m' } },
@@ -156,8 +207,8 @@ const exampleFlow = {
     partitions: 1,
     concurrency: 64,
   },
-  egress: { allow: [], closed: [] },
-};
+  egress: { allow: [{ cidr: '127.0.0.1/32' }], closed: [] },
+});
 
 /** Bundles one image's programs into `dist/<image>`, unless they are there already; returns the folder. */
 export const bundle = async (image: Image): Promise<string> => {

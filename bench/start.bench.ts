@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { headers as natsHeaders } from '@nats-io/transport-node';
-import { bundle } from '../build.ts';
+import { bundle, runtimeFlags } from '../build.ts';
 import { Body } from '../runtime/message.ts';
 import { encodeMessage, messageId } from '../runtime/nats/envelope.ts';
 import { inboxSubject } from '../runtime/nats/names.ts';
@@ -18,8 +18,6 @@ import { startWorld } from '../test/operator/broker/world.ts';
  * sink, on accounts as the operator makes them; and its memory when idle. Beside it, in the same run and in turns, an empty script.
  */
 const integration = 'start';
-/** As in images/runtime/Dockerfile. */
-const nodeFlags = ['--max-semi-space-size=4'];
 const settleMs = 1_500;
 
 const median = (values: readonly number[]): number => {
@@ -39,11 +37,11 @@ const emptyScript = async (folder: string) => {
   return {
     async milliseconds() {
       const started = performance.now();
-      await once(spawn(process.execPath, [...nodeFlags, ends]), 'exit');
+      await once(spawn(process.execPath, [...runtimeFlags, ends]), 'exit');
       return performance.now() - started;
     },
     async mebibytes() {
-      const child = spawn(process.execPath, [...nodeFlags, stays]);
+      const child = spawn(process.execPath, [...runtimeFlags, stays]);
       await settled();
       const used = await memory(child.pid as number);
       child.kill('SIGKILL');
@@ -114,7 +112,7 @@ export const run = async (args: string[]): Promise<void> => {
     });
     await admin.flush();
     const started = performance.now();
-    const child = spawn(process.execPath, [...nodeFlags, program, 'worker'], {
+    const child = spawn(process.execPath, [...runtimeFlags, program, 'worker'], {
       env: { KANAVA_DIR: dir, KANAVA_HEALTH_PORT: '0', KANAVA_TENANT: 'bench', KANAVA_INTEGRATION: integration },
       stdio: ['ignore', 'ignore', 'inherit'],
     });

@@ -1,6 +1,6 @@
-import pino from 'pino';
 import type { Log } from './connector.ts';
 import { reasonOf } from './errors.ts';
+import { createLog } from './log.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 /*
@@ -19,11 +19,7 @@ const lastWordMs = 3_000;
 const main = async (name: string, load: () => Promise<Run>): Promise<void> => {
   const settings = readSettings(process.env);
   const { tenant, integration } = settings;
-  const log = pino({
-    level: settings.logLevel,
-    base: { role: name, tenant, ...(integration ? { integration } : {}) },
-    timestamp: pino.stdTimeFunctions.isoTime,
-  });
+  const log = createLog(settings.logLevel, { role: name, tenant, ...(integration ? { integration } : {}) });
   let running: { close(): Promise<void> } | undefined;
   let stopping = false;
   const stop = async () => {
