@@ -149,8 +149,13 @@ const compile = async (launcher: string): Promise<void> => {
   const start = (role: string) =>
     spawn(process.execPath, [...runtimeFlags, launcher, role], {
       env: {
-        ...{ KANAVA_TENANT: 'build', KANAVA_NAMESPACE: 'build', KANAVA_INTEGRATION: 'build' },
-        ...{ KANAVA_DIR: folder, KANAVA_PORT: '0', KANAVA_HEALTH_PORT: '0', KANAVA_GRACE: '1' },
+        KANAVA_TENANT: 'build',
+        KANAVA_NAMESPACE: 'build',
+        KANAVA_INTEGRATION: 'build',
+        KANAVA_DIR: folder,
+        KANAVA_PORT: '0',
+        KANAVA_HEALTH_PORT: '0',
+        KANAVA_GRACE: '1',
       },
       stdio: 'ignore',
     });
