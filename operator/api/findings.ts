@@ -60,7 +60,7 @@ const ruleOf = (issue: Issue, found: unknown, node: SchemaNode | undefined): [ru
       return ['FieldValueTypeInvalid', `must be ${article(issue.expected)}`];
     case 'invalid_union':
       // The only union is a quantity.
-      if (typeof found === 'number' || typeof found === 'string') return ['FieldValueInvalid', quantityText];
+      if (Number.isInteger(found) || typeof found === 'string') return ['FieldValueInvalid', quantityText];
       return ['FieldValueTypeInvalid', 'must be a whole number or a string'];
     case 'too_big':
       return [tooBig[issue.origin] ?? 'FieldValueInvalid', `${sized(issue.origin)} at most ${issue.maximum}`];

@@ -96,6 +96,8 @@ test('a changed object is taken by both or refused by both', async () => {
     const places = answer.causes.map(({ field, reason }) => place({ path: field, rule: reason }));
     expect(places).toContain(place(parsed.finding));
   });
-  await fc.assert(run, { numRuns: 1000 });
+  // A fixed sample, so that a run can be repeated; `KANAVA_RUNS=15000` explores others.
+  const explore = process.env['KANAVA_RUNS'];
+  await fc.assert(run, explore ? { numRuns: Number(explore) } : { numRuns: 1000, seed: 1556166442 });
   expect(refusals).toBeGreaterThan(100);
-});
+}, 600_000);
