@@ -85,7 +85,7 @@ const flow = (url: string) => ({
 });
 
 export const run = async (args: string[]): Promise<void> => {
-  const rounds = Number(args[0] ?? 9);
+  const rounds = Number(args[0] ?? 21);
   const program = join(await bundle('runtime'), 'runtime.cjs');
   await using world = await startWorld();
   const tenant = await world.tenant('bench');

@@ -67,8 +67,14 @@ const routable: Readonly<Record<string, readonly string[]>> = {
   benchmarking: ['198.18.0.0/15'],
 };
 
-const closedRanges = (table: Readonly<Record<string, readonly string[]>>, special: boolean): ClosedRange[] =>
-  Object.entries(table).flatMap(([name, cidrs]) => cidrs.map((cidr) => ({ name, range: parseRange(cidr), special })));
+const closedRanges = (
+  table: Readonly<Record<string, readonly string[]>>,
+  special: boolean,
+  v6: boolean,
+): ClosedRange[] =>
+  Object.entries(table).flatMap(([name, cidrs]) =>
+    cidrs.filter((cidr) => cidr.includes(':') === v6).map((cidr) => ({ name, range: parseRange(cidr), special })),
+  );
 
 /** All addresses of a name, as the pod's resolver has them now. */
 export type Lookup = (host: string) => Promise<readonly string[]>;
@@ -77,11 +83,18 @@ const systemLookup: Lookup = async (host) =>
   (await lookup(host, { all: true, order: 'ipv4first' })).map(({ address }) => address);
 
 export const createEgress = (rules: EgressRules, addressesOf: Lookup = systemLookup): Egress => {
-  const closed = [
-    ...closedRanges(special, true),
-    ...closedRanges(routable, false),
-    ...closedRanges({ 'of this cluster': rules.closed }, false),
-  ];
+  // Parsing the tables of IPv6 costs a worker's start 4 ms, and most never meet such an address.
+  const parsed = new Map<boolean, ClosedRange[]>();
+  const closedAround = (address: Address): ClosedRange[] => {
+    const v6 = address.kind() === 'ipv6';
+    const known = parsed.get(v6) ?? [
+      ...closedRanges(special, true, v6),
+      ...closedRanges(routable, false, v6),
+      ...closedRanges({ 'of this cluster': rules.closed }, false, v6),
+    ];
+    parsed.set(v6, known);
+    return known.filter(({ range }) => contains(range, address));
+  };
   const listed = rules.allow.flatMap((entry) =>
     'cidr' in entry ? [{ range: parseRange(entry.cidr), ports: entry.ports }] : [],
   );
@@ -92,9 +105,9 @@ export const createEgress = (rules: EgressRules, addressesOf: Lookup = systemLoo
   /** Undefined when the address may be used; else why not. */
   const refusal = (host: string, address: Address, port: number): string | undefined => {
     // The narrowest closed range decides; all others around it are wider, so an entry inside it is inside them.
-    const around = closed
-      .filter(({ range }) => contains(range, address))
-      .sort((a, b) => b.range[1] - a.range[1] || Number(b.special) - Number(a.special))[0];
+    const around = closedAround(address).sort(
+      (a, b) => b.range[1] - a.range[1] || Number(b.special) - Number(a.special),
+    )[0];
     const bySuffix = suffixes.some((suffix) => host.endsWith(suffix) && host.length > suffix.length);
     if (bySuffix && !around?.special) return undefined;
     const entries = listed.filter(({ range }) => contains(range, address));

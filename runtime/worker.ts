@@ -29,7 +29,7 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
     help,
     value: () => (worker ? value(worker) : 0),
   });
-  const health = await serveHealth({
+  const serving = serveHealth({
     port: settings.healthPort,
     ready: () => worker?.ready() ?? { ok: false, detail: { nats: 'connecting' } },
     counters,
@@ -41,7 +41,7 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
       gauge('ready', 'Connected and pulling.', ({ ready }) => Number(ready().ok)),
     ],
   });
-  worker = await startWorker({
+  const starting = startWorker({
     folder: settings.dir,
     counters,
     log,
@@ -51,9 +51,11 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
       process.kill(process.pid, 'SIGTERM');
     },
   });
+  const [health, started] = await Promise.all([serving, starting]);
+  worker = started;
   return {
     async close() {
-      await worker.stop(settings.graceMs);
+      await started.stop(settings.graceMs);
       await health.close();
     },
   };
