@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle, bundles } from '../build.ts';
 import { checkAll } from './check.ts';
@@ -22,6 +22,35 @@ interface Counts {
   failed: number;
 }
 
+interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  numFailedTestSuites: number;
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
+  }[];
+}
+
+/** What failed, said again at the end: a long run's log is read from its tail. */
+const failures: string[] = [];
+
+const noteFailures = (level: string, { testResults }: Report): void => {
+  const note = (file: string, test: string, message: string): number =>
+    failures.push(
+      `${level}  ${relative('.', file)}\n  ${test}\n    ${message.split('\n').slice(0, 12).join('\n    ')}`,
+    );
+  for (const { name, status, message, assertionResults } of testResults) {
+    const bad = assertionResults.filter((test) => test.status !== 'passed');
+    for (const test of bad) note(name, test.fullName, test.failureMessages.join('\n') || `status: ${test.status}`);
+    if (bad.length === 0 && status !== 'passed') note(name, '(the whole file)', message);
+  }
+};
+
 const vitest = (level: string, report: string): Promise<number> =>
   new Promise((done, fail) => {
     const child = spawn(
@@ -37,13 +66,8 @@ const runLevel = async (level: string, folder: string): Promise<Counts> => {
   console.log(`\n==> ${level} tests`);
   const report = join(folder, `${level}.json`);
   const code = await vitest(level, report);
-  const result = JSON.parse(readFileSync(report, 'utf8')) as {
-    numPassedTests: number;
-    numFailedTests: number;
-    numPendingTests: number;
-    numTodoTests: number;
-    numFailedTestSuites: number;
-  };
+  const result = JSON.parse(readFileSync(report, 'utf8')) as Report;
+  noteFailures(level, result);
   const skipped = result.numPendingTests + result.numTodoTests;
   if (skipped > 0) console.log(`${skipped} tests of ${level} did not run: that counts as failed`);
   const failed = result.numFailedTests + skipped;
@@ -72,7 +96,10 @@ const main = async (): Promise<number> => {
   const total: Counts = { passed: 0, failed: 0 };
   if (!values['no-check'] && positionals.length === 0) {
     console.log('==> checks');
-    if (!(await checkAll())) total.failed += 1;
+    if (!(await checkAll())) {
+      total.failed += 1;
+      failures.push('checks  npm run check');
+    }
   }
   console.log('\n==> pinned servers (built once a machine and version)');
   await ensureBinaries(serverNames);
@@ -88,6 +115,7 @@ const main = async (): Promise<number> => {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  if (failures.length > 0) console.log(`\nwhat failed:\n\n${failures.join('\n\n')}`);
   console.log(`\n${Math.round((performance.now() - started) / 1000)} s in all`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed === 0 ? 0 : 1;
