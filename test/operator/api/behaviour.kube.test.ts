@@ -6,28 +6,19 @@ import { crdName, Integrations, kinds } from '../../../operator/api/meta.ts';
 import { nameRule } from '../../../operator/api/parse.ts';
 import { largestCrd, longestDescription } from '../../../operator/api/schema-rules.ts';
 import { connection, filter, http, integration, tenant } from '../../build.ts';
-import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
 import { mustKubectl } from '../../cluster/kubectl.ts';
-import { applyCrds } from './established.ts';
-import { type RawApi, rawApi } from './raw-api.ts';
+import { type CrdServer, startCrdServer } from './crd-server.ts';
 
 /* What a user and a controller see of the CRDs on a real API server. */
 
-let api: KubeApi;
-let server: RawApi;
+let server: CrdServer;
 const kubectl = (args: string[], stdin?: unknown) =>
-  mustKubectl(api.kubectl, args, stdin === undefined ? {} : { stdin: JSON.stringify(stdin) });
+  mustKubectl(server.api.kubectl, args, stdin === undefined ? {} : { stdin: JSON.stringify(stdin) });
 
 beforeAll(async () => {
-  api = await startKubeApi();
-  server = rawApi(api);
-  await applyCrds(api);
-  await server.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'acme' } });
+  server = await startCrdServer();
 });
-afterAll(async () => {
-  server.close();
-  await api.stop();
-});
+afterAll(() => server?.stop());
 
 interface Crd {
   metadata: { annotations: Record<string, string> };
@@ -160,7 +151,13 @@ describe('scale', () => {
 
   test('says in mode Auto that the mode is in the way', async () => {
     await server.create(integration({}, { name: 'auto' }));
-    const { code, stderr } = await api.kubectl(['scale', '-n', 'acme', 'integrations.kanava.dev/auto', '--replicas=3']);
+    const { code, stderr } = await server.api.kubectl([
+      'scale',
+      '-n',
+      'acme',
+      'integrations.kanava.dev/auto',
+      '--replicas=3',
+    ]);
     expect(code).not.toBe(0);
     expect(stderr).toContain('scaling.replicas goes with mode Manual: set both or neither');
   });

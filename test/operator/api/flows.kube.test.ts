@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseIntegration } from '../../../operator/api/parse.ts';
 import { choice, filter, integration } from '../../build.ts';
-import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
-import { applyCrds } from './established.ts';
-import { type RawApi, rawApi } from './raw-api.ts';
+import { type CrdServer, startCrdServer } from './crd-server.ts';
 
 /*
  * Names of flows. The API server says only in which list the step is (the rule stands on `spec`, where the flows are); the parser says the
@@ -65,18 +63,11 @@ const unknown = [
   },
 ];
 
-let api: KubeApi;
-let server: RawApi;
+let server: CrdServer;
 beforeAll(async () => {
-  api = await startKubeApi();
-  server = rawApi(api);
-  await applyCrds(api);
-  await server.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'acme' } });
+  server = await startCrdServer();
 });
-afterAll(async () => {
-  server.close();
-  await api.stop();
-});
+afterAll(() => server?.stop());
 
 describe('a flow that is not there is refused', () => {
   test.each(unknown)('$why', async ({ object, path }) => {

@@ -1,28 +1,16 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseConnection, parseIntegration, parseTenant } from '../../../operator/api/parse.ts';
-import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
 import { accepted } from './accepted.ts';
-import { applyCrds } from './established.ts';
-import { type RawApi, rawApi } from './raw-api.ts';
+import { type CrdServer, startCrdServer } from './crd-server.ts';
+import { parseObject } from './parse-object.ts';
 
 /* Any one mistake in a good object: API server and parser say yes or no together, and no at the same place by the same rule. */
 
-const parsers = { Integration: parseIntegration, Connection: parseConnection, Tenant: parseTenant };
-const parse = (object: unknown) => parsers[(object as { kind: keyof typeof parsers }).kind](object);
-
-let api: KubeApi;
-let server: RawApi;
+let server: CrdServer;
 beforeAll(async () => {
-  api = await startKubeApi();
-  server = rawApi(api);
-  await applyCrds(api);
-  await server.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'acme' } });
+  server = await startCrdServer();
 });
-afterAll(async () => {
-  server.close();
-  await api.stop();
-});
+afterAll(() => server?.stop());
 
 type Path = readonly (string | number)[];
 const pathsOf = (value: unknown, path: Path): Path[] => {
@@ -79,7 +67,7 @@ test('a changed object is taken by both or refused by both', async () => {
   const run = fc.asyncProperty(fc.constantFrom(...mistakes), changes, async ({ object, path }, { change }) => {
     const mutant = JSON.parse(JSON.stringify(changed(object, path, change))) as unknown;
     const answer = await server.check(mutant);
-    const parsed = parse(mutant);
+    const parsed = parseObject(mutant);
     // What only we check (expressions, unique names ...) the server may take.
     if (!parsed.ok && parsed.finding.reason !== 'Invalid') return;
     const said = parsed.ok ? 'taken' : JSON.stringify(parsed.findings);

@@ -8,22 +8,13 @@ import {
   tenantChange,
 } from '../../../operator/api/parse.ts';
 import { integration, tenant } from '../../build.ts';
-import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
-import { applyCrds } from './established.ts';
-import { type RawApi, rawApi } from './raw-api.ts';
+import { type CrdServer, startCrdServer } from './crd-server.ts';
 
-let api: KubeApi;
-let server: RawApi;
+let server: CrdServer;
 beforeAll(async () => {
-  api = await startKubeApi();
-  server = rawApi(api);
-  await applyCrds(api);
-  await server.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'acme' } });
+  server = await startCrdServer();
 });
-afterAll(async () => {
-  server.close();
-  await api.stop();
-});
+afterAll(() => server?.stop());
 
 const kinds = {
   Integration: { parse: parseIntegration, change: integrationChange },
