@@ -59,6 +59,24 @@ export const reconcilingVerdict = (
     : verdict('Reconciling', 'True', 'NewGeneration', 'the newest spec is being put in place');
 };
 
+/** The three that sum up all others: `Ready` for people, `Reconciling` and `Stalled` for kstatus. */
+export const summary = (
+  { ready, stalled, generation }: { ready: Verdict<'Ready'>; stalled: Verdict<'Stalled'>; generation: number },
+  previous: readonly Condition[],
+): Verdict[] => [
+  ready,
+  reconcilingVerdict({ stalled: stalled.status === 'True', ready: ready.status === 'True', generation }, previous),
+  stalled,
+];
+
+export const suspendedReady = verdict('Ready', 'True', 'Suspended', 'suspended as asked; what is stored stays');
+
+/** `Ready` while nothing can be stored: that is for others to mend, so it is unknown and not false. */
+export const readyWithoutMessaging = ({ reason, message }: Verdict<'MessagingReady'>): Verdict<'Ready'> => {
+  if (reason === 'Unreachable') return verdict('Ready', 'Unknown', 'MessagingUnreachable', message);
+  return verdict('Ready', 'Unknown', reason === 'Waiting' ? 'Waiting' : 'Error', message);
+};
+
 export const statusConditions = (status: unknown): readonly Condition[] =>
   (status as { conditions?: readonly Condition[] } | undefined)?.conditions ?? [];
 

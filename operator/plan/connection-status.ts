@@ -5,7 +5,7 @@ import type { Condition } from '../api/fields.ts';
 import type { Parsed } from '../api/parse.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
 import { deniedEndpoint } from './acceptance.ts';
-import { reconcilingVerdict, stampConditions, statusConditions, type Verdict, verdict } from './conditions.ts';
+import { stampConditions, statusConditions, summary, type Verdict, verdict } from './conditions.ts';
 import { filesOfConnection, type KeysOf, missingReference } from './references.ts';
 
 interface ConnectionFacts {
@@ -48,14 +48,11 @@ const verdicts = (
       : secrets.status === 'False'
         ? verdict('Stalled', 'True', 'SecretsMissing', secrets.message)
         : verdict('Stalled', 'False', 'Progressing');
-  const isStalled = stalled.status === 'True';
-  return [
-    isStalled ? verdict('Ready', 'False', 'Stalled', stalled.message) : verdict('Ready', 'True', 'Ready'),
-    reconcilingVerdict({ stalled: isStalled, ready: !isStalled, generation }, previous),
-    stalled,
-    accepted,
-    secrets,
-  ];
+  const ready =
+    stalled.status === 'True'
+      ? verdict('Ready', 'False', 'Stalled', stalled.message)
+      : verdict('Ready', 'True', 'Ready');
+  return [...summary({ ready, stalled, generation }, previous), accepted, secrets];
 };
 
 const acceptedVerdict = (object: KubeObject, facts: ConnectionFacts): Verdict<'Accepted'> => {

@@ -1,7 +1,14 @@
 import type { Applied } from '../../runtime/flow.ts';
 import type { Condition } from '../api/fields.ts';
 import type { Assessment } from './acceptance.ts';
-import { reconcilingVerdict, type Verdict, verdict } from './conditions.ts';
+import {
+  readyWithoutMessaging,
+  reconcilingVerdict,
+  summary,
+  suspendedReady,
+  type Verdict,
+  verdict,
+} from './conditions.ts';
 
 /* One function a condition, from what was observed; then the summary. The reasons are those of operator/api/conditions.ts. */
 export interface Facts {
@@ -35,12 +42,7 @@ export const integrationVerdicts = (facts: Facts, previous: readonly Condition[]
   const stalled = stalledVerdict(facts);
   const ready = readyVerdict(facts, stalled, available, previous);
   return [
-    ready,
-    reconcilingVerdict(
-      { stalled: stalled.status === 'True', ready: ready.status === 'True', generation: facts.generation },
-      previous,
-    ),
-    stalled,
+    ...summary({ ready, stalled, generation: facts.generation }, previous),
     facts.accepted,
     facts.connections,
     facts.messaging,
@@ -103,7 +105,6 @@ const notCurrent = (gateway: Gateway): string | undefined => {
   return notServed(gateway);
 };
 
-const suspendedReady = verdict('Ready', 'True', 'Suspended', 'suspended as asked; what is stored stays');
 const readyVerdict = (
   facts: Facts,
   stalled: Verdict<'Stalled'>,
@@ -113,15 +114,7 @@ const readyVerdict = (
   const { messaging, workers, gateway } = facts;
   if (stalled.status === 'True') return verdict('Ready', 'False', 'Stalled', stalled.message);
   if (facts.suspended.tenant) return suspendedReady;
-  if (messaging.status !== 'True') {
-    const reason =
-      messaging.reason === 'Unreachable'
-        ? 'MessagingUnreachable'
-        : messaging.reason === 'Waiting'
-          ? 'Waiting'
-          : 'Error';
-    return verdict('Ready', 'Unknown', reason, messaging.message);
-  }
+  if (messaging.status !== 'True') return readyWithoutMessaging(messaging);
   if (isSuspended(facts)) return suspendedReady;
   const behind = gateway && notCurrent(gateway);
   if (behind) return verdict('Ready', 'Unknown', 'GatewayNotReady', behind);

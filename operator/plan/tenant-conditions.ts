@@ -1,6 +1,6 @@
 import type { Condition } from '../api/fields.ts';
 import type { AccountState, ServerFacts } from '../reconcile/ports.ts';
-import { reconcilingVerdict, type Verdict, verdict } from './conditions.ts';
+import { readyWithoutMessaging, summary, suspendedReady, type Verdict, verdict } from './conditions.ts';
 
 export interface TenantFacts {
   readonly generation: number;
@@ -17,12 +17,7 @@ export const tenantVerdicts = (facts: TenantFacts, previous: readonly Condition[
   const stalled = stalledVerdict(facts);
   const ready = readyVerdict(facts, stalled);
   return [
-    ready,
-    reconcilingVerdict(
-      { stalled: stalled.status === 'True', ready: ready.status === 'True', generation: facts.generation },
-      previous,
-    ),
-    stalled,
+    ...summary({ ready, stalled, generation: facts.generation }, previous),
     facts.accepted,
     facts.namespace,
     facts.policies,
@@ -50,18 +45,8 @@ const readyVerdict = (facts: TenantFacts, stalled: Verdict<'Stalled'>): Verdict<
   if (namespace.status !== 'True') return verdict('Ready', 'Unknown', 'Waiting', namespace.message);
   if (policies.status !== 'True')
     return verdict('Ready', 'Unknown', policies.status === 'False' ? 'Error' : 'Waiting', policies.message);
-  if (messaging.status !== 'True') {
-    const reason =
-      messaging.reason === 'Unreachable'
-        ? 'MessagingUnreachable'
-        : messaging.reason === 'Waiting'
-          ? 'Waiting'
-          : 'Error';
-    return verdict('Ready', 'Unknown', reason, messaging.message);
-  }
-  return facts.suspended
-    ? verdict('Ready', 'True', 'Suspended', 'suspended as asked; what is stored stays')
-    : verdict('Ready', 'True', 'Ready');
+  if (messaging.status !== 'True') return readyWithoutMessaging(messaging);
+  return facts.suspended ? suspendedReady : verdict('Ready', 'True', 'Ready');
 };
 
 export const accountVerdict = (state: AccountState): Verdict<'MessagingReady'> =>
