@@ -11,6 +11,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers } from '@nats-io/transport-node';
 import { build, type Plugin } from 'esbuild';
 import { startNats } from './test/cluster/nats.ts';
+import { resolvedFlow } from './test/flow.ts';
 
 /*
  * `npm run build`: one folder of bundles for each image. The runtime's are single CommonJS files, the only form whose compiled code
@@ -144,7 +145,7 @@ const compile = async (launcher: string): Promise<void> => {
   const { port } = there.address() as AddressInfo;
   mkdirSync(join(folder, 'nats'));
   writeFileSync(join(folder, 'nats/url'), nats.url);
-  writeFileSync(join(folder, 'flow.json'), JSON.stringify(exampleFlow(`http://127.0.0.1:${port}`)));
+  writeFileSync(join(folder, 'flow.json'), JSON.stringify(resolvedFlow('build', `http://127.0.0.1:${port}`)));
   const streams = await storeOneMessage(nats.url);
   const start = (role: string) =>
     spawn(process.execPath, [...runtimeFlags, launcher, role], {
@@ -189,31 +190,6 @@ const storeOneMessage = async (url: string) => {
     close: () => connection.close(),
   };
 };
-
-const exampleFlow = (url: string) => ({
-  version: 1,
-  tenant: 'build',
-  namespace: 'build',
-  integration: 'build',
-  uid: 'build',
-  generation: 1,
-  sources: [{ name: 'in', http: { path: '/in' } }],
-  steps: [
-    { name: 'some', filter: { when: "body.total > 10.0 && attrs.type == 'order'" } },
-    { name: 'shape', map: { body: { id: '=attrs.id', lines: '=body.lines.map(line, line.sku)' } } },
-  ],
-  flows: [],
-  sinks: [{ name: 'out', http: { connectionRef: { name: 'there' } } }],
-  connections: { there: { http: { url } } },
-  delivery: {
-    timeout: '30s',
-    retry: { attempts: 5, backoff: { initial: '1s', max: '5m' } },
-    ordering: 'None',
-    partitions: 1,
-    concurrency: 64,
-  },
-  egress: { allow: [{ cidr: '127.0.0.1/32' }], closed: [] },
-});
 
 /** Bundles one image's programs into `dist/<image>`, unless they are there already; returns the folder. */
 export const bundle = async (image: Image): Promise<string> => {
