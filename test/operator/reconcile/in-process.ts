@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { Integrations } from '../../../operator/api/meta.ts';
@@ -15,6 +14,7 @@ import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
 import { mustKubectl } from '../../cluster/kubectl.ts';
 import { applyCrds } from '../api/established.ts';
 import { startWorld, type World } from '../broker/world.ts';
+import { until } from '../kube/kube-world.ts';
 import { settings } from '../plan/fixtures.ts';
 
 /*
@@ -98,7 +98,7 @@ export const startInProcess = async (): Promise<InProcess> => {
         deletionPolicy,
       };
       await put(`${own}/integrations`, integration(orders, { namespace: name }));
-      while (kube.cluster.list(Integrations, { namespace: name }).length === 0) await sleep(5);
+      await until('the watch has it', () => kube.cluster.list(Integrations, { namespace: name }).length > 0);
     },
     stop: async () => {
       await kube.close();
