@@ -23,3 +23,6 @@ export const searchPathAfter = (folder: string): string =>
 
 /** In CI nothing is skipped: what is missing is a failure. */
 export const inCi = env['CI'] === 'true';
+
+/** Tests of the operator leave every status that it wrote there. */
+export const statusesFolder = env['KANAVA_STATUSES'];

@@ -14,10 +14,13 @@ import { freePort } from '../../cluster/ports.ts';
 import { temporaryFolder } from '../../cluster/temporary.ts';
 import { applyCrds } from '../api/established.ts';
 import { startWorld, type World } from '../broker/world.ts';
+import { dishonest } from './status-honesty.ts';
+import { keepStatuses, recordStatuses } from './status-recorder.ts';
 
 /*
  * The operator as a process, with the chart's own ServiceAccount, roles and admission policies, against a real API server and a real
  * nats-server. There are no nodes and no controllers: `rollOut` says what a Deployment controller and a kubelet would.
+ * Whatever a test is about, at its end every status that was written is judged (status-honesty.ts).
  */
 const repository = join(import.meta.dirname, '..', '..', '..');
 export const operatorNamespace = 'kanava-system';
@@ -43,6 +46,7 @@ export interface OperatorWorld {
   rollOut(name: string, namespace: string): Promise<void>;
   /** Everything that the processes logged. */
   logs(): string;
+  /** Throws when a status that was written told GitOps tools what was not true. */
   stop(): Promise<void>;
 }
 
@@ -110,6 +114,7 @@ export const startOperatorWorld = async (): Promise<OperatorWorld> => {
   const dir = await temporaryFolder('operator');
   const [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream: 'sync_interval: always' })]);
   await applyCrds(api);
+  const recorder = recordStatuses(api);
   await installChart(api, dir);
   const kubeconfig = await api.serviceAccountKubeconfig(operatorNamespace, 'kanava-operator');
   const processes: OperatorProcess[] = [];
@@ -146,6 +151,15 @@ export const startOperatorWorld = async (): Promise<OperatorWorld> => {
         cause: error,
       });
     });
+  };
+
+  const endRecord = async () => {
+    try {
+      return await recorder.stop();
+    } finally {
+      await nats.stop();
+      await api.stop();
+    }
   };
 
   return {
@@ -211,8 +225,11 @@ export const startOperatorWorld = async (): Promise<OperatorWorld> => {
     logs: () => processes.map(({ logFile }) => readFileSync(logFile, 'utf8')).join('\n'),
     stop: async () => {
       await Promise.all(processes.map((operator) => operator.stop('SIGKILL')));
-      await nats.stop();
-      await api.stop();
+      const versions = await endRecord();
+      await keepStatuses(versions);
+      const lies = dishonest(versions);
+      if (lies.length > 0)
+        throw new Error(`${lies.length} statuses that were written are not true:\n${lies.join('\n')}`);
     },
   };
 };
