@@ -164,7 +164,8 @@ const unwrap = (address: Address): { checked: Address; dialled: Address } => {
   }
   return { checked: address, dialled: address };
 };
-const nat64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
+/** 64:ff9b::/96, not parsed: that would cost each start 1.5 ms of regular expressions. */
+const nat64: [ipaddr.IPv6, number] = [new ipaddr.IPv6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0]), 96];
 
 /* ---- Names ---------------------------------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { catalog } from './catalog.ts';
 import type { Log } from './connector.ts';
 import { createEgress } from './egress.ts';
@@ -20,7 +21,10 @@ export interface WorkerSettings {
   readonly graceMs: number;
 }
 
-/** The worker as a process: health first, because NATS may be away for a while. */
+/** How long a start may take before the health port answers: as long as NATS is away, for one. */
+const healthAfterMs = 100;
+
+/** The worker as a process. A usual start pulls before it opens the health port: nobody asks so early, and the first message waits. */
 export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ close(): Promise<void> }> => {
   const counters = newCounters();
   let worker: Worker | undefined;
@@ -29,18 +33,19 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
     help,
     value: () => (worker ? value(worker) : 0),
   });
-  const serving = serveHealth({
-    port: settings.healthPort,
-    ready: () => worker?.ready() ?? { ok: false, detail: { nats: 'connecting' } },
-    counters,
-    gauges: [
-      gauge('held', 'Messages held by this worker.', ({ load }) => load().held),
-      gauge('running', 'Messages in work.', ({ load }) => load().running),
-      gauge('pending', 'Stored, not delivered yet.', ({ fill }) => fill('pending')),
-      gauge('ack_pending', 'Delivered or parked, not done.', ({ fill }) => fill('ackPending')),
-      gauge('ready', 'Connected and pulling.', ({ ready }) => Number(ready().ok)),
-    ],
-  });
+  const serving = () =>
+    serveHealth({
+      port: settings.healthPort,
+      ready: () => worker?.ready() ?? { ok: false, detail: { nats: 'connecting' } },
+      counters,
+      gauges: [
+        gauge('held', 'Messages held by this worker.', ({ load }) => load().held),
+        gauge('running', 'Messages in work.', ({ load }) => load().running),
+        gauge('pending', 'Stored, not delivered yet.', ({ fill }) => fill('pending')),
+        gauge('ack_pending', 'Delivered or parked, not done.', ({ fill }) => fill('ackPending')),
+        gauge('ready', 'Connected and pulling.', ({ ready }) => Number(ready().ok)),
+      ],
+    });
   const starting = startWorker({
     folder: settings.dir,
     counters,
@@ -51,7 +56,8 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
       process.kill(process.pid, 'SIGTERM');
     },
   });
-  const [health, started] = await Promise.all([serving, starting]);
+  await Promise.race([starting, pause(healthAfterMs)]);
+  const [health, started] = await Promise.all([serving(), starting]);
   worker = started;
   return {
     async close() {
