@@ -53,7 +53,7 @@ describe('kubectl', () => {
     expect(texts.length).toBeGreaterThan(150);
     expect(texts.filter(({ description }) => !description || description.length > longestDescription)).toEqual([]);
     // The API server publishes the OpenAPI of a fresh CRD in its own time, and kubectl does not wait for it.
-    const explain = () => api.kubectl(['explain', 'integrations.kanava.dev.spec.sources.http']);
+    const explain = () => server.api.kubectl(['explain', 'integrations.kanava.dev.spec.sources.http']);
     await expect.poll(explain, { timeout: 60_000, interval: 500 }).toMatchObject({ code: 0, stderr: '' });
     const { stdout: explained } = await explain();
     expect(explained).toContain('Receives messages as HTTP requests.');
