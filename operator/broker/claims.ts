@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { decode, fmtCreds } from '@nats-io/jwt';
 import type { KeyPair } from '@nats-io/nkeys';
 import { z } from 'zod';
-import type { Role } from '../../runtime/nats/names.ts';
+import { type Role, roles } from '../../runtime/nats/names.ts';
 import { type Permissions, rolePermissions } from '../../runtime/nats/permissions.ts';
 import type { AccountKeys, AccountLimits } from '../reconcile/ports.ts';
 import { keyFromSeed } from './keys.ts';
@@ -186,7 +186,6 @@ const scopeOf = (role: Role, { pub, sub, resp }: Permissions, seed: string): z.i
 
 /** Room in the account's connections for the operator's own one, and for the lost one that the server has not noticed yet. */
 const operatorConnections = 2;
-const roles: readonly Role[] = ['gateway', 'intake', 'ops', 'worker'];
 
 /** For the end of an account that somebody else has written over: what its streams need in order to be removed. */
 export const anyLimits: AccountClaims['limits'] = {

@@ -90,6 +90,7 @@ const newAccountKeys = (): AccountKeys => {
       intake: newSeed('account'),
       gateway: newSeed('account'),
       ops: newSeed('account'),
+      replay: newSeed('account'),
     },
   };
 };

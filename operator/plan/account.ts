@@ -1,3 +1,4 @@
+import { roles } from '../../runtime/nats/names.ts';
 import type { EffectiveTenant } from '../api/effective.ts';
 import type { AccountKeys, AccountLimits, KubeObject } from '../reconcile/ports.ts';
 import { child, tenantKeysName } from './children.ts';
@@ -12,7 +13,6 @@ export const planAccountLimits = ({ messaging }: EffectiveTenant): AccountLimits
 });
 
 /* The seeds of an account lie in one Secret of the operator's namespace: losing them would orphan the tenant's streams. */
-const roles = ['worker', 'intake', 'gateway', 'ops'] as const;
 
 export const planAccountKeys = (tenant: string, operatorNamespace: string, keys: AccountKeys): KubeObject =>
   child(Secrets, { tenant, namespace: operatorNamespace }, tenantKeysName(tenant), {
@@ -36,6 +36,7 @@ export const readAccountKeys = (secret: KubeObject): AccountKeys | undefined => 
       intake: value('intake.seed'),
       gateway: value('gateway.seed'),
       ops: value('ops.seed'),
+      replay: value('replay.seed'),
     },
   };
   const whole = [keys.account, keys.accountSeed, ...Object.values(keys.signing)].every((text) => text !== '');

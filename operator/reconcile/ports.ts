@@ -1,4 +1,5 @@
 import type { Applied, Routes } from '../../runtime/flow.ts';
+import type { Role } from '../../runtime/nats/names.ts';
 
 /*
  * What the reconcilers need of the world, declared by them as their consumer. `operator/kube` and `operator/broker` implement it.
@@ -90,7 +91,7 @@ export interface AccountLimits {
 export interface AccountKeys {
   readonly account: string;
   readonly accountSeed: string;
-  readonly signing: Readonly<Record<'worker' | 'intake' | 'gateway' | 'ops', string>>;
+  readonly signing: Readonly<Record<Role, string>>;
 }
 export interface AccountState {
   readonly id: string;

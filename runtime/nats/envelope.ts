@@ -65,9 +65,12 @@ export const decodeMessage = (encoded: Headers, body: Uint8Array): Message => {
   return { attrs: attrs as unknown as Attributes, headers, body: Body.fromBytes(body) };
 };
 
-/** `Nats-*` headers steer the server (rollup, TTL, expectations): one that came from outside never goes back into it. */
+/**
+ * `Nats-*` headers steer the server (rollup, TTL, expectations), `kanava-*` the engine: those of an earlier life of a message never go
+ * along into its next one.
+ */
 export const withoutControl = (headers: Headers): Record<string, string> =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !/^nats-/i.test(name.trim())));
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !/^(nats|kanava)-/i.test(name.trim())));
 
 /** Deduplication id of a message that came from a source of an Integration; the same event always has the same one. */
 export const messageId = (source: string, attrs: Attributes): string =>
@@ -84,6 +87,25 @@ export const deadLetterHeaders = {
   last: 'kanava-last-at',
   generation: 'kanava-generation',
   subject: 'kanava-subject',
+  /** Deduplication id under which the message was accepted; replays append to it and hand it on. */
+  id: 'kanava-id',
+  /** The sink, for one of several messages also which: what a replay delivers. Absent when a step failed. */
+  key: 'kanava-key',
+  replays: 'kanava-replays',
+} as const;
+
+/**
+ * What a replay asks of the engine, which believes it only in its own inbox: nothing from outside can carry these names (foreign
+ * headers and attributes have prefixes), and of the Integration's own credentials only those for replays write them.
+ */
+export const replayHeaders = {
+  /** Step to start at. */
+  from: 'kanava-replay-from',
+  /** The one key to deliver. */
+  only: 'kanava-replay-only',
+  id: deadLetterHeaders.id,
+  /** Which replay this is, from 1; every one has it. */
+  count: deadLetterHeaders.replays,
 } as const;
 
 /** As the CloudEvents NATS binding says: space, quote, percent and everything outside printable ASCII. */

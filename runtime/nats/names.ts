@@ -36,12 +36,17 @@ export const wakeKey = (integration: string) => `wake.${integration}`;
 /** @public Reserved for request-reply. */
 export const callSubject = (integration: string) => `call.${integration}`;
 
-export type Role = 'worker' | 'intake' | 'gateway' | 'ops';
+export const roles = ['gateway', 'intake', 'ops', 'replay', 'worker'] as const;
+export type Role = (typeof roles)[number];
 /** Reply prefix of a role: its user may subscribe to nothing else. */
 export const inboxPrefix = (role: Role, integration?: string): string =>
-  ({ worker: `_INBOX_w_${integration}`, intake: `_INBOX_i_${integration}`, gateway: '_INBOX_gw', ops: '_INBOX_ops' })[
-    role
-  ];
+  ({
+    worker: `_INBOX_w_${integration}`,
+    intake: `_INBOX_i_${integration}`,
+    gateway: '_INBOX_gw',
+    ops: '_INBOX_ops',
+    replay: `_INBOX_r_${integration}`,
+  })[role];
 
 /** Tag of a user JWT that scoped templates read as `{{tag(i)}}`. */
 export const integrationTag = (integration: string) => `i:${integration}`;

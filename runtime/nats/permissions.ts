@@ -68,6 +68,16 @@ export const rolePermissions: Record<Role, Permissions> = {
     ],
     sub: [`${inboxPrefix('ops')}.>`],
   },
+  /** Of people: looks at the dead letters of one Integration, puts them into its inbox again, removes them. */
+  replay: {
+    pub: [
+      `$JS.API.STREAM.INFO.dlq_${i}`,
+      `$JS.API.DIRECT.GET.dlq_${i}`,
+      `$JS.API.STREAM.MSG.DELETE.dlq_${i}`,
+      `inbox.${i}.*.*`,
+    ],
+    sub: [`${inboxPrefix('replay', i)}.>`],
+  },
 };
 
 /** Users of the SYS account that the operator runs with: one may push claims, the other may only measure. */

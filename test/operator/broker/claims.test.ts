@@ -23,6 +23,7 @@ const keys: AccountKeys = {
   signing: {
     worker: newSeed('account'),
     intake: newSeed('account'),
+    replay: newSeed('account'),
     gateway: newSeed('account'),
     ops: newSeed('account'),
   },
@@ -78,6 +79,7 @@ describe('account claims', () => {
       ['gateway', false],
       ['intake', false],
       ['ops', false],
+      ['replay', false],
       ['worker', true],
     ]);
     expect(newScopedSigner(account, 'gateway', {}).template).toHaveProperty('resp');

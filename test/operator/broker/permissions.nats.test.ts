@@ -8,6 +8,7 @@ import {
   intakeRefusals,
   opsRefusals,
   type Refusal,
+  replayRefusals,
   subscriptionRefusals,
   workerRefusals,
 } from './refusals.ts';
@@ -28,6 +29,7 @@ describe.each([
   let gateway: NatsConnection;
   let intake: NatsConnection;
   let ops: NatsConnection;
+  let replay: NatsConnection;
 
   beforeAll(async () => {
     world = await startWorld({ config });
@@ -37,6 +39,7 @@ describe.each([
     gateway = await tenant.connect('gateway');
     intake = await tenant.connect('intake', 'mine');
     ops = await tenant.connect('ops');
+    replay = await tenant.connect('replay', 'mine');
     await prepare();
   });
   afterAll(() => world.stop());
@@ -222,6 +225,19 @@ describe.each([
     expect((await jetstream(ops).publish('cron.mine.nightly', '')).seq).toBeGreaterThan(0);
   });
 
+  test('replay reads and removes dead letters of its Integration, and stores in its inbox', async () => {
+    await prepare();
+    const manager = await jetstreamManager(replay, { checkAPI: false });
+    const { state } = await manager.streams.info('dlq_mine');
+    expect((await manager.direct.getMessage('dlq_mine', { seq: state.last_seq }))?.string()).toBe('secret');
+    const seen: number[] = [];
+    for await (const { seq } of await manager.direct.getBatch('dlq_mine', { seq: 1, batch: 10 })) seen.push(seq);
+    expect(seen).toContain(state.last_seq);
+    expect((await jetstream(replay).publish('inbox.mine.0.shop', 'x')).seq).toBeGreaterThan(0);
+    expect(await manager.streams.deleteMessage('dlq_mine', state.last_seq)).toBe(true);
+    expect(await manager.direct.getMessage('dlq_mine', { seq: state.last_seq })).toBeNull();
+  });
+
   test('rollup headers wipe nothing where several write', async () => {
     await prepare();
     const client = jetstream(worker);
@@ -245,6 +261,7 @@ describe.each([
     ['gateway', () => gateway, gatewayRefusals],
     ['intake', () => intake, intakeRefusals],
     ['ops', () => ops, opsRefusals],
+    ['replay', () => replay, replayRefusals],
   ];
   test('the tables are long enough to mean something', () => {
     expect(workerRefusals.length).toBeGreaterThanOrEqual(60);
@@ -307,6 +324,7 @@ describe.each([
     ['gateway', () => gateway],
     ['intake', () => intake],
     ['ops', () => ops],
+    ['replay', () => replay],
   ] as const)('%s cannot listen where an admin can', async (role, connection) => {
     for (const subject of subscriptionRefusals[role]) {
       await expect(listening(connection(), subject), subject).rejects.toThrow(/permissions violation/i);

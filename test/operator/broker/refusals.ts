@@ -192,6 +192,30 @@ export const opsRefusals: readonly Refusal[] = [
   line('confirmation', '+ACK')('{ack}'),
 ];
 
+/** Of people: nothing but the dead letters and the inbox of one Integration, and there nothing but what a replay needs. */
+export const replayRefusals: readonly Refusal[] = [
+  ...streamCalls.filter(({ subject }) => subject !== '$JS.API.STREAM.INFO.dlq_mine'),
+  api('$JS.API.STREAM.INFO.dlq_other'),
+  api('$JS.API.STREAM.PURGE.dlq_mine'),
+  api('$JS.API.STREAM.DELETE.dlq_mine'),
+  json('$JS.API.STREAM.MSG.GET.dlq_other', { last_by_subj: 'dlq.other.erp' }),
+  json('$JS.API.STREAM.MSG.DELETE.dlq_other', { seq: 'last:dlq_other' }),
+  json('$JS.API.STREAM.MSG.DELETE.inbox_mine', { seq: 'last:inbox_mine' }),
+  ...consumerCalls,
+  ...cross,
+  ...foreignReads.filter(({ subject }) => subject !== '$JS.API.DIRECT.GET.dlq_mine'),
+  ...gatewayBucketCalls,
+  heard('call.mine'),
+  stored('inbox.other.0.shop'),
+  stored('dlq.mine.erp'),
+  stored('dlq.other.erp'),
+  stored('bus.created'),
+  stored('$KV.state.mine.k'),
+  line('delivery', pull)('$JS.API.CONSUMER.MSG.NEXT.inbox_mine.worker-0'),
+  line('delivery', '+NXT')('$JS.ACK.inbox_mine.worker-0.1.1.1.1.1'),
+  line('confirmation', '+ACK')('{ack}'),
+];
+
 /** A foreign reply prefix would show what others were answered; a raw subscription shows messages as they are published. */
 const all = ['>', '_INBOX.>', 'inbox.>', 'dlq.>', 'bus.>', 'tick.>', 'cron.>', 'call.*', '$KV.>', '$JS.>', '$SYS.>'];
 export const subscriptionRefusals = {
@@ -199,4 +223,5 @@ export const subscriptionRefusals = {
   intake: [...all, '_INBOX_w_mine.>', '_INBOX_i_other.>', '_INBOX_ops.>', 'inbox.mine.>', 'call.mine'],
   gateway: [...all, '_INBOX_w_mine.>', '_INBOX_ops.>', '$JS.EVENT.ADVISORY.>'],
   ops: [...all, '_INBOX_w_mine.>', '_INBOX_gw.>', '$JS.EVENT.ADVISORY.>'],
+  replay: [...all, '_INBOX_w_mine.>', '_INBOX_r_other.>', '_INBOX_gw.>', 'inbox.mine.>', 'dlq.mine.>', 'call.mine'],
 } as const;

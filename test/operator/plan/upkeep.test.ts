@@ -121,7 +121,11 @@ describe('replicas', () => {
 
 describe('records', () => {
   it('read account keys back, and never half of them', () => {
-    const keys = { account: 'A', accountSeed: 'SA', signing: { worker: 'w', intake: 'i', gateway: 'g', ops: 'o' } };
+    const keys = {
+      account: 'A',
+      accountSeed: 'SA',
+      signing: { worker: 'w', intake: 'i', gateway: 'g', ops: 'o', replay: 'r' },
+    };
     const secret = planAccountKeys('acme', 'kanava-system', keys);
     expect(readAccountKeys(secret)).toEqual(keys);
     const { account: _account, ...rest } = secret['data'] as Record<string, string>;
