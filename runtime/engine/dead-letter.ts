@@ -1,6 +1,7 @@
 import { deadLetterHeaders as names, percentEncoded, withoutControl } from '../nats/envelope.ts';
 import { deadLetterSubject } from '../nats/names.ts';
 import type { Delivery, Entry } from '../transport/transport.ts';
+import { isReplay } from './course.ts';
 import { idOf, type MessageRecord } from './record.ts';
 import type { Failure } from './retry.ts';
 
@@ -15,7 +16,7 @@ export const deadLetter = (
   now: number,
 ): Entry => ({
   subject: deadLetterSubject(integration, failure.part),
-  id: `${delivery.stream}/${delivery.sequence}/${failure.part}/${idOf(delivery)}`,
+  id: `${delivery.stream}/${delivery.sequence}/${failure.key ?? failure.part}/${idOf(delivery)}`,
   headers: {
     ...withoutControl(delivery.headers),
     [names.class]: failure.class,
@@ -27,6 +28,13 @@ export const deadLetter = (
     [names.last]: new Date(now).toISOString(),
     [names.generation]: String(generation),
     [names.subject]: delivery.subject,
+    [names.id]: percentEncoded(idOf(delivery)),
+    ...(failure.key === undefined ? {} : { [names.key]: percentEncoded(failure.key) }),
+    ...(isReplay(delivery, integration) ? handedOn(delivery.headers) : {}),
   },
   body: delivery.body,
 });
+
+/** Of what began as one message, also after several replays. */
+const handedOn = (headers: Delivery['headers']): Record<string, string> =>
+  Object.fromEntries([names.id, names.replays].flatMap((name) => (headers[name] ? [[name, headers[name]]] : [])));

@@ -6,6 +6,7 @@ import { decodeMessage } from '../nats/envelope.ts';
 import type { Counters } from '../telemetry.ts';
 import { type Delivery, type Transport, TransportError } from '../transport/transport.ts';
 import type { Attempts } from './attempts.ts';
+import { courseOf } from './course.ts';
 import { deadLetter } from './dead-letter.ts';
 import { type Arrival, travel } from './journey.ts';
 import type { Parts } from './parts.ts';
@@ -55,7 +56,7 @@ export const createHandler = (options: HandlerOptions) => {
     const attempt = attempts.begin(stored.record.attempts + 1);
     let arrival: Arrival;
     try {
-      arrival = await travel(parts, decode(delivery), attempt, confirmed);
+      arrival = await travel(parts, courseOf(delivery, flow.integration), decode(delivery), attempt, confirmed);
     } catch (error) {
       arrival = { failures: [failureOf(firstPart(parts), undefined, error, attempt.timedOut())], filtered: false };
     } finally {

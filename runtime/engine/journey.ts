@@ -1,5 +1,6 @@
 import type { Message } from '../message.ts';
 import type { RunningAttempt } from './attempts.ts';
+import { type Course, stepsOn, unknownSink } from './course.ts';
 import type { Parts } from './parts.ts';
 import { type Failure, failureOf } from './retry.ts';
 import { runSteps, StepError } from './steps.ts';
@@ -16,13 +17,14 @@ export interface Arrival {
  */
 export const travel = async (
   { steps, sinks }: Parts,
+  course: Course,
   message: Message,
   attempt: RunningAttempt,
   confirmed: Set<string>,
 ): Promise<Arrival> => {
   let messages: readonly Message[];
   try {
-    messages = await runSteps(steps, message, attempt);
+    messages = await runSteps(stepsOn(course, steps), message, attempt);
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
     return { failures: [failureOf(error.step, undefined, error.cause, attempt.timedOut())], filtered: false };
@@ -41,13 +43,17 @@ export const travel = async (
       failures.push(failureOf(sink.name, key, error, attempt.timedOut()));
     }
   };
+  const { only } = course;
+  let known = only === undefined || messages.length === 0;
   for (const each of messages) {
-    const open = sinks
-      .map((sink) => ({ sink, key: sinkKey(sink.name, message, each) }))
-      .filter(({ key }) => !confirmed.has(key));
-    wanted += sinks.length - open.length;
+    const keyed = sinks.map((sink) => ({ sink, key: sinkKey(sink.name, message, each) }));
+    const asked = only === undefined ? keyed : keyed.filter(({ key }) => key === only);
+    known ||= asked.length > 0;
+    const open = asked.filter(({ key }) => !confirmed.has(key));
+    wanted += asked.length - open.length;
     await Promise.all(open.map(({ sink, key }) => deliver(each, sink, key)));
   }
+  if (!known) throw unknownSink(only as string);
   return { failures, filtered: wanted === 0 };
 };
 
