@@ -27,13 +27,23 @@ const wordsOf = (program: Command, names: Readonly<Record<string, readonly strin
     .map((command) => ({
       name: command.name(),
       summary: command.description(),
-      options: command.options.flatMap(({ long, description, argChoices = [] }) =>
-        long ? [{ flag: long, summary: description, values: argChoices }] : [],
-      ),
+      options: optionsOf(command),
       argument: argumentOf(command, names),
     }));
 
+/** Those of the commands below it, too: each once. */
+const optionsOf = (command: Command): CommandWords['options'] => {
+  const options = [command, ...command.commands].flatMap((one) => one.options);
+  const byFlag = new Map(options.flatMap((option) => (option.long ? [[option.long, option] as const] : [])));
+  return [...byFlag].map(([flag, { description, argChoices = [] }]) => ({
+    flag,
+    summary: description,
+    values: argChoices,
+  }));
+};
+
 const argumentOf = (command: Command, names: Readonly<Record<string, readonly string[]>>): CommandWords['argument'] => {
+  if (command.commands.length > 0) return command.commands.map((sub) => sub.name());
   const [argument] = command.registeredArguments;
   if (argument?.name() === 'file') return 'files';
   return argument?.argChoices ?? names[command.name()] ?? [];

@@ -51,6 +51,15 @@ const rules: readonly Rule[] = [
       node,
     ],
   },
+  {
+    from: /^runtime\/dead-letters\//,
+    may: [
+      /^runtime\/(dead-letters|nats)\//,
+      /^runtime\/transport\/(transport|pub-acks)\.ts$/,
+      /^runtime\/(errors|message)\.ts$/,
+      /^@nats-io\//,
+    ],
+  },
   { from: /^runtime\/egress\.ts$/, may: [/^runtime\/(connector|errors|flow)\.ts$/, /^ipaddr\.js$/, node] },
   {
     from: /^runtime\/engine\//,
