@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { dump } from 'js-yaml';
 import { type Crd, crdOf, definitions } from './crds.ts';
 import { editorSchema } from './editor-schema.ts';
+import { kustomizeNames, kustomizeOpenapi } from './kustomize.ts';
 import { crdName } from './meta.ts';
 import { largestCrd, schemaFindings } from './schema-rules.ts';
 import { integrationValues, tenantValues } from './values-schema.ts';
@@ -42,6 +43,8 @@ export const generated = (): ReadonlyMap<string, string> => {
   files.set('crds/integration.schema.json', json(editorSchema()));
   files.set('charts/kanava-tenant/values.schema.json', json(tenantValues()));
   files.set('charts/kanava-integrations/values.schema.json', json(integrationValues()));
+  files.set('docs/gitops/kustomize/openapi.json', json(kustomizeOpenapi()));
+  files.set('docs/gitops/kustomize/names.yaml', heading + yaml(kustomizeNames()));
   return files;
 };
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 interface Server {
   /** Folder below tools/ whose go.mod pins the version. */
-  group: 'nats' | 'etcd' | 'kubernetes' | 'containerd' | 'runc' | 'coredns' | 'helm';
+  group: 'nats' | 'etcd' | 'kubernetes' | 'containerd' | 'runc' | 'coredns' | 'helm' | 'lua';
   /** The module that is pinned, and the command in it. */
   module: string;
   package: string;
@@ -52,6 +52,8 @@ const table = {
   },
   coredns: server('coredns', 'github.com/coredns/coredns'),
   helm: server('helm', 'helm.sh/helm/v4', '/cmd/helm'),
+  // The Lua that Argo CD has.
+  glua: { ...server('lua', 'github.com/yuin/gopher-lua', '/cmd/glua'), seconds: 10 },
 } satisfies Record<string, Server>;
 
 export type ServerName = keyof typeof table;

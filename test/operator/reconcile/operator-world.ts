@@ -110,9 +110,16 @@ const launch = async (dir: string, env: Record<string, string>): Promise<Operato
   };
 };
 
-export const startOperatorWorld = async (): Promise<OperatorWorld> => {
+interface WorldOptions {
+  /** Inside of the `jetstream` block of nats.conf. */
+  readonly jetstream?: string;
+}
+
+export const startOperatorWorld = async ({
+  jetstream = 'sync_interval: always',
+}: WorldOptions = {}): Promise<OperatorWorld> => {
   const dir = await temporaryFolder('operator');
-  const [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream: 'sync_interval: always' })]);
+  const [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream })]);
   await applyCrds(api);
   const recorder = recordStatuses(api);
   await installChart(api, dir);
