@@ -5,7 +5,7 @@ const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.bench.ts'))
   .map((file) => file.replace('.bench.ts', ''));
 const [name, ...args] = process.argv.slice(2);
-const help = `npm run bench -- NAME [ROUNDS]    names: ${names.join(', ')}`;
+const help = `npm run bench -- NAME [OPTIONS]    names: ${names.join(', ')}`;
 
 if (name === '--help' || name === '-h') {
   console.log(help);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -13,6 +13,7 @@ import { temporaryFolder } from '../test/cluster/temporary.ts';
 import { resolvedFlow } from '../test/flow.ts';
 import { bucketSpec, deadLetterSpec, inboxSpec } from '../test/operator/broker/specs.ts';
 import { startWorld } from '../test/operator/broker/world.ts';
+import { median, residentMib } from './measure.ts';
 
 /*
  * `npm run bench -- start [rounds]`: from spawn to the first acknowledged message of a bundled worker with a filter, a map and an http
@@ -21,14 +22,6 @@ import { startWorld } from '../test/operator/broker/world.ts';
 const integration = 'start';
 const settleMs = 1_500;
 
-const median = (values: readonly number[]): number => {
-  const sorted = values.toSorted((left, right) => left - right);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-};
-const memory = async (pid: number): Promise<number> => {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-};
 const settled = () => new Promise((resolve) => setTimeout(resolve, settleMs));
 
 const emptyScript = async (folder: string) => {
@@ -44,7 +37,7 @@ const emptyScript = async (folder: string) => {
     async mebibytes() {
       const child = spawn(process.execPath, [...runtimeFlags, stays]);
       await settled();
-      const used = await memory(child.pid as number);
+      const used = residentMib(child.pid as number);
       child.kill('SIGKILL');
       return used;
     },
@@ -101,7 +94,7 @@ export const run = async (args: string[]): Promise<void> => {
     const milliseconds = (await acked.promise) - started;
     watch.unsubscribe();
     await settled();
-    const mebibytes = await memory(child.pid as number);
+    const mebibytes = residentMib(child.pid as number);
     child.kill('SIGTERM');
     await once(child, 'exit');
     return { milliseconds, mebibytes };
