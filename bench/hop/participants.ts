@@ -108,7 +108,7 @@ export const fiveSteps: FlowOptions = {
   flows: [{ name: 'large', steps: [{ name: 'note', set: { body: { large: true } } }] }],
 };
 
-const flowOf = ({ steps, flows = [] }: FlowOptions) => ({
+export const flowOf = ({ steps, flows = [] }: FlowOptions) => ({
   version: 1,
   tenant: 'bench',
   namespace: 'bench',

@@ -2,12 +2,13 @@ import type { Attempt } from '../connector.ts';
 
 /*
  * Deadlines of all running attempts, checked by the engine's one timer: their time-out is the same, so the oldest comes first. A part
- * that does not obey its signal is left behind a little later, so that it cannot hold a message for ever.
+ * that does not obey its signal is left behind a little later, so that it cannot hold a message for ever. Signals are made when a part
+ * asks for one: most attempts end without.
  */
 export interface RunningAttempt extends Attempt {
   readonly timedOut: () => boolean;
-  /** Rejects when the attempt is left behind. */
-  readonly abandoned: Promise<never>;
+  /** Settles as the work does, or rejects when the attempt is left behind. */
+  orAbandoned<T>(work: Promise<T>): Promise<T>;
   end(): void;
 }
 export interface Attempts {
@@ -20,10 +21,10 @@ export interface Attempts {
 
 const leaveBehindAfterMs = 5_000;
 
-interface Running {
-  readonly controller: AbortController;
+interface Running extends RunningAttempt {
   readonly startedAt: number;
-  readonly abandon: (reason: unknown) => void;
+  abort(reason: DOMException): void;
+  abandon(reason: DOMException): void;
 }
 
 export const createAttempts = (timeoutMs: number, now: () => number): Attempts => {
@@ -32,37 +33,64 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
   const timeout = () => new DOMException('delivery.timeout has passed', 'TimeoutError');
   return {
     begin(number) {
-      const controller = new AbortController();
-      const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
-      abandoned.catch(() => undefined);
-      const entry: Running = { controller, startedAt: now(), abandon };
-      running.add(entry);
-      return {
-        number,
-        signal: controller.signal,
-        timedOut: () => controller.signal.aborted,
-        abandoned,
-        end: () => void running.delete(entry),
-      };
+      const attempt = startAttempt(number, now(), (ended) => running.delete(ended));
+      running.add(attempt);
+      return attempt;
     },
     tick(time) {
-      for (const entry of running) {
-        const age = time - entry.startedAt;
+      for (const attempt of running) {
+        const age = time - attempt.startedAt;
         if (age < timeoutMs) return;
-        if (!entry.controller.signal.aborted) entry.controller.abort(timeout());
+        if (!attempt.timedOut()) attempt.abort(timeout());
         else if (age > timeoutMs + leaveBehindAfterMs) {
-          entry.abandon(timeout());
-          running.delete(entry);
+          attempt.abandon(timeout());
+          running.delete(attempt);
         }
       }
     },
     stopping: () => stopping,
     abortAll() {
       stopping = true;
-      for (const { controller, abandon } of running) {
-        controller.abort(new DOMException('the worker shuts down', 'AbortError'));
-        abandon(new DOMException('the worker shuts down', 'AbortError'));
+      for (const attempt of running) {
+        attempt.abort(new DOMException('the worker shuts down', 'AbortError'));
+        attempt.abandon(new DOMException('the worker shuts down', 'AbortError'));
       }
     },
   };
+};
+
+const startAttempt = (number: number, startedAt: number, ended: (attempt: Running) => void): Running => {
+  let controller: AbortController | undefined;
+  let aborted: DOMException | undefined;
+  let abandoned: DOMException | undefined;
+  let leave: ((reason: DOMException) => void)[] | undefined;
+  const attempt: Running = {
+    number,
+    startedAt,
+    get signal() {
+      if (!controller) {
+        controller = new AbortController();
+        if (aborted) controller.abort(aborted);
+      }
+      return controller.signal;
+    },
+    timedOut: () => aborted !== undefined,
+    orAbandoned: (work) =>
+      new Promise((resolve, reject) => {
+        work.then(resolve, reject);
+        if (abandoned) reject(abandoned);
+        else if (leave) leave.push(reject);
+        else leave = [reject];
+      }),
+    end: () => ended(attempt),
+    abort(reason) {
+      aborted ??= reason;
+      controller?.abort(reason);
+    },
+    abandon(reason) {
+      abandoned = reason;
+      if (leave) for (const reject of leave) reject(reason);
+    },
+  };
+  return attempt;
 };

@@ -36,7 +36,7 @@ export const travel = async (
     try {
       if (!sink.holds(each, attempt)) return;
       wanted += 1;
-      await Promise.race([sink.send(each, attempt), attempt.abandoned]);
+      await attempt.orAbandoned(sink.send(each, attempt));
       confirmed.add(key);
     } catch (error) {
       wanted += 1;
@@ -46,12 +46,15 @@ export const travel = async (
   const { only } = course;
   let known = only === undefined || messages.length === 0;
   for (const each of messages) {
-    const keyed = sinks.map((sink) => ({ sink, key: sinkKey(sink.name, message, each) }));
-    const asked = only === undefined ? keyed : keyed.filter(({ key }) => key === only);
-    known ||= asked.length > 0;
-    const open = asked.filter(({ key }) => !confirmed.has(key));
-    wanted += asked.length - open.length;
-    await Promise.all(open.map(({ sink, key }) => deliver(each, sink, key)));
+    const deliveries: Promise<void>[] = [];
+    for (const sink of sinks) {
+      const key = sinkKey(sink.name, message, each);
+      if (only !== undefined && key !== only) continue;
+      known = true;
+      if (confirmed.has(key)) wanted += 1;
+      else deliveries.push(deliver(each, sink, key));
+    }
+    await (deliveries.length === 1 ? deliveries[0] : Promise.all(deliveries));
   }
   if (!known) throw unknownSink(only as string);
   return { failures, filtered: wanted === 0 };

@@ -78,7 +78,10 @@ export const fresh = (delivery: Delivery, at: number, revision: number): Stored 
     attempts: 0,
     naks: 0,
     confirmed: [],
-    firstAt: new Date(at).toISOString(),
+    // Most messages never need it.
+    get firstAt() {
+      return new Date(at).toISOString();
+    },
     started: false,
     deaths: 0,
   },

@@ -1,5 +1,6 @@
 import type { Attempt } from '../connector.ts';
 import type { Message } from '../message.ts';
+import type { RunningAttempt } from './attempts.ts';
 import type { StepPart } from './parts.ts';
 
 /** Why a message did not get through, and at which step: the one that failed, not one that led it into its flow. */
@@ -17,7 +18,7 @@ export class StepError extends Error {
 export const runSteps = async (
   steps: readonly StepPart[],
   message: Message,
-  attempt: Attempt & { readonly abandoned?: Promise<never> },
+  attempt: Attempt & Partial<Pick<RunningAttempt, 'timedOut' | 'orAbandoned'>>,
 ): Promise<readonly Message[]> => {
   let messages: readonly Message[] = [message];
   for (const step of steps) {
@@ -25,10 +26,10 @@ export const runSteps = async (
     for (const each of messages) {
       try {
         // Nobody waits any more for an attempt that was left behind.
-        attempt.signal.throwIfAborted();
+        if (attempt.timedOut ? attempt.timedOut() : attempt.signal.aborted) attempt.signal.throwIfAborted();
         const result = step.run(each, attempt);
         if (!(result instanceof Promise)) add(next, each, result);
-        else add(next, each, await (attempt.abandoned ? Promise.race([result, attempt.abandoned]) : result));
+        else add(next, each, await (attempt.orAbandoned ? attempt.orAbandoned(result) : result));
       } catch (error) {
         throw error instanceof StepError ? error : new StepError(step.name, error);
       }

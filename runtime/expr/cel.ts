@@ -72,7 +72,45 @@ export const parseExpression = (source: string): Parsed => {
   }
 };
 
-const compiled = (source: string, run: (scope: Record<string, unknown>) => unknown): Expression => ({
+interface Program {
+  (scope: Record<string, unknown>): unknown;
+  readonly ast: ASTNode;
+}
+const compiled = (source: string, run: Program): Expression => {
+  const path = pathOf(run.ast);
+  const expression = evaluator(source, run);
+  return path === undefined ? expression : { evaluate: (scope) => read(scope, path) ?? expression.evaluate(scope) };
+};
+
+type Path = readonly [root: keyof ExpressionScope, ...keys: string[]];
+const roots: readonly (keyof ExpressionScope)[] = ['body', 'headers', 'attrs'];
+
+/** `body.customer.name`: most expressions of a mapping are nothing but a place in the message. */
+const pathOf = (node: ASTNode): Path | undefined => {
+  if (node.op === 'id') {
+    const root = roots.find((name) => name === node.args);
+    return root && [root];
+  }
+  if (node.op !== '.') return undefined;
+  const [from, key] = node.args;
+  const path = pathOf(from);
+  return path && [...path, key];
+};
+
+/** What is at the place, if it is there and plain; whatever is unusual is left to the evaluator and its messages. */
+const read = (scope: ExpressionScope, path: Path): unknown => {
+  let value: unknown = scope[path[0]];
+  for (let at = 1; at < path.length; at += 1) {
+    const key = path[at] as string;
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, key)) {
+      return undefined;
+    }
+    value = (value as Readonly<Record<string, unknown>>)[key];
+  }
+  return typeof value === 'number' && !Number.isFinite(value) ? undefined : plainJson(value);
+};
+
+const evaluator = (source: string, run: Program): Expression => ({
   evaluate(scope) {
     try {
       return plainJson(run(scope as unknown as Record<string, unknown>));

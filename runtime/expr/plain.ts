@@ -37,16 +37,21 @@ const plainObject = (value: object): unknown => {
 };
 
 const plainList = (list: readonly unknown[]): readonly unknown[] => {
-  const plain = list.map(plainJson);
-  if (plain.every((item, index) => item === list[index] && item !== undefined)) return list;
-  return plain.filter((item) => item !== undefined);
+  if (list.every((item) => item !== undefined && plainJson(item) === item)) return list;
+  return list.map(plainJson).filter((item) => item !== undefined);
 };
 
 const plainRecord = (record: object): object => {
-  const entries = Object.entries(record);
-  const plain = entries.map(([key, item]) => [key, plainJson(item)] as const);
-  if (plain.every(([, item], index) => item === entries[index]?.[1] && item !== undefined)) return record;
-  return Object.fromEntries(plain.filter(([, item]) => item !== undefined));
+  if (isPlain(record as Readonly<Record<string, unknown>>)) return record;
+  const entries = Object.entries(record).map(([key, item]) => [key, plainJson(item)] as const);
+  return Object.fromEntries(entries.filter(([, item]) => item !== undefined));
+};
+const isPlain = (record: Readonly<Record<string, unknown>>): boolean => {
+  for (const key in record) {
+    const item = record[key];
+    if (item === undefined || plainJson(item) !== item) return false;
+  }
+  return true;
 };
 
 const finite = (value: number): number => {

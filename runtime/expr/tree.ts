@@ -90,18 +90,26 @@ const list = (items: readonly Tree[]): Tree => {
   return { evaluate: (scope) => items.map((item) => item.evaluate(scope)).filter((item) => item !== undefined) };
 };
 
-// fromEntries makes own properties of every key, `__proto__` too.
 const record = (fields: readonly (readonly [string, Tree])[]): Tree => {
   if (fields.every(([, field]) => isConstant(field))) {
     return constant(Object.fromEntries(fields.map(([key, field]) => [key, (field as Constant).value])));
   }
-  return {
-    evaluate: (scope) =>
-      Object.fromEntries(
-        fields.flatMap(([key, field]) => {
-          const value = field.evaluate(scope);
-          return value === undefined ? [] : [[key, value] as const];
-        }),
-      ),
+  // An assignment to `__proto__` would make no property; fromEntries does.
+  const assignable = fields.every(([key]) => key !== '__proto__');
+  const evaluate = (scope: ExpressionScope): { [key: string]: JsonValue } => {
+    const made: { [key: string]: JsonValue } = {};
+    for (const [key, field] of fields) {
+      const value = field.evaluate(scope);
+      if (value !== undefined) made[key] = value;
+    }
+    return made;
   };
+  const evaluateAny = (scope: ExpressionScope) =>
+    Object.fromEntries(
+      fields.flatMap(([key, field]) => {
+        const value = field.evaluate(scope);
+        return value === undefined ? [] : [[key, value] as const];
+      }),
+    );
+  return { evaluate: assignable ? evaluate : evaluateAny };
 };

@@ -48,22 +48,39 @@ export const decodeMessage = (encoded: Headers, body: Uint8Array): Message => {
   const attrs: Record<string, string> = {};
   const headers: Record<string, string> = {};
   for (const name in encoded) {
-    const value = encoded[name] as string;
-    const lower = name.toLowerCase();
-    if (lower.startsWith(attributePrefix)) attrs[lower.slice(attributePrefix.length)] = percentDecoded(value);
-    else if (lower.startsWith(foreignPrefix)) headers[lower.slice(foreignPrefix.length)] = percentDecoded(value);
-    else {
-      const attribute = attributeOf.get(lower);
-      if (attribute !== undefined) attrs[attribute] = percentDecoded(value);
-    }
+    const { attribute, header } = roleOf(name);
+    if (attribute !== undefined) attrs[attribute] = percentDecoded(encoded[name] as string);
+    else if (header !== undefined) headers[header] = percentDecoded(encoded[name] as string);
   }
-  const missing = ['id', 'source', 'type'].filter((name) => !attrs[name]);
-  if (missing.length > 0 || attrs.specversion !== '1.0') {
+  if (!attrs.id || !attrs.source || !attrs.type || attrs.specversion !== '1.0') {
+    const missing = ['id', 'source', 'type'].filter((name) => !attrs[name]);
     const what = missing.length > 0 ? `without ${missing.join(', ')}` : `of specversion "${attrs.specversion ?? ''}"`;
     throw reject('NoEnvelope', `the stored entry is not a CloudEvent 1.0: ${what}`);
   }
   return { attrs: attrs as unknown as Attributes, headers, body: Body.fromBytes(body) };
 };
+
+/** What a header of a stored entry is: an attribute, a kept header of the foreign protocol, or nothing of the message. */
+interface HeaderRole {
+  readonly attribute?: string;
+  readonly header?: string;
+}
+const roleOf = (name: string): HeaderRole => {
+  const known = rolesOfAttributes.get(name);
+  if (known) return known;
+  const lower = name.toLowerCase();
+  if (lower.startsWith(attributePrefix)) return { attribute: lower.slice(attributePrefix.length) };
+  if (lower.startsWith(foreignPrefix)) return { header: lower.slice(foreignPrefix.length) };
+  const attribute = attributeOf.get(lower);
+  return attribute === undefined ? {} : { attribute };
+};
+/** Those that nearly every message has, as this module writes them. */
+const rolesOfAttributes: ReadonlyMap<string, HeaderRole> = new Map([
+  ...['id', 'source', 'type', 'specversion', 'time', 'subject', 'correlationid', 'causationid'].map(
+    (attribute) => [attributePrefix + attribute, { attribute }] as const,
+  ),
+  ...named.map(([attribute, header]) => [header, { attribute }] as const),
+]);
 
 /**
  * `Nats-*` headers steer the server (rollup, TTL, expectations), `kanava-*` the engine: those of an earlier life of a message never go

@@ -10,6 +10,8 @@ export interface Call<T> {
   readonly subject: string;
   readonly payload: Uint8Array | string;
   readonly headers?: MsgHdrs;
+  /** Subjects that get the same payload, without an answer of their own, right before this one, whenever it is sent. */
+  readonly ahead?: readonly string[];
   /** Turns the answer into a result, or throws. */
   readonly read: (answer: Msg) => T;
 }
@@ -25,7 +27,7 @@ export interface Calls {
 interface Pending {
   readonly call: Call<unknown>;
   readonly deadline: number;
-  /** Time of the next send after "no responders", else 0. */
+  /** When it is sent again after "no responders". */
   retryAt: number;
   tries: number;
   readonly resolve: (value: unknown) => void;
@@ -43,6 +45,8 @@ export const createCalls = (
   { replyPrefix, window }: { replyPrefix: string; window: number },
 ): Calls => {
   const pending = new Map<number, Pending>();
+  /** Those that nobody answered for, until they are sent again. */
+  const unheard = new Map<number, Pending>();
   const waiting: Pending[] = [];
   const numberAt = replyPrefix.length + 1;
   let lastNumber = 0;
@@ -50,8 +54,9 @@ export const createCalls = (
   let timer: NodeJS.Timeout | undefined;
 
   const transmit = (number: number, entry: Pending) => {
-    const { subject, payload, headers } = entry.call;
+    const { subject, payload, headers, ahead } = entry.call;
     try {
+      if (ahead) for (const each of ahead) connection.publish(each, payload);
       connection.publish(subject, payload, { reply: `${replyPrefix}.${number}`, ...(headers ? { headers } : {}) });
     } catch (cause) {
       settle(number, entry);
@@ -63,9 +68,9 @@ export const createCalls = (
     pending.set(lastNumber, entry);
     if (online) transmit(lastNumber, entry);
   };
-  const settle = (number: number, entry: Pending) => {
+  const settle = (number: number, { tries }: Pending) => {
     pending.delete(number);
-    entry.retryAt = 0;
+    if (tries > 0) unheard.delete(number);
     const next = waiting.shift();
     if (next) launch(next);
   };
@@ -78,6 +83,7 @@ export const createCalls = (
     if (answer.data.length === 0 && answer.headers?.code === noResponders) {
       entry.tries += 1;
       entry.retryAt = Date.now() + tickMs;
+      unheard.set(number, entry);
       if (entry.tries < mostTries) return;
       settle(number, entry);
       entry.reject(
@@ -98,14 +104,16 @@ export const createCalls = (
     const now = Date.now();
     const expire = (entry: Pending) =>
       entry.reject(new TransportError('Unavailable', `no answer on "${entry.call.subject}" within ${timeoutMs} ms`));
+    // All have the same time: the oldest are the first to expire.
     for (const [number, entry] of pending) {
-      if (entry.deadline <= now) {
-        settle(number, entry);
-        expire(entry);
-      } else if (entry.retryAt !== 0 && entry.retryAt <= now && online) {
-        entry.retryAt = 0;
-        transmit(number, entry);
-      }
+      if (entry.deadline > now) break;
+      settle(number, entry);
+      expire(entry);
+    }
+    for (const [number, entry] of unheard) {
+      if (entry.retryAt > now || !online) continue;
+      unheard.delete(number);
+      transmit(number, entry);
     }
     while (waiting[0] && waiting[0].deadline <= now) expire(waiting.shift() as Pending);
     if (pending.size > 0 || waiting.length > 0) return;
@@ -137,6 +145,7 @@ export const createCalls = (
     },
     connected() {
       online = true;
+      unheard.clear();
       for (const [number, entry] of pending) transmit(number, entry);
     },
     disconnected() {

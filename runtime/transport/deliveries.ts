@@ -1,5 +1,6 @@
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
-import type { Calls } from './calls.ts';
+import type { Acks } from './acks.ts';
+import { headersOf } from './header-block.ts';
 import type { Delivery } from './transport.ts';
 
 /*
@@ -9,7 +10,7 @@ import type { Delivery } from './transport.ts';
  */
 const shortForm = 9;
 
-export const deliveryOf = (connection: NatsConnection, calls: Calls, message: Msg): Delivery => {
+export const deliveryOf = (connection: NatsConnection, acks: Acks, message: Msg): Delivery => {
   const reply = message.reply ?? '';
   const tokens = reply.split('.');
   const at = tokens.length === shortForm ? 2 : 4;
@@ -23,14 +24,8 @@ export const deliveryOf = (connection: NatsConnection, calls: Calls, message: Ms
     subject: message.subject,
     headers: headersOf(message),
     body: message.data,
-    ack: () => calls.send({ subject: reply, payload: '+ACK', read: () => undefined }),
+    ack: () => acks.send(reply),
     nak: (delayMs) => tell(delayMs > 0 ? `-NAK {"delay": ${Math.round(delayMs * 1e6)}}` : '-NAK'),
     working: () => tell('+WPI'),
   };
-};
-
-const headersOf = (message: Msg): Record<string, string> => {
-  const headers: Record<string, string> = {};
-  if (message.headers) for (const [name, values] of message.headers) headers[name] = values[0] ?? '';
-  return headers;
 };

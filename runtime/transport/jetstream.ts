@@ -4,9 +4,11 @@ import { connect, type NatsConnection, nuid, PermissionViolationError } from '@n
 import type { Log } from '../connector.ts';
 import { credsAuthenticator } from '../nats/creds.ts';
 import { inboxPrefix, type Role } from '../nats/names.ts';
+import { createAcks } from './acks.ts';
 import { createCalls } from './calls.ts';
 import { deliveryOf } from './deliveries.ts';
-import { entryHeaders, headerBytes, readPubAck } from './pub-acks.ts';
+import { wireHeaders } from './header-block.ts';
+import { entryLines, readPubAck } from './pub-acks.ts';
 import { type Pull, startPull } from './pull.ts';
 import { createState } from './state.ts';
 import { type ConsumerFill, type Transport, TransportError } from './transport.ts';
@@ -28,6 +30,8 @@ export interface JetStreamTransport extends Transport {
   readonly connection: NatsConnection;
 }
 
+/** Bytes around header lines, and room for a few that others add. */
+const headerFrame = 64;
 /** PubAcks awaited at once; the rest waits here. */
 const window = 4096;
 
@@ -96,14 +100,16 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
   return {
     connection,
     async publish(entry) {
-      const { subject, headers, body } = entry;
-      const bytes = headerBytes(headers) + entry.id.length + body.length + 64;
+      const { subject, body } = entry;
+      const lines = entryLines(entry);
+      const bytes = lines.length + body.length + headerFrame;
       if (maxPayload > 0 && bytes > maxPayload) {
         throw new TransportError('TooLarge', `"${subject}": ${bytes} bytes; the server takes at most ${maxPayload}`);
       }
-      return calls.send({ subject, payload: body, headers: entryHeaders(entry), read: readPubAck(subject) });
+      return calls.send({ subject, payload: body, headers: wireHeaders(lines), read: readPubAck(subject) });
     },
     consume({ stream, name }, { credit, deliver }) {
+      const acks = createAcks(calls);
       const pull = startPull(connection, {
         stream,
         name,
@@ -113,7 +119,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
         replyPrefix: `${session}.p${pulls.size}`,
         online: () => online,
         probe: () => info(stream, name),
-        received: (message) => deliver(deliveryOf(connection, calls, message)),
+        received: (message) => deliver(deliveryOf(connection, acks, message)),
         onTrouble: () => options.onTrouble?.(),
       });
       pulls.add(pull);

@@ -1,4 +1,5 @@
-import { type Msg, type MsgHdrs, headers as natsHeaders } from '@nats-io/transport-node';
+import type { Msg } from '@nats-io/transport-node';
+import { headerLines } from './header-block.ts';
 import { type Entry, type Stored, type TransportCode, TransportError } from './transport.ts';
 
 /** The server's answer to a publish into a stream, in our words. */
@@ -41,16 +42,7 @@ const refusal = (subject: string, { code, err_code: number = 0, description = ''
   );
 
 /** `Nats-Msg-Id` makes repeats of the same publish harmless within the stream's duplicate window. */
-export const entryHeaders = ({ id, headers }: Pick<Entry, 'id' | 'headers'>): MsgHdrs => {
-  const made = natsHeaders();
-  for (const name in headers) made.set(name, headers[name] as string);
-  made.set('Nats-Msg-Id', id);
-  return made;
-};
+export const entryLines = ({ id, headers }: Pick<Entry, 'id' | 'headers'>): string =>
+  headerLines('Nats-Msg-Id' in headers ? withoutId(headers) : headers) + headerLines({ 'Nats-Msg-Id': id });
 
-/** Bytes that an entry takes on the wire beside its body. */
-export const headerBytes = (headers: Readonly<Record<string, string>>): number => {
-  let bytes = 0;
-  for (const name in headers) bytes += name.length + (headers[name] as string).length + 4;
-  return bytes;
-};
+const withoutId = ({ 'Nats-Msg-Id': _old, ...others }: Entry['headers']) => others;

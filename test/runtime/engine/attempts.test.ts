@@ -16,8 +16,14 @@ describe('attempts', () => {
     expect([first.timedOut(), second.timedOut()]).toEqual([true, false]);
     attempts.tick(1_500);
     expect(second.timedOut()).toBe(true);
+    const [asked, early] = [first.signal, first.orAbandoned(new Promise(() => undefined))];
+    expect(asked.aborted, 'a signal that is asked for late says so too').toBe(true);
     attempts.tick(6_001);
-    await expect(first.abandoned).rejects.toMatchObject({ name: 'TimeoutError' });
+    await expect(early).rejects.toMatchObject({ name: 'TimeoutError' });
+    await expect(first.orAbandoned(new Promise(() => undefined)), 'nobody waits for what starts later').rejects.toThrow(
+      'delivery.timeout',
+    );
+    await expect(second.orAbandoned(Promise.resolve('done'))).resolves.toBe('done');
   });
 
   it('that ended are not timed out', () => {

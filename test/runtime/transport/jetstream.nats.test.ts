@@ -47,6 +47,19 @@ describe('publish', { timeout: 90_000 }, () => {
     expect(new Set(many.map(({ sequence }) => sequence)).size, 'more than the window').toBe(6_000);
   });
 
+  it('keeps headers as they are, and none that would start another', async () => {
+    const { transport } = await setUp();
+    const entry = { subject: 'inbox.orders.0.in', id: 'odd', body: Buffer.from('NATS/1.0\r\n\r\n') };
+    const headers = { 'ce-id': 'a:b', empty: '', text: 'å "x" NATS/1.0', 'Nats-Msg-Id': 'replaced' };
+    await transport.publish({ ...entry, headers });
+    await expect(transport.publish({ ...entry, headers: { evil: 'x\r\nNats-Rollup: all' } })).rejects.toThrow('evil');
+    const deliveries: Delivery[] = [];
+    transport.consume(inbox, { credit: () => 1, deliver: (delivery) => deliveries.push(delivery) });
+    await eventually(() => deliveries.length).toBe(1);
+    expect(deliveries[0]?.headers).toEqual({ ...headers, 'Nats-Msg-Id': 'odd' });
+    expect(Buffer.from(deliveries[0]?.body ?? [])).toEqual(entry.body);
+  });
+
   it('says why not', async () => {
     const { transport, manager, put } = await setUp();
     const entry = { id: 'x', headers: {}, body: Buffer.from('x') };
