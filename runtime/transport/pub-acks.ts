@@ -1,5 +1,5 @@
-import type { Msg } from '@nats-io/transport-node';
-import { headerLines } from './header-block.ts';
+import type { Msg, MsgHdrs } from '@nats-io/transport-node';
+import { headerLines, wireHeaders } from './header-block.ts';
 import { type Entry, type Stored, type TransportCode, TransportError } from './transport.ts';
 
 /** The server's answer to a publish into a stream, in our words. */
@@ -44,5 +44,7 @@ const refusal = (subject: string, { code, err_code: number = 0, description = ''
 /** `Nats-Msg-Id` makes repeats of the same publish harmless within the stream's duplicate window. */
 export const entryLines = ({ id, headers }: Pick<Entry, 'id' | 'headers'>): string =>
   headerLines('Nats-Msg-Id' in headers ? withoutId(headers) : headers) + headerLines({ 'Nats-Msg-Id': id });
+
+export const entryHeaders = (entry: Pick<Entry, 'id' | 'headers'>): MsgHdrs => wireHeaders(entryLines(entry));
 
 const withoutId = ({ 'Nats-Msg-Id': _old, ...others }: Entry['headers']) => others;
