@@ -137,13 +137,26 @@ export interface IntakeSource<C = unknown> extends SourceBase<C> {
   /** Runs until the signal aborts. Acknowledge to the other side only after `accept` resolved. */
   readonly run: (config: C, context: IntakeContext) => Promise<void>;
 }
+/** What the worker's durable consumer reads of a shared stream. Subjects and headers are made of it by the operator. */
+export type Binding =
+  /** Events of these CloudEvents types. */
+  | { readonly stream: 'bus'; readonly types: readonly string[] }
+  | { readonly stream: 'tick'; readonly schedule: Schedule };
+/** When the broker makes a message by itself, and which. */
+export interface Schedule {
+  /** Six fields, from the second to the day of the week. */
+  readonly cron: string;
+  /** IANA name. */
+  readonly timeZone: string;
+  /** CloudEvents type of the message. */
+  readonly type: string;
+  readonly body: string;
+  readonly contentType: string;
+}
 export interface BrokerSource<C = unknown> extends SourceBase<C> {
   readonly placement: 'broker';
-  /** Which shared stream the worker's durable consumer reads, and its filters. Pure: the operator makes the consumer. */
-  readonly bind: (
-    config: C,
-    names: { integration: string; source: string },
-  ) => { stream: 'bus' | 'tick'; filters: string[] };
+  /** Pure: operator and worker ask alike. */
+  readonly bind: (config: C) => Binding;
 }
 export type SourceDefinition = GatewaySource | IntakeSource | BrokerSource;
 
@@ -153,6 +166,12 @@ export interface SinkContext extends OpenContext {
   readonly egress: Egress;
   /** Settings of the Connection that `connectionRef` names, parsed by its schema. */
   readonly connection: unknown;
+  readonly scope: (message: Message, attempt: Attempt) => ExpressionScope;
+  /**
+   * Puts a message on the tenant's bus, as an event of its own type (`attrs.type`). Resolves after the PubAck; what the same sink
+   * publishes again is stored once. Rejects with an instruction.
+   */
+  readonly publish: (message: Message) => Promise<void>;
 }
 export interface OpenSink {
   /**

@@ -7,6 +7,7 @@ import { createEgress } from './egress.ts';
 import { consumersOf } from './engine/consumers.ts';
 import { createEngine } from './engine/engine.ts';
 import { openParts } from './engine/parts.ts';
+import { createPublisher } from './engine/publisher.ts';
 import { type Flow, flowVersion } from './flow.ts';
 import { caFile, secretFile } from './schema.ts';
 import { type Counters, type Gauge, newCounters, serveHealth } from './telemetry.ts';
@@ -89,24 +90,26 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
   const consumers = consumersOf(flow, catalog.sources);
   const shutdown = new AbortController();
   let stopping = false;
+  const connecting = connectTransport({
+    folder: join(folder, 'nats'),
+    role: 'worker',
+    integration: flow.integration,
+    name: `worker ${flow.integration}`,
+    log,
+    onClosed: (error) => {
+      if (!stopping) closed(error);
+    },
+    onTrouble: () => {
+      counters.pullInterruptions += 1;
+    },
+  });
   const [transport, parts] = await Promise.all([
-    connectTransport({
-      folder: join(folder, 'nats'),
-      role: 'worker',
-      integration: flow.integration,
-      name: `worker ${flow.integration}`,
-      log,
-      onClosed: (error) => {
-        if (!stopping) closed(error);
-      },
-      onTrouble: () => {
-        counters.pullInterruptions += 1;
-      },
-    }),
+    connecting,
     openParts(flow, catalog, {
       secret: (ref) => mounted(join(folder, secretFile(ref))),
       ca: (ref) => readFileSync(join(folder, caFile(ref)), 'utf8'),
       egress: createEgress(flow.egress),
+      publisher: createPublisher(connecting, flow.integration),
       signal: shutdown.signal,
       log,
     }),

@@ -7,6 +7,7 @@ import type {
   OpenSink,
   OpenStep,
   RunFlow,
+  SinkContext,
   SinkDefinition,
   StepDefinition,
   StepResult,
@@ -44,9 +45,17 @@ export interface Plugins {
   readonly sinks: ReadonlyMap<string, SinkDefinition>;
   readonly connections: ReadonlyMap<string, ConnectionDefinition>;
 }
-export type PartContext = OpenContext & { readonly egress: Egress };
+export interface PartContext extends OpenContext {
+  readonly egress: Egress;
+  /** How a sink of this name publishes to the bus. */
+  readonly publisher: (sink: string) => SinkContext['publish'];
+}
 
-export const openParts = async (flow: Flow, plugins: Plugins, context: PartContext): Promise<Parts> => {
+export const openParts = async (
+  flow: Flow,
+  plugins: Plugins,
+  { publisher, ...context }: PartContext,
+): Promise<Parts> => {
   const scope = scopeFor(flow);
   const closers: (() => Promise<void>)[] = [];
   const session = async <T extends { close?(): Promise<void> }>(what: string, open: () => Promise<T>) => {
@@ -112,7 +121,7 @@ export const openParts = async (flow: Flow, plugins: Plugins, context: PartConte
     const { definition, config } = pluginOf(item, plugins.sinks);
     const connection = connectionOf(flow, config, plugins.connections);
     const { use, reopen } = await session<OpenSink>(`sink "${item.name}"`, () =>
-      definition.open(config, { ...context, connection }),
+      definition.open(config, { ...context, connection, scope, publish: publisher(item.name) }),
     );
     return {
       name: item.name,

@@ -77,6 +77,10 @@ export const exprRecord = (description: string, doc: string) =>
     .superRefine(reportTree)
     .meta({ description, doc, type: 'object', ...treeForm });
 
+/** A field that holds one text: as it stands, or computed. `form` is what a text has to look like that is not computed. */
+export const exprText = (description: string, form: RegExp, max: number, doc: string) =>
+  z.string().min(1).max(max).regex(form).superRefine(reportTree).meta({ description, doc, 'x-kanava-form': 'tree' });
+
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 interface Constant extends Tree {

@@ -1,12 +1,9 @@
 import type { Accept, Accepted, Log } from '../connector.ts';
 import { type InstructionError, reject, retry } from '../errors.ts';
 import type { Message } from '../message.ts';
-import { encodeMessage, messageId } from '../nats/envelope.ts';
+import { encodeMessage, headerRoom, messageId } from '../nats/envelope.ts';
 import { inboxSubject } from '../nats/names.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
-
-/** Room for the headers of a message, and for those that its dead letter adds. */
-export const headerRoom = 64 * 1024;
 
 /** Puts messages of one source into its inbox. The event's first appearance here is the start of its correlation. */
 export const createAccept =

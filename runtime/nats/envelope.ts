@@ -24,6 +24,9 @@ const attributeOf: ReadonlyMap<string, string> = new Map(named.map(([attribute, 
 const attributeName = /^[a-z0-9]{1,64}$/;
 const headerName = /^[a-z0-9!#$%&'*+.^_`|~-]{1,256}$/;
 
+/** Room for the headers of a message, and for those that its dead letter adds: a body is at most the server's largest payload less this. */
+export const headerRoom = 64 * 1024;
+
 /** Throws `reject('InvalidAttribute' | 'InvalidHeader')` for names that no protocol allows. */
 export const encodeMessage = ({ attrs, headers, body }: Message): { headers: Headers; body: Uint8Array } => {
   const encoded: Record<string, string> = {};

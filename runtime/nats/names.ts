@@ -15,8 +15,23 @@ export const deadLetterSubjects = (integration: string) => `dlq.${integration}.*
 
 export const busStream = 'bus';
 export const busSubjects = 'bus.*';
+export const busSubject = (type: string) => `bus.${typeToken(type)}`;
+/**
+ * A CloudEvents type as one subject token that people can read: dots, which most types have, become `_`, and everything but letters,
+ * digits and `-` is percent-encoded. No two types have one token.
+ */
+const typeToken = (type: string): string =>
+  type
+    .replace(/[^A-Za-z0-9.-]+/g, (run) =>
+      [...Buffer.from(run)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+    )
+    .replaceAll('.', '_');
+
 export const tickStream = 'tick';
 export const tickSubjects = ['cron.*.*', 'tick.*.*'];
+/** Where the operator puts a schedule, and where the server puts a message whenever it is due. */
+export const cronSubject = (integration: string, source: string) => `cron.${integration}.${source}`;
+export const tickSubject = (integration: string, source: string) => `tick.${integration}.${source}`;
 
 /** One bucket a tenant; keys are `<integration>.<...>`, so that permissions divide it. */
 export const stateBucket = 'state';

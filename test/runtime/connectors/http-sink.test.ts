@@ -10,6 +10,7 @@ import type { EgressRules } from '../../../runtime/flow.ts';
 import { Body, type Message } from '../../../runtime/message.ts';
 import { type Authority, authority, type Certificate } from '../../cluster/pki.ts';
 import { temporaryFolder } from '../../cluster/temporary.ts';
+import { scope } from '../steps/harness.ts';
 import { startTarget, type Target } from './target.ts';
 
 const { sink, connection: connectionDefinition } = httpConnector;
@@ -49,6 +50,8 @@ const open = async ({ connection, config = {}, rules = local, lookup = toLocal }
     ca: () => readFileSync(ca.ca, 'utf8'),
     log,
     signal: new AbortController().signal,
+    scope,
+    publish: () => Promise.reject(new Error('http publishes nothing')),
   };
   const opened = await sink.open(sink.config.parse({ connectionRef: { name: 'erp' }, ...config }), context);
   onTestFinished(async () => opened.close?.());

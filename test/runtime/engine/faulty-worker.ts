@@ -6,6 +6,7 @@ import { createEgress } from '../../../runtime/egress.ts';
 import { consumersOf } from '../../../runtime/engine/consumers.ts';
 import { createEngine } from '../../../runtime/engine/engine.ts';
 import { openParts } from '../../../runtime/engine/parts.ts';
+import { createPublisher } from '../../../runtime/engine/publisher.ts';
 import { flowSchema } from '../../../runtime/flow.ts';
 import { readSettings } from '../../../runtime/settings.ts';
 import { newCounters } from '../../../runtime/telemetry.ts';
@@ -77,6 +78,7 @@ const parts = await openParts(flow, catalog, {
   secret: () => '',
   ca: () => '',
   egress: createEgress(flow.egress),
+  publisher: createPublisher(Promise.resolve(transport), flow.integration),
   signal: new AbortController().signal,
   log,
 });

@@ -173,7 +173,7 @@ export const startWorkshop = async ({ ackWaitMs = 1_500 } = {}): Promise<Worksho
       await Promise.all(publications);
     },
     async startWorker(flow, fault) {
-      const dir = dirname(await tenant.folder('worker', integration));
+      const dir = dirname(await tenant.folder('worker', flow.integration));
       await mkdir(join(dir, 'secrets'), { recursive: true });
       await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
       const entry = join(root, fault ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
@@ -185,7 +185,7 @@ export const startWorkshop = async ({ ackWaitMs = 1_500 } = {}): Promise<Worksho
           KANAVA_DIR: dir,
           KANAVA_HEALTH_PORT: '0',
           KANAVA_TENANT: 'acme',
-          KANAVA_INTEGRATION: integration,
+          KANAVA_INTEGRATION: flow.integration,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
