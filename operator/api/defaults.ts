@@ -21,7 +21,15 @@ export const tenantDefaults = {
   suspend: false,
   namespace: { adopt: false },
   quota: { integrations: 20, replicas: 40 },
-  messaging: { storage: '2Gi', memory: 0, streams: 100, connections: 200, maxPayload: '1Mi', replicas: 1 },
+  messaging: {
+    storage: '2Gi',
+    memory: 0,
+    streams: 100,
+    connections: 200,
+    maxPayload: '1Mi',
+    replicas: 1,
+    bus: { maxBytes: '64Mi', retention: '168h' },
+  },
   gateway: { replicas: 1 },
   deletionPolicy: 'Retain',
 } as const;

@@ -87,6 +87,10 @@ export const effectiveTenant = (name: string, spec: TenantSpec) => {
       connections: messaging.connections ?? absent.messaging.connections,
       maxPayload: amount(messaging.maxPayload ?? absent.messaging.maxPayload),
       replicas: messaging.replicas ?? absent.messaging.replicas,
+      bus: {
+        maxBytes: amount(messaging.bus?.maxBytes ?? absent.messaging.bus.maxBytes),
+        retentionMs: ms(messaging.bus?.retention ?? absent.messaging.bus.retention),
+      },
     },
     /** Nothing in `egress.allow`: public addresses only. */
     network: { egress: { allow: network.egress?.allow ?? [] }, ingressFrom: network.ingressFrom ?? [] },

@@ -120,6 +120,13 @@ export const integrationStatus = shape('What is.', {
     lastTime: time('When the last one failed.').optional(),
   }).optional(),
   lastMessageTime: time('When the last message was accepted.').optional(),
+  bus: shape('Subscription to the bus.', {
+    position: count('Event up to which it is served, roughly.'),
+    gap: shape('Events that were dropped before it read them.', {
+      missed: count('At most so many, those of other types too.'),
+      through: count('Event up to which; acknowledge this number.'),
+    }).optional(),
+  }).optional(),
   endpoints: listOf('Addresses that accept messages.', text('URL.', 1024), 0, 64).optional(),
 });
 export type IntegrationStatus = z.infer<typeof integrationStatus>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choiceOf, flag, integer, label, listOf, quantity, shape, text } from '../../runtime/schema.ts';
+import { choiceOf, duration, flag, integer, label, listOf, quantity, shape, text } from '../../runtime/schema.ts';
 import {
   conditionList,
   count,
@@ -94,6 +94,10 @@ const specShape = shape('What you want.', {
     connections: integer('Most connections of pods; default 200.', 0, 100000).optional(),
     maxPayload: quantity('Largest message with headers; default 1Mi.').optional(),
     replicas: integer('Copies of shared streams; default 1.', 1, 5).optional(),
+    bus: shape('The bus between Integrations.', {
+      maxBytes: quantity('Most that is kept; default 64Mi. Full: oldest go.').optional(),
+      retention: duration('How long events are kept; default 168h.').optional(),
+    }).optional(),
   }).optional(),
   network: shape('What pods may reach and who may reach them.', {
     egress: shape('The ceiling for all Connections.', {

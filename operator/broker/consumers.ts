@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ConsumerConfig, ConsumerInfo, JetStreamManager } from '@nats-io/jetstream';
-import { BrokerError, type ConsumerSpec, type StreamSpec, type StreamState } from '../reconcile/ports.ts';
+import type { ConsumerConfig, ConsumerInfo, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import {
+  BrokerError,
+  type ConsumerSpec,
+  type ConsumerState,
+  type StreamSpec,
+  type StreamState,
+} from '../reconcile/ports.ts';
+import { consumerNotFound, isApiError, streamNotFound } from './streams.ts';
 
 /*
  * Durable consumers: made, compared and updated like streams. One that somebody deleted comes back; on a work queue it starts with what is
@@ -44,10 +51,27 @@ const differences = (spec: ConsumerSpec, metadata: Readonly<Record<string, strin
   };
 };
 
+const findConsumer = async (manager: JetStreamManager, stream: string, name: string): Promise<ConsumerInfo[]> => {
+  try {
+    return [await manager.consumers.info(stream, name)];
+  } catch (error) {
+    if (isApiError(error, consumerNotFound)) return [];
+    throw error;
+  }
+};
+
 const listConsumers = async (manager: JetStreamManager, stream: string): Promise<ConsumerInfo[]> => {
   const found: ConsumerInfo[] = [];
   for await (const info of manager.consumers.list(stream)) found.push(info);
   return found;
+};
+
+/** A position behind the end of the stream is of another stream that had its name. */
+const beginningOf = ({ deliver }: ConsumerSpec, lastSequence: number) => {
+  if (typeof deliver === 'string') return { deliver_policy: deliver };
+  return deliver.after > lastSequence
+    ? { deliver_policy: 'all' as const }
+    : { deliver_policy: 'by_start_sequence' as const, opt_start_seq: deliver.after + 1 };
 };
 
 const ensureConsumer = async (
@@ -55,10 +79,12 @@ const ensureConsumer = async (
   stream: StreamSpec,
   spec: ConsumerSpec,
   actual: ConsumerInfo | undefined,
+  lastSequence: number,
 ): Promise<ConsumerInfo> => {
-  const config = configOf(spec, stream.metadata);
-  if (!actual) return manager.consumers.add(stream.name, { ...config, deliver_policy: spec.deliver });
-  const { stuck, any } = differences(spec, stream.metadata, actual.config);
+  const metadata = spec.metadata ?? stream.metadata;
+  const config = configOf(spec, metadata);
+  if (!actual) return manager.consumers.add(stream.name, { ...config, ...beginningOf(spec, lastSequence) });
+  const { stuck, any } = differences(spec, metadata, actual.config);
   if (stuck.length > 0)
     throw new BrokerError(
       'Immutable',
@@ -78,9 +104,17 @@ const ensureConsumer = async (
 export const ensureConsumers = async (
   manager: JetStreamManager,
   stream: StreamSpec,
-  existing: number,
+  { consumer_count: existing, last_seq: lastSequence }: Pick<StreamInfo['state'], 'consumer_count' | 'last_seq'>,
 ): Promise<StreamState['consumers']> => {
-  const found = existing === 0 ? [] : await listConsumers(manager, stream.name);
+  if (stream.consumers.length === 0) return [];
+  const [only] = stream.consumers;
+  // A shared stream has many consumers of which one is asked for.
+  const found =
+    existing === 0
+      ? []
+      : stream.consumers.length === 1 && only
+        ? await findConsumer(manager, stream.name, only.name)
+        : await listConsumers(manager, stream.name);
   const ensured: ConsumerInfo[] = [];
   for (const spec of stream.consumers)
     ensured.push(
@@ -89,6 +123,7 @@ export const ensureConsumers = async (
         stream,
         spec,
         found.find(({ name }) => name === spec.name),
+        lastSequence,
       ),
     );
   return ensured.map(consumerState);
@@ -97,8 +132,24 @@ export const ensureConsumers = async (
 export const consumerStates = async (manager: JetStreamManager, stream: string): Promise<StreamState['consumers']> =>
   (await listConsumers(manager, stream)).map(consumerState);
 
-const consumerState = ({ name, num_pending, num_ack_pending }: ConsumerInfo) => ({
+const consumerState = ({ name, num_pending, num_ack_pending, delivered }: ConsumerInfo): ConsumerState => ({
   name,
   pending: num_pending,
   ackPending: num_ack_pending,
+  delivered: delivered.stream_seq,
+  ...(delivered.last_active ? { lastTime: String(delivered.last_active) } : {}),
 });
+
+export const deleteConsumer = async (
+  manager: JetStreamManager,
+  stream: string,
+  name: string,
+): Promise<'deleted' | 'absent'> => {
+  try {
+    await manager.consumers.delete(stream, name);
+    return 'deleted';
+  } catch (error) {
+    if (isApiError(error, streamNotFound) || isApiError(error, consumerNotFound)) return 'absent';
+    throw error;
+  }
+};

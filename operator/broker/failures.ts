@@ -19,6 +19,11 @@ const codes: Readonly<Record<number, [code: string, advice: string]>> = {
   10007: ['Unreachable', 'JetStream moves it to another server'],
   10008: ['Unreachable', 'JetStream is not available now'],
   10009: ['Unreachable', 'JetStream is electing a leader or a server is down'],
+  10189: ['Invalid', 'the NATS server takes the cron fields for wrong'],
+  10223: [
+    'Invalid',
+    'the NATS server does not know the time zone; its image may lack time zones: run one with tzdata, such as nats:2.15.2-alpine',
+  ],
   10118: ['Unreachable', 'its servers are down'],
   10119: ['Unreachable', 'its servers are down'],
   10074: ['Insufficient', 'replicas need a NATS cluster of at least as many servers'],

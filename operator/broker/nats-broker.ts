@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type AccountKeys, type AccountLimits, type Broker, BrokerError } from '../reconcile/ports.ts';
 import { createAccounts } from './accounts.ts';
+import { limitsIn, type Token } from './claims.ts';
 import { systemConnection } from './connection.ts';
 import { makeUser } from './credentials.ts';
 import { createDeletion } from './deletion.ts';
 import { keyFromSeed, newSeed } from './keys.ts';
+import { stopSchedules } from './schedules.ts';
 import { createMeter, type Meter } from './meter.ts';
 import { createServers } from './servers.ts';
 import { tenantBroker } from './tenant-broker.ts';
@@ -58,6 +60,9 @@ export const connectBroker = async ({ url, folder, log, recheckMs }: Options): P
   return {
     newAccountKeys,
     ensureAccount: async (tenant, keys, limits, { suspended }) => {
+      // In a closed account schedules would go on, and nobody could stop them.
+      if (suspended && isOpen(await accounts.find(keys.account)))
+        await connections.use(keys, `Stopping the schedules of tenant ${tenant}`, stopSchedules);
       const state = await accounts.ensure(tenant, keys, limits, suspended);
       await connections.suspend(keys.account, suspended);
       if (!suspended && state.serversAcked > 0) await probe(tenant, keys, limits);
@@ -79,6 +84,8 @@ export const connectBroker = async ({ url, folder, log, recheckMs }: Options): P
     },
   };
 };
+
+const isOpen = (token: Token | undefined): boolean => token !== undefined && limitsIn(token)?.conn !== 0;
 
 const newAccountKeys = (): AccountKeys => {
   const accountSeed = newSeed('account');

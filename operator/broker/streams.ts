@@ -95,7 +95,8 @@ const refuseImpossible = (spec: StreamSpec, actual: StreamConfig): void => {
   );
 };
 
-const notFound = 10059;
+export const streamNotFound = 10059;
+export const consumerNotFound = 10014;
 export const isApiError = (error: unknown, code: number): boolean =>
   error instanceof JetStreamApiError && error.code === code;
 
@@ -103,7 +104,7 @@ export const findStream = async (manager: JetStreamManager, name: string): Promi
   try {
     return await manager.streams.info(name);
   } catch (error) {
-    if (isApiError(error, notFound)) return undefined;
+    if (isApiError(error, streamNotFound)) return undefined;
     throw error;
   }
 };

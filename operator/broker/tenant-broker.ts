@@ -1,10 +1,11 @@
 import { deadLetterHeaders, percentDecoded } from '../../runtime/nats/envelope.ts';
 import { bucketStream, deadLetterStream, deadLetterSubjects, gatewayBucket } from '../../runtime/nats/names.ts';
 import type { AccountKeys, StreamState, TenantBroker } from '../reconcile/ports.ts';
-import { consumerStates, ensureConsumers } from './consumers.ts';
+import { consumerStates, deleteConsumer, ensureConsumers } from './consumers.ts';
 import { lastStored } from './direct-get.ts';
 import { deleteRoutes, putRoutes, readApplied } from './routes.ts';
-import { ensureStreamConfig, findStream, isApiError, stateOf } from './streams.ts';
+import { ensureSchedules } from './schedules.ts';
+import { ensureStreamConfig, findStream, isApiError, stateOf, streamNotFound } from './streams.ts';
 import type { TenantConnections, TenantSession } from './tenant-connection.ts';
 
 /** Everything that the operator does inside one tenant's account. */
@@ -14,9 +15,13 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
     ensureStream: (spec) =>
       use(`Stream ${spec.name}`, async ({ manager }) => {
         const info = await ensureStreamConfig(manager, spec);
-        return stateOf(info, await ensureConsumers(manager, spec, info.state.consumer_count));
+        return stateOf(info, await ensureConsumers(manager, spec, info.state));
       }),
     deleteStream: (name) => use(`Deleting stream ${name}`, (session) => deleteStream(session, name)),
+    deleteConsumer: (stream, name) =>
+      use(`Deleting consumer ${name} of stream ${stream}`, ({ manager }) => deleteConsumer(manager, stream, name)),
+    ensureSchedules: (integration, schedules) =>
+      use(`Schedules of ${integration}`, (session) => ensureSchedules(session, integration, schedules)),
     streams: () => use('Listing streams', listStreams),
     lastDeadLetter: (integration) =>
       use(`The last dead letter of ${integration}`, async ({ connection, manager }) => {
@@ -40,7 +45,7 @@ export const deleteStream = async ({ manager }: TenantSession, name: string): Pr
     await manager.streams.delete(name);
     return 'deleted';
   } catch (error) {
-    if (isApiError(error, 10059)) return 'absent';
+    if (isApiError(error, streamNotFound)) return 'absent';
     throw error;
   }
 };

@@ -7,6 +7,8 @@ export const componentLabel = 'app.kubernetes.io/component';
 export const managedByLabel = 'app.kubernetes.io/managed-by';
 export const managedBy = { [managedByLabel]: 'kanava' } as const;
 export const adoptAnnotation = 'kanava.dev/adopt';
+/** On an Integration: the event up to which a user knows that some were missed (`status.bus.gap.through`). */
+export const busGapSeenAnnotation = 'kanava.dev/bus-gap-seen';
 export const messagingFinalizer = 'kanava.dev/messaging';
 
 export const fieldManager = 'kanava-operator';

@@ -35,6 +35,8 @@ export interface Facts {
   readonly deadLetters?:
     | undefined
     | { readonly count: number; readonly full: boolean; readonly lastReason?: string | undefined };
+  /** Events of the bus that were dropped unread, and how to say that one knows. */
+  readonly gap?: undefined | { readonly missed: number; readonly through: number; readonly acknowledge: string };
 }
 
 export const integrationVerdicts = (facts: Facts, previous: readonly Condition[]): Verdict[] => {
@@ -56,7 +58,7 @@ export const integrationVerdicts = (facts: Facts, previous: readonly Condition[]
 const isSuspended = ({ suspended }: Facts) => suspended.integration || suspended.tenant;
 
 /** The first thing that needs a user, if any. */
-const stalledVerdict = ({ accepted, connections, messaging, deadLetters }: Facts): Verdict<'Stalled'> => {
+const stalledVerdict = ({ accepted, connections, messaging, deadLetters, gap }: Facts): Verdict<'Stalled'> => {
   if (accepted.status === 'False') return verdict('Stalled', 'True', 'NotAccepted', accepted.message);
   if (connections.status === 'False') return verdict('Stalled', 'True', 'ConnectionsNotReady', connections.message);
   if (
@@ -70,6 +72,13 @@ const stalledVerdict = ({ accepted, connections, messaging, deadLetters }: Facts
       'True',
       'DeadLettersFull',
       `${deadLetters.count} dead letters take all of deadLetter.maxBytes, so failing messages wait in the inbox; replay or discard them, or raise deadLetter.maxBytes`,
+    );
+  if (gap)
+    return verdict(
+      'Stalled',
+      'True',
+      'BusGap',
+      `the bus dropped up to ${gap.missed} events (counting those of other types) before this subscriber read them, the last of them number ${gap.through}; it goes on with those after it. Find out why it was behind, or raise messaging.bus of the Tenant; then: ${gap.acknowledge}`,
     );
   return verdict('Stalled', 'False', 'Progressing');
 };

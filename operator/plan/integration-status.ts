@@ -2,6 +2,7 @@ import { catalog } from '../../runtime/catalog.ts';
 import type { EffectiveIntegration } from '../api/effective.ts';
 import type { IntegrationStatus } from '../api/integration.ts';
 import type { KubeObject, StreamState } from '../reconcile/ports.ts';
+import type { BusStatus } from './bus-gap.ts';
 import { secondsTime, stampConditions, statusConditions } from './conditions.ts';
 import { type Facts, integrationVerdicts } from './integration-conditions.ts';
 import { describeParts, planEndpoints } from './routes.ts';
@@ -10,6 +11,9 @@ import { workerSelector } from './worker.ts';
 export interface Observed {
   readonly inbox: StreamState | undefined;
   readonly deadLetters: StreamState | undefined;
+  /** The shared streams that it reads, with its own consumers. */
+  readonly subscribed: Partial<Readonly<Record<'bus' | 'tick', StreamState>>>;
+  readonly bus: BusStatus | undefined;
   readonly lastDeadLetter: { readonly reason: string; readonly time: string } | undefined;
   readonly deployment: KubeObject | undefined;
 }
@@ -52,17 +56,20 @@ const podCount = (deployment: KubeObject | undefined, field: 'replicas' | 'ready
   (deployment?.['status'] as Record<string, number> | undefined)?.[field] ?? 0;
 
 const messageFigures = (observed: Observed, previous: IntegrationStatus): Partial<IntegrationStatus> => {
-  const { inbox, deadLetters, lastDeadLetter } = observed;
-  const lastMessageTime = freshTime(inbox?.lastTime, previous.lastMessageTime);
+  const { inbox, deadLetters, lastDeadLetter, subscribed, bus } = observed;
+  const consumers = Object.values(subscribed).flatMap((stream) => stream.consumers);
+  const newest = [inbox?.lastTime, ...consumers.map(({ lastTime }) => lastTime)].filter((time) => time !== undefined);
+  const lastMessageTime = freshTime(newest.toSorted().at(-1), previous.lastMessageTime);
   const letters = deadLetters
     ? {
         count: deadLetters.messages,
         ...(lastDeadLetter && deadLetters.messages > 0 ? lastFailure(lastDeadLetter) : {}),
       }
     : previous.deadLetters;
-  const lag = inbox ? roughLag(lagOf(inbox), previous.lag) : previous.lag;
+  const lag = inbox ? roughLag(lagOf([...inbox.consumers, ...consumers]), previous.lag) : previous.lag;
   return {
     ...(lag ? { lag } : {}),
+    ...(bus ? { bus } : {}),
     ...(letters ? { deadLetters: letters } : {}),
     ...(lastMessageTime ? { lastMessageTime } : {}),
   };
@@ -74,9 +81,9 @@ const lastFailure = ({ reason, time }: NonNullable<Observed['lastDeadLetter']>) 
   ...(Number.isNaN(Date.parse(time)) ? {} : { lastTime: secondsTime(Date.parse(time)) }),
 });
 
-const lagOf = (inbox: StreamState) => ({
-  pending: inbox.consumers.reduce((sum, consumer) => sum + consumer.pending, 0),
-  inFlight: inbox.consumers.reduce((sum, consumer) => sum + consumer.ackPending, 0),
+const lagOf = (consumers: StreamState['consumers']) => ({
+  pending: consumers.reduce((sum, consumer) => sum + consumer.pending, 0),
+  inFlight: consumers.reduce((sum, consumer) => sum + consumer.ackPending, 0),
 });
 
 type Lag = NonNullable<IntegrationStatus['lag']>;

@@ -9,9 +9,9 @@ import {
 import type { EffectiveIntegration } from '../api/effective.ts';
 import type { ConsumerSpec, StreamSpec } from '../reconcile/ports.ts';
 
-const ackWaitMs = 30_000;
-const maxAckPending = 20_000;
-const duplicateWindowMs = 120_000;
+export const ackWaitMs = 30_000;
+export const maxAckPending = 20_000;
+export const duplicateWindowMs = 120_000;
 
 interface Owner {
   readonly name: string;

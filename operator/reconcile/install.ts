@@ -1,7 +1,9 @@
+import { type EffectiveIntegration, effectiveIntegration } from '../api/effective.ts';
 import { Integrations } from '../api/meta.ts';
 import type { Assessment, Resolved } from '../plan/acceptance.ts';
-import { planAccepted } from '../plan/accepted.ts';
+import { planAccepted, readAccepted } from '../plan/accepted.ts';
 import {
+  acceptedName,
   flowName,
   gatewaySecretsName,
   integrationLabel,
@@ -22,7 +24,8 @@ import { applyChild, applyDeployment } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
 import { lastAccepted } from './examine.ts';
-import { type AccountKeys, BrokerError, type KubeObject, type StreamState } from './ports.ts';
+import { type AccountKeys, BrokerError, type Cluster, type KubeObject, type StreamState } from './ports.ts';
+import { ensureSubscriptions, type Subscribed } from './subscriptions.ts';
 import { accountKeysOf, type Holder } from './tenancy.ts';
 import { homeOf, isSuspended, workerOf } from './worker-of.ts';
 
@@ -34,6 +37,7 @@ export interface Installed {
   readonly inbox: StreamState | undefined;
   readonly deadLetters: StreamState | undefined;
   readonly lastDeadLetter: { readonly reason: string; readonly time: string } | undefined;
+  readonly subscribed: Subscribed;
   readonly deployment: KubeObject | undefined;
   readonly wanted: number;
   readonly gateway: Facts['gateway'];
@@ -44,6 +48,7 @@ export const nothingInstalled = (why: string): Installed => ({
   inbox: undefined,
   deadLetters: undefined,
   lastDeadLetter: undefined,
+  subscribed: {},
   deployment: undefined,
   wanted: 0,
   gateway: undefined,
@@ -102,8 +107,8 @@ const acceptedOf = ({ metadata }: KubeObject, basis: Resolved) => ({
   ...basis.source,
 });
 
-type Streams = Pick<Installed, 'messaging' | 'inbox' | 'deadLetters' | 'lastDeadLetter'>;
-const noStreams = { inbox: undefined, deadLetters: undefined, lastDeadLetter: undefined };
+type Streams = Pick<Installed, 'messaging' | 'inbox' | 'deadLetters' | 'lastDeadLetter' | 'subscribed'>;
+const noStreams = { inbox: undefined, deadLetters: undefined, lastDeadLetter: undefined, subscribed: {} };
 
 /** Makes or repairs the streams, and tells how they are; both in one pass, since repairing begins with looking. */
 const ensureStreams = async (
@@ -125,12 +130,20 @@ const ensureStreams = async (
     const [inbox, deadLetters] = await Promise.all(
       planStreams({ name, uid }, wish.spec).map((stream) => tenant.ensureStream(stream)),
     );
+    const earlier = await specInPlace(cluster, object);
+    const subscribed = await ensureSubscriptions(tenant, { object, holder, spec: wish.spec, earlier });
     const lastDeadLetter = deadLetters?.messages ? await tenant.lastDeadLetter(name) : undefined;
-    return { messaging: verdict('MessagingReady', 'True', 'Ready'), inbox, deadLetters, lastDeadLetter };
+    return { messaging: verdict('MessagingReady', 'True', 'Ready'), inbox, deadLetters, lastDeadLetter, subscribed };
   } catch (error) {
     if (error instanceof BrokerError) return { messaging: streamFailure(error.code, error.message), ...noStreams };
     throw error;
   }
+};
+
+const specInPlace = async (cluster: Cluster, { metadata }: KubeObject): Promise<EffectiveIntegration | undefined> => {
+  const { name, namespace, uid } = metadata;
+  const accepted = readAccepted(await cluster.get(ConfigMaps, acceptedName(name), namespace), uid);
+  return accepted && effectiveIntegration(accepted.spec);
 };
 
 /** A flow is named by what is in it and immutable: one that is there is right. */

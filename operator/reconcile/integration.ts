@@ -1,6 +1,9 @@
+import type { IntegrationStatus } from '../api/integration.ts';
 import { Integrations } from '../api/meta.ts';
 import type { Reconcile, ReconcileResult } from '../control/controller.ts';
 import { type Assessment, noTenant } from '../plan/acceptance.ts';
+import { type BusStatus, busStatus } from '../plan/bus-gap.ts';
+import { busGapSeenAnnotation } from '../plan/children.ts';
 import { deploymentState } from '../plan/deployment.ts';
 import type { Facts } from '../plan/integration-conditions.ts';
 import { integrationStatus } from '../plan/integration-status.ts';
@@ -57,6 +60,7 @@ const report = async (
   installed: Installed,
 ) => {
   const { basis, deployment, wanted, deadLetters } = installed;
+  const bus = busStatusOf(object, installed);
   const facts: Facts = {
     generation: object.metadata.generation ?? 0,
     accepted: assessment.accepted,
@@ -71,10 +75,25 @@ const report = async (
       full: basis !== undefined && deadLetters.bytes >= basis.spec.deadLetter.maxBytes * 0.99,
       lastReason: installed.lastDeadLetter?.reason,
     },
+    gap: bus?.gap && { ...bus.gap, acknowledge: acknowledging(object, bus.gap.through) },
   };
-  const status = integrationStatus(object, facts, installed, basis?.spec, context.now());
+  const status = integrationStatus(object, facts, { ...installed, bus }, basis?.spec, context.now());
   await applyStatus(context.cluster, object, status);
   announce(context.cluster, object, status.conditions ?? []);
   if (!holder) return undefined;
   return { requeueAfterMs: lookAgainMs(status.conditions ?? [], context.now()) };
 };
+
+/** What was known stays while the bus cannot be looked at; without a subscription there is nothing to know. */
+const busStatusOf = (object: KubeObject, { basis, messaging, subscribed }: Installed): BusStatus | undefined => {
+  const { bus: previous } = (object['status'] ?? {}) as IntegrationStatus;
+  const stream = subscribed.bus;
+  const [consumer] = stream?.consumers ?? [];
+  if (!basis || messaging.status !== 'True') return previous;
+  if (!stream || !consumer) return undefined;
+  const seen = Number(object.metadata.annotations?.[busGapSeenAnnotation] ?? 0);
+  return busStatus({ ...stream, ...consumer }, previous, Number.isNaN(seen) ? 0 : seen);
+};
+
+const acknowledging = ({ metadata }: KubeObject, through: number): string =>
+  `kubectl annotate integrations.kanava.dev ${metadata.name} -n ${metadata.namespace} --overwrite ${busGapSeenAnnotation}=${through}`;

@@ -15,6 +15,8 @@ export const whileLeading = (broker: Broker, isLeader: () => boolean): Broker =>
     ...tenant,
     ensureStream: guard((spec) => tenant.ensureStream(spec)),
     deleteStream: guard((name) => tenant.deleteStream(name)),
+    deleteConsumer: guard((stream, name) => tenant.deleteConsumer(stream, name)),
+    ensureSchedules: guard((integration, schedules) => tenant.ensureSchedules(integration, schedules)),
     putRoutes: guard((routes) => tenant.putRoutes(routes)),
     deleteRoutes: guard((integration) => tenant.deleteRoutes(integration)),
   });

@@ -1,5 +1,6 @@
 import type { Applied, Routes } from '../../runtime/flow.ts';
 import type { Role } from '../../runtime/nats/names.ts';
+import type { ScheduleEntry } from '../../runtime/nats/ticks.ts';
 
 /*
  * What the reconcilers need of the world, declared by them as their consumer. `operator/kube` and `operator/broker` implement it.
@@ -125,7 +126,10 @@ export interface ConsumerSpec {
   readonly filters: readonly string[];
   readonly ackWaitMs: number;
   readonly maxAckPending: number;
-  readonly deliver: 'all' | 'new';
+  /** Where a new consumer begins; `after` a stream sequence, or with everything if the stream does not reach that far (any more). */
+  readonly deliver: 'all' | 'new' | { readonly after: number };
+  /** Default: the stream's. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 export interface StreamState {
   readonly name: string;
@@ -134,7 +138,16 @@ export interface StreamState {
   readonly firstSequence: number;
   readonly lastSequence: number;
   readonly lastTime?: string;
-  readonly consumers: readonly { readonly name: string; readonly pending: number; readonly ackPending: number }[];
+  readonly consumers: readonly ConsumerState[];
+}
+export interface ConsumerState {
+  readonly name: string;
+  readonly pending: number;
+  readonly ackPending: number;
+  /** Stream sequence of what was delivered last. */
+  readonly delivered: number;
+  /** When that was. */
+  readonly lastTime?: string;
 }
 export interface ServerFacts {
   readonly version: string;
@@ -173,6 +186,10 @@ export interface TenantBroker {
   /** Reads, compares, creates or updates; never deletes and re-creates. Throws BrokerError with what must be done. */
   ensureStream(spec: StreamSpec): Promise<StreamState>;
   deleteStream(name: string): Promise<'deleted' | 'absent'>;
+  /** The consumer's position is gone with it. */
+  deleteConsumer(stream: string, name: string): Promise<'deleted' | 'absent'>;
+  /** The schedules of an Integration are these and no others; what a removed one made is removed with it. */
+  ensureSchedules(integration: string, schedules: readonly ScheduleEntry[]): Promise<void>;
   /** With the consumers, pages to the end. */
   streams(): Promise<StreamState[]>;
   /** Metadata of the last stored message of a stream, from its headers; for dead letters. */

@@ -1,4 +1,4 @@
-import { deadLetterStream, inboxStream } from '../../runtime/nats/names.ts';
+import { busStream, deadLetterStream, inboxStream, tickStream } from '../../runtime/nats/names.ts';
 import { Integrations } from '../api/meta.ts';
 import { messagingFinalizer, workerName } from '../plan/children.ts';
 import { secondsTime, stampConditions, statusConditions, verdict } from '../plan/conditions.ts';
@@ -37,8 +37,12 @@ const cleanUp = async (context: Context, object: KubeObject): Promise<string | u
   try {
     const tenant = broker.tenant(keys);
     await tenant.deleteRoutes(name);
+    // Schedules would go on without it, for nobody; what they made is no accepted message.
+    await tenant.ensureSchedules(name, []);
+    await tenant.deleteConsumer(tickStream, name);
     if (isDelete) {
       await cluster.delete(Deployments, workerName(name), namespace);
+      await tenant.deleteConsumer(busStream, name);
       for (const stream of [inboxStream(name), deadLetterStream(name)]) await tenant.deleteStream(stream);
     }
     return undefined;

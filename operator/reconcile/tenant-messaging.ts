@@ -8,6 +8,7 @@ import { statusConditions, verdict } from '../plan/conditions.ts';
 import { Deployments, Secrets } from '../plan/kinds.ts';
 import { messagingFailure } from '../plan/messaging.ts';
 import { planNatsConfig } from '../plan/nats-config.ts';
+import { planSharedStreams } from '../plan/shared-streams.ts';
 import { planStreams } from '../plan/streams.ts';
 import { accountVerdict, capacityVerdict, durableVerdict, type TenantFacts } from '../plan/tenant-conditions.ts';
 import { acceptedIn } from './accepted-in.ts';
@@ -30,7 +31,8 @@ export const ensureMessaging = async (
   const { cluster, broker, settings, natsCa } = context;
   const { name, uid = '' } = object.metadata;
   const home = { tenant: name, namespace: spec.namespace.name };
-  const streams = planBuckets({ uid, replicas: spec.messaging.replicas });
+  const shared = planSharedStreams({ uid, messaging: spec.messaging });
+  const streams = [...planBuckets({ uid, replicas: spec.messaging.replicas }), shared.bus, shared.tick];
   const used = capacity([...streams, ...plannedStreams(context, spec)], spec.messaging);
   const checked = {
     capacity: capacityVerdict(used, spec.messaging),

@@ -1,5 +1,12 @@
 import { Connections, Integrations, Tenants } from '../api/meta.ts';
-import { acceptedName, gatewaySecretsName, integrationLabel, managedByLabel, tenantLabel } from '../plan/children.ts';
+import {
+  acceptedName,
+  busGapSeenAnnotation,
+  gatewaySecretsName,
+  integrationLabel,
+  managedByLabel,
+  tenantLabel,
+} from '../plan/children.ts';
 import { isTrue, statusConditions } from '../plan/conditions.ts';
 import type { Cluster, KubeObject } from './ports.ts';
 import { holderOf } from './tenancy.ts';
@@ -22,6 +29,7 @@ const isMore = ({ type, object, previous }: Change): boolean =>
   type !== 'updated' ||
   object.metadata.generation !== previous?.metadata.generation ||
   object.metadata.deletionTimestamp !== previous?.metadata.deletionTimestamp ||
+  object.metadata.annotations?.[busGapSeenAnnotation] !== previous?.metadata.annotations?.[busGapSeenAnnotation] ||
   object.metadata.finalizers?.length !== previous?.metadata.finalizers?.length;
 const readiness = (object: KubeObject | undefined): boolean => isTrue(statusConditions(object?.['status']), 'Ready');
 

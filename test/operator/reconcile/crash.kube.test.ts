@@ -50,6 +50,8 @@ const counting = (last: number) => {
   const tenantBroker = (real: TenantBroker): TenantBroker => ({
     ...real,
     ensureStream: counted((spec) => real.ensureStream(spec)),
+    deleteConsumer: counted((stream, name) => real.deleteConsumer(stream, name)),
+    ensureSchedules: counted((name, schedules) => real.ensureSchedules(name, schedules)),
     putRoutes: counted((routes) => real.putRoutes(routes)),
     deleteRoutes: counted((name) => real.deleteRoutes(name)),
   });
