@@ -1,5 +1,7 @@
 import type { ConnectionDefinition, Connector, SinkDefinition, SourceDefinition, StepDefinition } from './connector.ts';
+import { busConnector } from './connectors/bus.ts';
 import { httpConnector } from './connectors/http.ts';
+import { scheduleConnector } from './connectors/schedule.ts';
 import { choiceStep } from './steps/choice.ts';
 import { filterStep } from './steps/filter.ts';
 import { mapStep } from './steps/map.ts';
@@ -7,7 +9,7 @@ import { setStep } from './steps/set.ts';
 import { validateStep } from './steps/validate.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
-const connectors: readonly Connector[] = [httpConnector];
+const connectors: readonly Connector[] = [busConnector, httpConnector, scheduleConnector];
 const stepList: readonly StepDefinition[] = [choiceStep, filterStep, mapStep, setStep, validateStep];
 
 const byName = <T>(parts: readonly (readonly [string, T | undefined])[]): ReadonlyMap<string, T> =>

@@ -40,6 +40,16 @@ interface HttpSource {
 /** A source that listens. */
 export const http = (config: HttpSource = {}, name = 'in') => ({ name, http: { path: `/${name}`, ...config } });
 
+/** A source that subscribes to events of the tenant. */
+export const bus = (types: readonly string[], name = 'events') => ({ name, bus: { types: [...types] } });
+/** A source that makes messages at set times. */
+export const schedule = (config: { readonly cron: string; readonly [field: string]: unknown }, name = 'nightly') => ({
+  name,
+  schedule: config,
+});
+/** A sink that publishes to the tenant. */
+export const busSink = (type?: string, name = 'publish') => ({ name, bus: type === undefined ? {} : { type } });
+
 interface HttpSink {
   readonly connectionRef?: { readonly name: string };
   readonly [field: string]: unknown;

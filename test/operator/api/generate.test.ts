@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { generated } from '../../../operator/api/generate.ts';
 import { structural } from '../../../operator/api/openapi.ts';
 import { schemaFindings } from '../../../operator/api/schema-rules.ts';
+import { catalog } from '../../../runtime/catalog.ts';
 import { flag, oneOf, shape, text, textMap } from '../../../runtime/schema.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -69,7 +70,7 @@ test('the editor schema has the long texts and refuses what the API refuses', ()
   };
   expect(schema.required).toEqual(['apiVersion', 'kind', 'metadata', 'spec']);
   const { sources } = schema.properties.spec.properties;
-  expect(sources?.items?.oneOf).toEqual([{ required: ['http'] }]);
+  expect(sources?.items?.oneOf).toEqual([...catalog.sources.keys()].map((name) => ({ required: [name] })));
   expect(JSON.stringify(sources)).toContain('Such as x-github-delivery.');
   expect(JSON.stringify(schema)).not.toContain('x-kanava');
 });

@@ -21,7 +21,7 @@ const integrations: readonly Refused[] = [
     why: 'a source without a connector would accept nothing',
     object: integration({ sources: [{ name: 'in' }] }),
     path: 'spec.sources[0]',
-    text: 'set one source: http',
+    text: 'set one source: bus, http, schedule',
   },
   {
     why: 'the same for a step',

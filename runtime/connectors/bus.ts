@@ -1,0 +1,74 @@
+import type { z } from 'zod';
+import { type Connector, defineBrokerSource, defineSink } from '../connector.ts';
+import { reject } from '../errors.ts';
+import { compileTree, exprText } from '../expr/tree.ts';
+import type { Attributes } from '../message.ts';
+import { listOf, pattern, shape } from '../schema.ts';
+
+/*
+ * The bus: publish and subscribe between the Integrations of a tenant. Events go by their CloudEvents type. A subscriber reads the bus itself,
+ * so each has its own position, retries and dead letters, and a slow one holds up nobody.
+ */
+const longestType = 253;
+/** Neither blanks nor what looks like a wildcard, which it would not be. */
+const typeForm = /^[^ \t\n\r\f*>]+$/;
+
+const sourceConfig = shape('Subscribes to events of the tenant.', {
+  types: listOf(
+    'CloudEvents types; a new one starts with its next event.',
+    pattern('CloudEvents type, such as order.placed.', typeForm, longestType),
+    1,
+    32,
+    {
+      doc: 'Exactly these: there are no wildcards. A type that is taken away is not delivered any more, the others go on.',
+    },
+  ),
+});
+
+const busSource = defineBrokerSource<z.infer<typeof sourceConfig>>({
+  name: 'bus',
+  summary: 'Subscribes to events of the tenant.',
+  placement: 'broker',
+  config: sourceConfig,
+  bind: ({ types }) => ({ stream: 'bus', types }),
+});
+
+const sinkConfig = shape('Publishes events to the tenant.', {
+  type: exprText(
+    'CloudEvents type of the event; = is CEL.',
+    /^(=[\s\S]+|[^= \t\n\r\f*>][^ \t\n\r\f*>]*)$/,
+    4096,
+    'Without it the message keeps its own type. Its other attributes stay in any case, id and source too.',
+  ).optional(),
+});
+
+const busSink = defineSink<z.infer<typeof sinkConfig>>({
+  name: 'bus',
+  summary: 'Publishes events to the tenant.',
+  config: sinkConfig,
+  // Within the two minutes in which the stream remembers ids.
+  idempotent: true,
+  async open({ type }, { scope, publish }) {
+    const tree = type === undefined ? undefined : compileTree(type);
+    return {
+      async send(message, attempt) {
+        const named = tree ? tree.evaluate(scope(message, attempt)) : message.attrs.type;
+        const attrs: Attributes = { ...message.attrs, type: typeOf(named) };
+        await publish({ ...message, attrs });
+      },
+    };
+  },
+});
+
+const typeOf = (value: unknown): string => {
+  if (typeof value === 'string' && value.length <= longestType && typeForm.test(value) && value.isWellFormed()) {
+    return value;
+  }
+  const found = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : value === null ? 'null' : typeof value;
+  throw reject(
+    'InvalidType',
+    `an event's type is text of 1 to ${longestType} characters without blanks, * and >; bus.type gave ${found}`,
+  );
+};
+
+export const busConnector: Connector = { name: 'bus', source: busSource, sink: busSink };

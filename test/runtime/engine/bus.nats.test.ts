@@ -1,0 +1,238 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { effectiveIntegration } from '../../../operator/api/effective.ts';
+import { planSchedules, planSharedStreams, planSubscriptions } from '../../../operator/plan/shared-streams.ts';
+import type { StreamSpec } from '../../../operator/reconcile/ports.ts';
+import type { Flow } from '../../../runtime/flow.ts';
+import { bus, busSink, httpSink, integration, schedule } from '../../build.ts';
+import { deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
+import { acme } from '../../operator/plan/fixtures.ts';
+import { eventually, flowTo, ids, type Receiver, startReceiver, startWorkshop, type Workshop } from './workshop.ts';
+
+/* Publishers and subscribers as worker processes, on streams and consumers as the operator plans them. */
+type Sources = Parameters<typeof integration>[0] & object;
+const { bus: busStream, tick } = planSharedStreams({ uid: 'uid-t', messaging: acme().messaging });
+const acks = 1_500;
+
+/** What the operator does for an Integration that reads shared streams; again when its sources change. */
+const subscribe = async (
+  { tenant }: Workshop,
+  name: string,
+  sources: Sources['sources'],
+  changed: Partial<StreamSpec> = {},
+) => {
+  const { spec } = integration({ sources });
+  for (const { stream, consumer } of planSubscriptions({ name, uid: name }, effectiveIntegration(spec))) {
+    const consumers = [{ ...consumer, ackWaitMs: acks }];
+    await tenant.broker.ensureStream({ ...(stream === 'bus' ? busStream : tick), ...changed, consumers });
+  }
+};
+/** Its own streams, which it has whatever it reads. */
+const ownStreams = async ({ tenant }: Workshop, name: string) => {
+  await tenant.broker.ensureStream(inboxSpec(name, { maxBytes: 1024 ** 2 }));
+  await tenant.broker.ensureStream(deadLetterSpec(name));
+};
+const subscriber = (name: string, types: readonly string[], receiver: Receiver, changed: Partial<Flow> = {}) =>
+  flowTo(receiver.url, {
+    integration: name,
+    sources: [bus(types)],
+    sinks: [httpSink({ path: `/${name}` }, 'out')],
+    ...changed,
+  });
+const publisher = (url: string, ...sinks: Flow['sinks']) => flowTo(url, { sinks });
+const waiting = async ({ manager }: Workshop, stream: string, name: string): Promise<number> => {
+  const { num_pending, num_ack_pending } = await manager.consumers.info(stream, name);
+  return num_pending + num_ack_pending;
+};
+const received = (receiver: Receiver, name: string) => {
+  const counts = new Map<string, number>();
+  for (const { id, path } of receiver.calls) if (path === `/${name}`) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return counts;
+};
+const once = (sent: readonly string[]) => new Map(sent.map((id) => [id, 1]));
+const sorted = (counts: ReadonlyMap<string, number>) => [...counts].toSorted();
+
+describe('the bus', { timeout: 180_000 }, () => {
+  it('brings each event to each subscriber of its type once, with its attributes; one that sleeps misses nothing', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    for (const name of ['mail', 'billing', 'archive']) await ownStreams(workshop, name);
+    await subscribe(workshop, 'mail', [bus(['order.placed'])]);
+    await subscribe(workshop, 'billing', [bus(['order.placed', 'order.large'])]);
+    await subscribe(workshop, 'archive', [bus(['order.large'])]);
+    await workshop.startWorker(subscriber('mail', ['order.placed'], receiver));
+    await workshop.startWorker(subscriber('archive', ['order.large'], receiver));
+    await workshop.startWorker(
+      publisher(receiver.url, busSink('order.placed'), {
+        ...busSink('="order.large"', 'large'),
+        when: 'body.total > 10',
+      }),
+    );
+    const sent = ids(200);
+    await workshop.publish(sent);
+    await eventually(() => sorted(received(receiver, 'mail'))).toEqual(sorted(once(sent)));
+    await eventually(() => sorted(received(receiver, 'archive'))).toEqual(sorted(once(sent)));
+    expect(receiver.calls.find(({ path }) => path === '/mail')?.headers).toMatchObject({
+      'ce-type': 'order.placed',
+      'ce-source': '/shop',
+      'x-kept': 'yes',
+    });
+    // Two events for each message that was published twice, of two types, under one id.
+    expect(await waiting(workshop, 'bus', 'billing')).toBe(400);
+    await workshop.startWorker(subscriber('billing', ['order.placed', 'order.large'], receiver));
+    await eventually(() => waiting(workshop, 'bus', 'billing')).toBe(0);
+    expect(sorted(received(receiver, 'billing'))).toEqual(sorted(new Map(sent.map((id) => [id, 2]))));
+    expect(await workshop.messages('bus')).toBe(400);
+  });
+
+  it('stores what is published again once, and what two Integrations publish under one id twice', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    await ownStreams(workshop, 'mail');
+    await ownStreams(workshop, 'relay');
+    await workshop.tenant.broker.ensureStream(busStream);
+    await subscribe(workshop, 'relay', [bus(['order.placed'])]);
+    // The other sink fails once after the bus has it: the whole message is tried again, the bus sink is not even called.
+    let failures = 0;
+    receiver.behave(() => (failures++ < 20 ? 503 : 200));
+    await workshop.startWorker(publisher(receiver.url, busSink('order.placed'), httpSink({ path: '/out' }, 'out')));
+    // It passes on the very events, as their publisher's equal: same ids, same type, heard by itself again, and then no more.
+    await workshop.startWorker(
+      flowTo(receiver.url, { integration: 'relay', sources: [bus(['order.placed'])], sinks: [busSink()] }),
+    );
+    await workshop.publish(ids(20));
+    await eventually(() => workshop.messages('inbox_orders')).toBe(0);
+    await eventually(() => workshop.messages('bus')).toBe(40);
+    await eventually(() => waiting(workshop, 'bus', 'relay')).toBe(0);
+    expect(await workshop.messages('bus')).toBe(40);
+  });
+
+  it('changes the types of a subscriber under load: a new one starts with its next event, those that stay lose none', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    await ownStreams(workshop, 'mail');
+    await subscribe(workshop, 'mail', [bus(['a', 'b'])]);
+    await workshop.startWorker(subscriber('mail', ['a', 'b'], receiver));
+    await workshop.startWorker(publisher(receiver.url, busSink('=attrs.id.split("-")[0]')));
+    const numbered = (type: string, from: number) => Array.from({ length: 100 }, (_, n) => `${type}-${from + n}`);
+    const publishing = (async () => {
+      for (let round = 0; round < 10; round += 1) {
+        await workshop.publish(['a', 'b', 'c'].flatMap((type) => numbered(type, round * 100)));
+        const types = [['a', 'b'], ['a'], ['a', 'c'], ['a', 'b', 'c']][round % 4] as string[];
+        await subscribe(workshop, 'mail', [bus(types)]);
+      }
+    })();
+    await publishing;
+    await eventually(() => workshop.messages('bus')).toBe(3_000);
+    await subscribe(workshop, 'mail', [bus(['a', 'd'])]);
+    await workshop.publish(['d-1']);
+    await eventually(() => received(receiver, 'mail').get('d-1')).toBe(1);
+    await eventually(() => waiting(workshop, 'bus', 'mail')).toBe(0);
+    const all = Array.from({ length: 10 }, (_, round) => numbered('a', round * 100)).flat();
+    const counts = received(receiver, 'mail');
+    expect(all.filter((id) => counts.get(id) !== 1)).toEqual([]);
+  });
+
+  it('loses nothing when subscriber and publisher are killed', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop({ ackWaitMs: acks }), startReceiver()]);
+    await ownStreams(workshop, 'mail');
+    await subscribe(workshop, 'mail', [bus(['order.placed'])]);
+    const sent = ids(1_000);
+    await workshop.publish(sent);
+    receiver.behave(() => new Promise((resolve) => setTimeout(() => resolve(200), 20)));
+    const start = () =>
+      Promise.all([
+        workshop.startWorker(publisher(receiver.url, busSink('order.placed'))),
+        workshop.startWorker(subscriber('mail', ['order.placed'], receiver)),
+      ]);
+    for (const killAt of [100, 400]) {
+      const workers = await start();
+      await eventually(() => receiver.calls.length).toBeGreaterThan(killAt);
+      await Promise.all(workers.map((worker) => worker.kill()));
+    }
+    await start();
+    await eventually(() => workshop.messages('inbox_orders')).toBe(0);
+    await eventually(() => waiting(workshop, 'bus', 'mail')).toBe(0);
+    const counts = received(receiver, 'mail');
+    expect(sent.filter((id) => !counts.has(id))).toEqual([]);
+    // Killed between PubAck and ack the publisher repeats itself, and the bus has every event once all the same.
+    expect(await workshop.messages('bus')).toBe(1_000);
+    expect(await workshop.messages('dlq_mail')).toBe(0);
+  });
+
+  it('keeps retries and dead letters of each subscriber apart', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    for (const name of ['mail', 'billing']) {
+      await ownStreams(workshop, name);
+      await subscribe(workshop, name, [bus(['order.placed'])]);
+      await workshop.startWorker(subscriber(name, ['order.placed'], receiver));
+    }
+    receiver.behave(({ path, id }) => (path === '/mail' && id === 'm3' ? 503 : 200));
+    await workshop.startWorker(publisher(receiver.url, busSink('order.placed')));
+    await workshop.publish(ids(10));
+    await eventually(() => workshop.messages('dlq_mail')).toBe(1);
+    const letter = await workshop.manager.streams.getMessage('dlq_mail', { last_by_subj: 'dlq.>' });
+    expect(['ce-id', 'ce-type', 'kanava-subject', 'kanava-attempts'].map((name) => letter?.header.get(name))).toEqual([
+      'm3',
+      'order.placed',
+      'bus.order_placed',
+      '3',
+    ]);
+    await eventually(() => waiting(workshop, 'bus', 'mail')).toBe(0);
+    expect(sorted(received(receiver, 'billing'))).toEqual(sorted(once(ids(10))));
+    expect(await workshop.messages('dlq_billing')).toBe(0);
+  });
+
+  it('rejects an event without a type that can be, and a body that no dead letter could hold', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    await workshop.tenant.broker.ensureStream(busStream);
+    await workshop.startWorker(publisher(receiver.url, busSink('=body.kind')));
+    await workshop.publish(['no-text'], { kind: 7 });
+    await workshop.publish(['large'], { kind: 'a', text: 'x'.repeat(1024 ** 2 - 64 * 1024 - 20) });
+    await eventually(() => workshop.messages('dlq_orders')).toBe(2);
+    const codes = [];
+    for (const seq of [1, 2]) {
+      const letter = await workshop.manager.streams.getMessage('dlq_orders', { seq });
+      codes.push([letter?.header.get('ce-id'), letter?.header.get('kanava-code')]);
+    }
+    expect(codes.toSorted()).toEqual([
+      ['large', 'MessageTooLarge'],
+      ['no-text', 'InvalidType'],
+    ]);
+    expect(await workshop.messages('bus')).toBe(0);
+  });
+});
+
+describe('a schedule', { timeout: 180_000 }, () => {
+  it('that nobody worked on is one message, of the same id however often it is delivered', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    await ownStreams(workshop, 'reports');
+    const sources = [schedule({ cron: '* * * * * *', body: '{"full": true}', type: 'report.due' })];
+    await subscribe(workshop, 'reports', sources);
+    const schedules = planSchedules(
+      { tenant: 'acme', integration: 'reports' },
+      effectiveIntegration(integration({ sources }).spec),
+    );
+    const { broker } = workshop.tenant;
+    await broker.ensureSchedules('reports', schedules);
+    const last = async () => (await workshop.manager.streams.info('tick')).state.last_seq;
+    await eventually(last).toBeGreaterThan(4);
+    // As suspending does it, but for the message that is there.
+    await workshop.manager.streams.purge('tick', { filter: 'cron.>' });
+    expect(await waiting(workshop, 'tick', 'reports')).toBe(1);
+    receiver.behave((_, calls) => (calls.length < 3 ? 503 : 200));
+    const worker = await workshop.startWorker(
+      flowTo(receiver.url, {
+        integration: 'reports',
+        sources,
+        steps: [{ name: 'due', filter: { when: 'body.full' } }],
+        sinks: [httpSink({ path: '/reports' }, 'out')],
+      }),
+    );
+    onTestFinished(() => void worker.process.kill('SIGKILL'));
+    await eventually(() => waiting(workshop, 'tick', 'reports')).toBe(0);
+    expect(receiver.calls).toHaveLength(3);
+    const [call] = receiver.calls;
+    expect(new Set(receiver.calls.map(({ id }) => id)).size).toBe(1);
+    expect(call?.id).toMatch(/^\/acme\/reports\/nightly\/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(call?.headers).toMatchObject({ 'ce-type': 'report.due', 'ce-source': '/acme/reports/nightly' });
+    expect(call?.id.endsWith(String(call.headers['ce-time']))).toBe(true);
+    expect(Object.keys(call?.headers ?? {}).filter((name) => /nats/i.test(name))).toEqual([]);
+  });
+});
