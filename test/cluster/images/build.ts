@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundle, bundles } from '../../../build.ts';
 import { ensureBinary } from '../binaries.ts';
@@ -78,11 +78,20 @@ const coredns = async (onProgress: Progress): Promise<Image> =>
     onProgress,
   });
 
+const zoneinfo = '/usr/share/zoneinfo';
+/** Zones and regions begin with a capital; beside them lie the same in other forms. */
+const timeZones = async (onProgress: Progress): Promise<Content> => {
+  await ensureDebianPackages(['tzdata'], { onProgress });
+  const names = (await readdir(zoneinfo)).filter((name) => /^[A-Z]/.test(name));
+  return Object.fromEntries(names.map((name) => [`zoneinfo/${name}`, join(zoneinfo, name)]));
+};
+
+/** With time zones, as the official image of this name has them: schedules need them. */
 export const natsImage = async (onProgress: Progress): Promise<Image> =>
   buildImage('nats', {
     repository: 'docker.io/library/nats',
-    tag: versionOf('nats-server').slice(1),
-    files: { 'nats-server': await ensureBinary('nats-server', { onProgress }) },
+    tag: `${versionOf('nats-server').slice(1)}-alpine`,
+    files: { 'nats-server': await ensureBinary('nats-server', { onProgress }), ...(await timeZones(onProgress)) },
     onProgress,
   });
 
