@@ -3,6 +3,7 @@ import { canonicalJson } from '../operator/plan/canonical.ts';
 import { gatewayName, integrationLabel, workerName } from '../operator/plan/children.ts';
 import type { KubeObject, StreamSpec } from '../operator/reconcile/ports.ts';
 import { changeFindings } from './change-findings.ts';
+import { busEffects, readingEffects } from './diff-shared.ts';
 import { type FileObject, isOurs, metadataOf, objectOfCluster } from './objects.ts';
 import { type Rendered, type RenderOptions, render } from './render.ts';
 import { type FieldChange, specChanges } from './spec-changes.ts';
@@ -69,6 +70,7 @@ const laidOver = (item: FileObject, old: KubeObject | undefined): FileObject =>
 const effectsOf = (was: Rendered, willBe: Rendered, live: readonly KubeObject[]): Effect[] => [
   ...willBe.objects.filter(({ kind }) => kind === 'Deployment').flatMap((after) => podEffects(was, after)),
   ...endpointEffects(was, willBe),
+  ...readingEffects(was, willBe, live),
   ...willBe.streams.flatMap(({ streams }) => streams).flatMap((after) => streamEffects(was, willBe, after, live)),
 ];
 
@@ -114,14 +116,21 @@ const flowIn = (deployment: KubeObject): string | undefined => {
 /** What is stored stays, whatever changes; only an age takes something away. */
 const streamEffects = (was: Rendered, willBe: Rendered, after: StreamSpec, live: readonly KubeObject[]): Effect[] => {
   const owner = after.metadata['kanava.dev/uid'];
-  const integration = live.find(({ metadata }) => metadata.uid === owner);
-  if (!integration) return [];
-  const tenantOf = (rendered: Rendered) =>
-    rendered.streams
-      .flatMap(({ streams }) => streams)
-      .find(({ name, metadata }) => name === after.name && metadata['kanava.dev/uid'] === owner);
-  const before = tenantOf(was);
-  if (!before || willBe.streams.length === 0) return [];
+  const object = live.find(({ metadata }) => metadata.uid === owner);
+  const before = was.streams
+    .flatMap(({ streams }) => streams)
+    .find(({ name, metadata }) => name === after.name && metadata['kanava.dev/uid'] === owner);
+  if (!object || !before) return [];
+  if (object.kind === 'Tenant') return busEffects(object.metadata.name, before, after);
+  return ownStreamEffects(object, before, after, flowOf(was, object) !== flowOf(willBe, object));
+};
+
+const ownStreamEffects = (
+  integration: KubeObject,
+  before: StreamSpec,
+  after: StreamSpec,
+  flowChanges: boolean,
+): Effect[] => {
   const object = `Integration ${integration.metadata.namespace}/${integration.metadata.name}`;
   const { lag, deadLetters } = (integration['status'] ?? {}) as IntegrationStatus;
   const isInbox = after.retention === 'workqueue';
@@ -140,8 +149,7 @@ const streamEffects = (was: Rendered, willBe: Rendered, after: StreamSpec, live:
     );
   if (after.replicas !== before.replicas)
     says.push(`${what}: ${after.replicas} copies instead of ${before.replicas}; what is stored is copied`);
-  if (isInbox && flowOf(was, integration) !== flowOf(willBe, integration))
-    says.push(`messages that wait in the inbox (about ${held}) go through the new flow`);
+  if (isInbox && flowChanges) says.push(`messages that wait (about ${held}) go through the new flow`);
   return says.map((effect) => ({ object, effect }));
 };
 

@@ -68,7 +68,7 @@ const caOf = (file: string | undefined, url: string): string | undefined => {
   return url.startsWith('tls:') ? 'the CA of NATS: kanava render --nats-ca FILE\n' : undefined;
 };
 
-const yamlOf = ({ objects, streams, secrets }: Rendered): string => {
+const yamlOf = ({ objects, streams, readings, secrets }: Rendered): string => {
   const made = streams.flatMap(({ tenant, streams: specs }) =>
     specs.map(({ name, retention, storage, maxBytes, replicas }) =>
       [`account ${tenant}: stream ${name}`, retention, storage, `${maxBytes} bytes`, `${replicas} replicas`].join(', '),
@@ -76,6 +76,12 @@ const yamlOf = ({ objects, streams, secrets }: Rendered): string => {
   );
   const notes = [
     ...made.map((text) => `# NATS ${text}`),
+    ...readings.flatMap(({ name, types, schedules }) => [
+      ...(types.length > 0 ? [`# NATS Integration ${name} hears events of type ${types.join(', ')}`] : []),
+      ...schedules.map(
+        ({ source, cron, timeZone }) => `# NATS Integration ${name}: schedule ${source}, ${cron}, ${timeZone}`,
+      ),
+    ]),
     ...secrets.map((name) => `# Secret ${name}: made by the operator, its values are not known here`),
   ];
   return [objects.map(asYaml).join('---\n'), ...notes].join('\n');

@@ -2,6 +2,7 @@ import { type EffectiveTenant, effectiveTenant } from '../operator/api/effective
 import { parseIntegration, parseTenant } from '../operator/api/parse.ts';
 import type { Resolved } from '../operator/plan/acceptance.ts';
 import { planAccepted } from '../operator/plan/accepted.ts';
+import { planBuckets } from '../operator/plan/buckets.ts';
 import {
   flowName,
   gatewayCredentialsName,
@@ -16,6 +17,7 @@ import { planNetworkPolicies } from '../operator/plan/network-policies.ts';
 import { planQuota } from '../operator/plan/quota.ts';
 import { planMemberBindings, planOwnRoleBinding } from '../operator/plan/role-bindings.ts';
 import { planEndpoints } from '../operator/plan/routes.ts';
+import { bindingsOf, planSharedStreams } from '../operator/plan/shared-streams.ts';
 import { planStreams } from '../operator/plan/streams.ts';
 import { planWorker } from '../operator/plan/worker.ts';
 import type { KubeObject, StreamSpec } from '../operator/reconcile/ports.ts';
@@ -32,12 +34,20 @@ export interface Rendered {
   readonly objects: readonly KubeObject[];
   /** What it would make in the NATS account of the tenant. */
   readonly streams: readonly { readonly tenant: string; readonly streams: readonly StreamSpec[] }[];
+  /** What Integrations hear of the tenant's shared streams. */
+  readonly readings: readonly Reading[];
   /** Where Integrations accept messages, by `namespace/name`. */
   readonly endpoints: Readonly<Record<string, readonly string[]>>;
   /** `namespace/name` of Secrets with credentials. */
   readonly secrets: readonly string[];
   /** Why an object is not there. */
   readonly refused: readonly string[];
+}
+export interface Reading {
+  /** `namespace/name` of the Integration. */
+  readonly name: string;
+  readonly types: readonly string[];
+  readonly schedules: readonly { readonly source: string; readonly cron: string; readonly timeZone: string }[];
 }
 export interface RenderOptions {
   readonly namespace: string;
@@ -68,7 +78,8 @@ export const render = (files: readonly FileObject[], options: RenderOptions): Re
   const all = [...tenants, ...gateways, ...integrations];
   return {
     objects: all.flatMap(({ objects }) => objects),
-    streams: integrations.flatMap(({ streams }) => streams ?? []),
+    streams: all.flatMap(({ streams }) => streams ?? []),
+    readings: integrations.flatMap(({ reading }) => reading ?? []),
     endpoints: Object.fromEntries(integrations.flatMap(({ endpoints }) => endpoints ?? [])),
     secrets: all.flatMap(({ secrets }) => secrets ?? []),
     refused: all.flatMap(({ refused }) => refused ?? []),
@@ -78,6 +89,7 @@ export const render = (files: readonly FileObject[], options: RenderOptions): Re
 interface Part {
   readonly objects: readonly KubeObject[];
   readonly streams?: Rendered['streams'];
+  readonly reading?: Reading;
   readonly endpoints?: readonly (readonly [string, readonly string[]])[];
   readonly secrets?: readonly string[];
   readonly refused?: readonly string[];
@@ -107,7 +119,13 @@ const renderTenant = (item: FileObject, world: FileWorld, { settings, natsCa }: 
       ...planMemberBindings(home, spec.members),
       planNatsConfig(home, { url: settings.config.nats.url, ca: natsCa }),
     ],
+    streams: [{ tenant: name, streams: tenantStreams(parsed.value.metadata.uid ?? '', spec) }],
   };
+};
+
+const tenantStreams = (uid: string, { messaging }: EffectiveTenant): StreamSpec[] => {
+  const { bus, tick } = planSharedStreams({ uid, messaging });
+  return [...planBuckets({ uid, replicas: messaging.replicas }), bus, tick];
 };
 
 const renderIntegration = (item: FileObject, world: FileWorld, options: RenderOptions): Part => {
@@ -161,9 +179,21 @@ const integrationPart = (
   return {
     objects: [planFlowConfig(home, flow), accepted, serviceAccount, deployment],
     streams: [{ tenant: holder.name, streams: planStreams({ name, uid }, spec) }],
+    reading: readingOf(`${namespace}/${name}`, spec),
     endpoints: [[`${namespace}/${name}`, endpoints]],
     secrets: [`${namespace}/${workerCredentialsName(name)}`],
     ...(endpoints.length > 0 ? { listener: holder } : {}),
+  };
+};
+
+const readingOf = (name: string, spec: Resolved['spec']): Reading => {
+  const bindings = bindingsOf(spec);
+  return {
+    name,
+    types: [...new Set(bindings.flatMap(({ binding }) => (binding.stream === 'bus' ? binding.types : [])))],
+    schedules: bindings.flatMap(({ name: source, binding }) =>
+      binding.stream === 'tick' ? [{ source, cron: binding.schedule.cron, timeZone: binding.schedule.timeZone }] : [],
+    ),
   };
 };
 

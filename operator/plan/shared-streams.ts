@@ -101,7 +101,8 @@ export const planSchedules = (
     binding.stream === 'tick' ? [scheduleEntry({ tenant, integration, source: name }, binding.schedule)] : [],
   );
 
-const bindingsOf = ({ sources }: Pick<EffectiveIntegration, 'sources'>): { name: string; binding: Binding }[] =>
+/** What the sources of an Integration read of shared streams, by the source's name. */
+export const bindingsOf = ({ sources }: Pick<EffectiveIntegration, 'sources'>): { name: string; binding: Binding }[] =>
   sources.flatMap((item) => {
     const { definition, config } = pluginOf(item, catalog.sources);
     return definition.placement === 'broker' ? [{ name: item.name, binding: definition.bind(config) }] : [];

@@ -4,7 +4,7 @@ import { diff } from '../../cli/diff.ts';
 import { collectObjects } from '../../cli/objects.ts';
 import { specChanges } from '../../cli/spec-changes.ts';
 import type { KubeObject } from '../../operator/reconcile/ports.ts';
-import { connection, filter, http, httpSink, integration, tenant } from '../build.ts';
+import { bus, connection, filter, http, httpSink, integration, schedule, tenant } from '../build.ts';
 import { settings } from '../operator/plan/fixtures.ts';
 
 /* What is stored is `live`; a row lays one file over it. The same on a cluster: cluster.kube.test.ts. */
@@ -15,10 +15,14 @@ const stored = (object: { metadata: object }, uid: string, status: unknown = {})
     status,
   }) as unknown as KubeObject;
 const orders = (spec: Parameters<typeof integration>[0] = {}) => integration({ sinks: [httpSink()], ...spec });
+const mail = (spec: Parameters<typeof integration>[0]) => integration(spec, { name: 'mail' });
+const reports = (spec: Parameters<typeof integration>[0]) => integration(spec, { name: 'reports' });
 const live = [
   stored(tenant(), '1'),
   stored(connection(), '2'),
   stored(orders(), '3', { lag: { pending: 5, inFlight: 2 }, deadLetters: { count: 4 } }),
+  stored(mail({ sources: [bus(['a', 'b'])] }), '4', { lag: { pending: 3, inFlight: 0 } }),
+  stored(reports({ sources: [schedule({ cron: '0 2 * * *' }), schedule({ cron: '* * * * *' }, 'often')] }), '5'),
 ];
 const differenceOf = (...objects: readonly object[]) => {
   const text = objects.map((one) => dump(one)).join('---\n');
@@ -27,7 +31,7 @@ const differenceOf = (...objects: readonly object[]) => {
 };
 const flowChanges = [
   'Integration acme/orders: workers restart one after the other: its flow changes',
-  'Integration acme/orders: messages that wait in the inbox (about 7) go through the new flow',
+  'Integration acme/orders: messages that wait (about 7) go through the new flow',
 ];
 
 describe('effects of a change', () => {
@@ -51,6 +55,8 @@ describe('effects of a change', () => {
       [
         'gateway of acme: gateway pods restart one after the other: settings of the pods change',
         'Integration acme/orders: workers restart one after the other: settings of the pods change',
+        'Integration acme/mail: workers restart one after the other: settings of the pods change',
+        'Integration acme/reports: workers restart one after the other: settings of the pods change',
       ],
     ],
     [
@@ -78,6 +84,35 @@ describe('effects of a change', () => {
         'Integration acme/orders: accepts at http://gateway.acme.svc/orders/v2',
         'Integration acme/orders: accepts no more at http://gateway.acme.svc/orders/in',
         ...flowChanges.slice(1),
+      ],
+    ],
+    [
+      'other types on the bus',
+      mail({ sources: [bus(['a', 'c'])] }),
+      [
+        'Integration acme/mail: workers restart one after the other: its flow changes',
+        'Integration acme/mail: hears events of type c from the next one on',
+        'Integration acme/mail: hears events of type b no more, and those of the 3 that wait (about) are not delivered',
+        'Integration acme/mail: messages that wait (about 3) go through the new flow',
+      ],
+    ],
+    [
+      'other schedules',
+      reports({ sources: [schedule({ cron: '0 3 * * *' }), schedule({ cron: '0 4 * * *' }, 'later')] }),
+      [
+        'Integration acme/reports: workers restart one after the other: its flow changes',
+        'Integration acme/reports: schedule nightly: 0 0 3 * * * UTC instead of 0 0 2 * * * UTC',
+        'Integration acme/reports: schedule later begins: 0 0 4 * * * UTC',
+        'Integration acme/reports: schedule often ends; a message of it that waits goes, too',
+        'Integration acme/reports: messages that wait (about 0) go through the new flow',
+      ],
+    ],
+    [
+      'a smaller bus, which drops what is old',
+      tenant({ messaging: { bus: { maxBytes: '1Mi', retention: '1h' } } }),
+      [
+        'Tenant acme: the bus: at most 1048576 bytes instead of 67108864; the oldest events beyond that go at once',
+        'Tenant acme: the bus: events older than 1 h go at once, read or not',
       ],
     ],
     [

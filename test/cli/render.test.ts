@@ -30,6 +30,14 @@ describe('kanava render', () => {
     expect(stdout).toContain('# NATS account acme: stream inbox_github-issues, workqueue, file, 33554432 bytes');
     expect(stdout).toContain('# Secret acme/nats-worker-github-issues: made by the operator');
   });
+  it('says what NATS holds for the tenant, and what its Integrations hear of it', async () => {
+    const files = ['tenant', 'subscribers', 'nightly'].map((name) => `examples/order-events/${name}.yaml`);
+    const { code, stdout } = await render(...files);
+    expect(code).toBe(0);
+    expect(stdout).toContain('# NATS account shop: stream bus, limits, file, 134217728 bytes, 1 replicas');
+    expect(stdout).toContain('# NATS Integration shop/order-stock hears events of type order.placed, order.cancelled');
+    expect(stdout).toContain('# NATS Integration shop/stock-report: schedule nightly, 0 30 2 * * *, Europe/Helsinki');
+  });
   it('assumes a Tenant by name, and takes image, NATS and namespace from flags', async () => {
     const flags = ['--tenant', 'acme', '--image', 'registry.example/runtime:9', '--nats-url', 'nats://nats:4222'];
     const { code, stdout } = await render(example[1] ?? '', ...flags);
