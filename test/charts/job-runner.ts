@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { execPath } from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type CommandResult, run } from '../cluster/command.ts';
 import type { KubeApi } from '../cluster/kube-api.ts';
 import { mustKubectl } from '../cluster/kubectl.ts';
+import { watchAll } from '../cluster/watch.ts';
 
 /*
  * Controller and node of the chart's hook Jobs on an API server that has neither: runs the command of each Job as a process, as the Job's
@@ -12,7 +12,7 @@ import { mustKubectl } from '../cluster/kubectl.ts';
 const program = join(import.meta.dirname, '../../cli/main.ts');
 
 interface Job {
-  readonly metadata: { readonly name: string };
+  readonly metadata: { readonly name: string; readonly resourceVersion?: string };
   readonly spec: {
     readonly template: {
       readonly spec: {
@@ -60,21 +60,25 @@ export const startJobRunner = (api: KubeApi, namespace: string): JobRunner => {
       patch,
     ]);
   };
-  const loop = async (): Promise<void> => {
-    while (!stopped.signal.aborted) {
-      const { items } = JSON.parse(await mustKubectl(api.kubectl, ['get', 'jobs', '-n', namespace, '-o', 'json'])) as {
-        items: Job[];
-      };
-      for (const job of items) if (!job.status?.conditions?.length) await runOne(job);
-      await sleep(500, undefined, { signal: stopped.signal }).catch(() => {});
-    }
-  };
-  const running = loop();
+  // A Job at a time, in the order in which they are made.
+  let running: Promise<unknown> = Promise.resolve();
+  const problems: unknown[] = [];
+  const watching = watchAll<Job>(
+    api,
+    `/apis/batch/v1/namespaces/${namespace}/jobs`,
+    ({ type, object }) => {
+      if (type === 'ADDED' && !object.status?.conditions?.length)
+        running = running.then(() => runOne(object)).catch((error: unknown) => problems.push(error));
+    },
+    stopped.signal,
+  );
   return {
     ran,
     stop: async () => {
       stopped.abort();
+      await watching;
       await running;
+      if (problems.length > 0) throw new Error('a Job could not be run', { cause: problems[0] });
     },
   };
 };

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { conditionTypes } from '../../../operator/api/conditions.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
 import { dishonest, statusesIn } from './status-honesty.ts';
-import type { Version } from './status-recorder.ts';
+import type { StoredVersion } from './status-recorder.ts';
 
 /* The controls of what operator-world.ts checks on every record: each lie, planted into a record that is else true, is found. */
 let revision = 0;
-const stored = (kind: string, metadata: KubeObject['metadata'], fields: object): Version => {
+const stored = (kind: string, metadata: KubeObject['metadata'], fields: object): StoredVersion => {
   revision += 1;
   const object = { apiVersion: 'any', kind, metadata: { ...metadata, resourceVersion: String(revision) }, ...fields };
   return { type: 'MODIFIED', object };

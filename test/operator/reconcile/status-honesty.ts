@@ -5,7 +5,7 @@ import { statusConditions } from '../../../operator/plan/conditions.ts';
 import { deploymentState } from '../../../operator/plan/deployment.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
 import { kstatusOf } from '../../gitops/kstatus.ts';
-import { revisionOf, type Version } from './status-recorder.ts';
+import { revisionOf, type StoredVersion } from './status-recorder.ts';
 
 /*
  * What holds for every status that the operator ever writes, checked on the record of a whole test: what Helm, Flux and Argo CD conclude
@@ -103,7 +103,7 @@ const rules: readonly Rule[] = [
 const keyOf = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`;
 
 /** The statuses that were told in this record, each once. */
-export const statusesIn = (versions: readonly Version[]): Told[] => {
+export const statusesIn = (versions: readonly StoredVersion[]): Told[] => {
   const last = new Map<string, KubeObject>();
   const deployments = versions.map(({ object }) => object).filter(({ kind }) => kind === 'Deployment');
   const told: Told[] = [];
@@ -124,7 +124,7 @@ export const statusesIn = (versions: readonly Version[]): Told[] => {
 };
 
 /** What is not true of it, each with the object that says so. */
-export const dishonest = (versions: readonly Version[]): string[] =>
+export const dishonest = (versions: readonly StoredVersion[]): string[] =>
   statusesIn(versions).flatMap((told) =>
     rules.flatMap((rule) => {
       const problem = rule(told);
