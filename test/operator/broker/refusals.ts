@@ -70,6 +70,10 @@ const streamCalls: readonly Refusal[] = [
   json('$JS.API.STREAM.MSG.GET.inbox_other', { last_by_subj: 'inbox.other.0.shop' }),
   json('$JS.API.STREAM.MSG.GET.KV_state', { last_by_subj: '$KV.state.other.k' }),
   json('$JS.API.STREAM.MSG.DELETE.bus', { seq: 'last:bus' }),
+  api('$JS.API.STREAM.INFO.bus'),
+  api('$JS.API.STREAM.INFO.tick'),
+  api('$JS.API.STREAM.PURGE.bus'),
+  api('$JS.API.STREAM.PURGE.tick'),
 ];
 const consumerCalls: readonly Refusal[] = [
   api('$JS.API.CONSUMER.LIST.inbox_mine'),
@@ -82,6 +86,10 @@ const consumerCalls: readonly Refusal[] = [
   json('$JS.API.CONSUMER.PAUSE.inbox_mine.worker-0', {}),
   api('$JS.API.CONSUMER.DELETE.inbox_mine.worker-0'),
   api('$JS.API.CONSUMER.DELETE.bus.other'),
+  api('$JS.API.CONSUMER.DELETE.tick.other'),
+  // Its own filters are the operator's to change: with them it would hear types that nobody gave it.
+  durable('bus', 'mine'),
+  spy('tick', 'spy'),
 ];
 const cross: readonly Refusal[] = [
   heard('$SYS.REQ.USER.INFO.x'),
@@ -98,6 +106,7 @@ const cross: readonly Refusal[] = [
 const foreignReads: readonly Refusal[] = [
   lastOf('dlq_mine', 'dlq.mine.*'),
   lastOf('dlq_other', 'dlq.other.*'),
+  lastOf('tick', 'tick.other.t'),
   lastOf('KV_state', '$KV.state.other.k'),
   lastOf('KV_state', '$KV.state.mine.k'),
   json('$JS.API.DIRECT.GET.KV_state', { seq: 'last:KV_state' }, 'message'),
@@ -124,6 +133,7 @@ export const workerRefusals: readonly Refusal[] = [
   stored('$KV.state.other.k'),
   api('$JS.API.CONSUMER.INFO.inbox_other.worker-0'),
   api('$JS.API.CONSUMER.INFO.bus.other'),
+  api('$JS.API.CONSUMER.INFO.tick.other'),
   line('delivery', pull)('$JS.API.CONSUMER.MSG.NEXT.inbox_other.worker-0'),
   line('delivery', pull)('$JS.API.CONSUMER.MSG.NEXT.bus.other'),
   line('delivery', pull)('$JS.API.CONSUMER.MSG.NEXT.tick.other'),
@@ -133,6 +143,8 @@ export const workerRefusals: readonly Refusal[] = [
   line('delivery', '+NXT')('$JS.ACK._.{hash}.inbox_other.worker-0.1.1.1.1.1'),
   line('delivery', '+NXT')('$JS.ACK._.{hash}.inbox_other.worker-0.1.1.1.1.1.inbox_mine'),
   line('delivery', '+NXT')('$JS.ACK.bus.other.1.1.1.1.1'),
+  line('delivery', '+NXT')('$JS.ACK.tick.other.1.1.1.1.1'),
+  line('delivery', '+NXT')('$JS.ACK.bus.other.bus.mine.1.1.1'),
   line('confirmation', '+ACK')('{ack}'),
   line('confirmation', '+TERM')('{ack}'),
 ];

@@ -73,6 +73,7 @@ export const tickSpec = (subscribers: readonly string[]): StreamSpec => ({
   retention: 'limits',
   discard: 'old',
   maxMsgsPerSubject: 1,
+  allowDirect: true,
   allowMsgTtl: true,
   allowSchedules: true,
   consumers: subscribers.map((name) => consumer(name, [`tick.${name}.*`])),
