@@ -9,8 +9,9 @@ import { schemaRevision } from './api/meta.ts';
 import { connectBroker } from './broker/nats-broker.ts';
 import { createController } from './control/controller.ts';
 import { startElection } from './control/election.ts';
-import { controllerMoves, startHealth, watchAlive, watchSynced } from './control/health.ts';
+import { controllerMoves, lagMoves, startHealth, watchAlive, watchSynced } from './control/health.ts';
 import { controlMetrics } from './control/metrics.ts';
+import { scalerMetrics } from './control/scaler-metrics.ts';
 import { connectKube } from './kube/connection.ts';
 import { loadIdentity } from './kube/identity.ts';
 import { kubeLeases } from './kube/leases.ts';
@@ -19,6 +20,7 @@ import { reconcileConnection } from './reconcile/connection.ts';
 import type { Context } from './reconcile/context.ts';
 import { reconcileIntegration } from './reconcile/integration.ts';
 import { whileLeading } from './reconcile/leading.ts';
+import { createScaler } from './reconcile/scaler.ts';
 import { createSecretWatches } from './reconcile/secret-watches.ts';
 import { startProblem } from './reconcile/start-problem.ts';
 import { reconcileTenant } from './reconcile/tenant.ts';
@@ -40,6 +42,8 @@ const help = `The Kanava operator. It takes no arguments; the chart sets everyth
 /** Time for the admission policies of a fresh installation to take effect; then the pod restarts and says so again. */
 const startWithinMs = 120_000;
 const drainMs = 20_000;
+/** Figures in a status are rough, and each write of them wakes every watcher. */
+const statusEveryMs = 5_000;
 
 const natsCa = ({ natsFolder }: Settings): string | undefined => {
   const file = join(natsFolder, 'ca.crt');
@@ -63,6 +67,13 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
   const kube = connectKube({ transport, metrics, log, instance: settings.podName });
   const broker = await connectBroker({ url: settings.config.nats.url, folder: settings.natsFolder, log });
 
+  const scaler = createScaler({
+    cluster: kube.cluster,
+    lags: broker.meter,
+    wake: (key) => scaling.queue.add(key),
+    changed: (key) => integrations.queue.after(key, statusEveryMs),
+    broken: (key) => integrations.queue.add(key),
+  });
   const secrets = createSecretWatches(kube, (change) => wake.secret(change));
   const context: Context = {
     cluster: kube.cluster,
@@ -72,6 +83,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     credentialsMs,
     now: () => Date.now(),
     log: { info: log.info.bind(log), warn: log.warn.bind(log), error: log.error.bind(log), debug: log.debug.bind(log) },
+    scaler,
     secretWatches: secrets,
   };
   const groupOf = (key: string) => key.split('/', 1)[0] ?? '';
@@ -91,7 +103,9 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     log,
     groupOf,
   });
-  const controllers = [tenants, integrations, connections];
+  const scaling = createController({ name: 'scaler', reconcile: scaler.reconcile, metrics, log, groupOf, workers: 16 });
+  const controllers = [tenants, integrations, connections, scaling];
+  scalerMetrics(registry, scaler, broker.meter);
   const wake = wakers(kube.cluster, {
     tenant: (name) => tenants.queue.add(name),
     integration: (key) => integrations.queue.add(key),
@@ -103,7 +117,11 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
   );
   const health = await startHealth({
     port: settings.healthPort,
-    alive: () => [...kube.watches().map((watch) => watchAlive(watch)), ...controllers.map(controllerMoves)],
+    alive: () => [
+      ...kube.watches().map((watch) => watchAlive(watch)),
+      ...controllers.map(controllerMoves),
+      lagMoves(broker.meter),
+    ],
     ready: () => watches.map((watch) => watchSynced(watch)),
     registry,
   });
@@ -122,6 +140,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
       await sleep(1_000);
     }
     for (const controller of controllers) controller.start();
+    broker.meter.subscribe(scaler.moved);
     log.info({ natsUrl: settings.config.nats.url }, 'leading');
   };
   const fail = (error: unknown) => {

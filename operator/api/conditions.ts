@@ -28,6 +28,7 @@ export const catalogue = [
   /* ---- Ready: the summary; for an Integration its reason is the STATE column ---- */
   { kinds: integration, type: 'Ready', status: 'True', reason: 'Running', means: 'Workers are ready and pull messages.' },
   { kinds: integration, type: 'Ready', status: 'True', reason: 'Idle', means: 'Nothing to do: no worker runs, sources accept.' },
+  { kinds: integration, type: 'Ready', status: 'True', reason: 'Waking', means: 'Messages came while it was idle: a worker is starting.' },
   { kinds: ['Tenant', 'Integration'], type: 'Ready', status: 'True', reason: 'Suspended', means: 'Suspended as asked; what is stored stays.', action: 'Set spec.suspend to false to go on.' },
   { kinds: ['Tenant', 'Connection'], type: 'Ready', status: 'True', reason: 'Ready', means: 'All of it is in place.' },
   { kinds: integration, type: 'Ready', status: 'Unknown', reason: 'Starting', means: 'A new generation is being put in place.' },
@@ -83,6 +84,7 @@ export const catalogue = [
   { kinds: integration, type: 'ConnectionsReady', status: 'Unknown', reason: 'NotChecked', means: 'Not looked at yet.' },
   { kinds: integration, type: 'Available', status: 'True', reason: 'Serving', means: 'Messages are accepted and worked on, maybe by the last accepted spec.' },
   { kinds: integration, type: 'Available', status: 'True', reason: 'Idle', means: 'Messages are accepted; a worker starts when one comes.' },
+  { kinds: integration, type: 'Available', status: 'True', reason: 'Waking', means: 'Messages are accepted; the first worker is starting.' },
   { kinds: integration, type: 'Available', status: 'False', reason: 'Suspended', means: 'Messages are accepted and wait.' },
   { kinds: integration, type: 'Available', status: 'False', reason: 'NoWorkers', means: 'No worker is ready: messages are accepted and wait.', action: 'Look at the pods when it lasts.' },
   { kinds: integration, type: 'Available', status: 'False', reason: 'GatewayNotReady', means: 'The gateway does not serve the sources yet.', action: 'Look at the gateway pods when it lasts.' },

@@ -1,17 +1,29 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { BrokerError, type ServerFacts } from '../reconcile/ports.ts';
+import {
+  BrokerError,
+  type ConsumerLag,
+  type LagReport,
+  type Lags,
+  type ServerFacts,
+  type StreamLag,
+} from '../reconcile/ports.ts';
 import type { LazyConnection } from './connection.ts';
 import { reasonOf } from './failures.ts';
 import { askServers } from './scatter.ts';
 
 /*
- * What waits where, for all tenants over one connection of the system account: streams every second, consumers every ten. Polls only while
- * somebody listens. In a cluster each server tells about its own copies; only the leader's figures are right.
+ * What waits where, for all tenants over one connection of the system account. Polls only while somebody listens. In a cluster each server
+ * tells about its own copies; only the leader's figures are right.
+ *
+ * Streams are asked for every second, or more often where that costs little: how soon an idle Integration wakes depends on it. Their
+ * consumers are asked for every ten seconds, and those of one account whenever somebody needs them now.
  */
 const leader = z.object({ leader: z.string().optional() }).optional();
 const consumer = z.object({
   name: z.string(),
+  delivered: z.object({ consumer_seq: z.number() }),
   num_pending: z.number(),
   num_ack_pending: z.number(),
   cluster: leader,
@@ -42,53 +54,50 @@ const answer = z.object({
 });
 type Answer = z.infer<typeof answer>;
 
-export interface StreamLag {
-  /** Public key of the account. */
-  readonly account: string;
-  readonly stream: string;
-  /** Of a work queue: waiting and in work together. */
-  readonly messages: number;
-  readonly bytes: number;
-  readonly firstSequence: number;
-  readonly lastSequence: number;
-  readonly lastTime: string | undefined;
-  /** As of the last look at consumers, up to ten seconds older than the rest. */
-  readonly consumers: readonly ConsumerLag[];
-}
-export interface ConsumerLag {
-  readonly name: string;
-  readonly pending: number;
-  readonly ackPending: number;
-}
-
-export interface Meter {
-  /** As last seen; `undefined` for a stream that no server has, or before the first look. */
-  lag(account: string, stream: string): StreamLag | undefined;
-  /** Calls with all streams that changed since the last look. Polling goes on until the last listener is gone. */
-  subscribe(listener: (changed: readonly StreamLag[]) => void): () => void;
-  /** Looks once, consumers too. */
+export interface Meter extends Lags {
+  /** With what changed since the last look, and what is gone. Polling goes on until the last listener is gone. */
+  subscribe(listener: (report: LagReport) => void): () => void;
+  /** Looks once at everything, consumers too. */
   look(): Promise<readonly StreamLag[]>;
   facts(): Promise<ServerFacts>;
+  /** Looks that failed so far. */
+  failures(): number;
+  /** How long the look that is under way has taken, or the pause between two: more than some seconds means that it stands still. */
+  silentMs(): number;
   close(): void;
 }
 
 interface MeterOptions {
-  readonly streamsEveryMs?: number;
+  /** Between two looks at the streams; within these bounds, so that looking takes a small share of the time. */
+  readonly everyMs?: { readonly least: number; readonly most: number };
   readonly consumersEveryMs?: number;
   readonly pageSize?: number;
 }
+
+/** Looking may take this share of the time, where that leaves it within the bounds. */
+const share = 1 / 40;
+/** Accounts that are asked one by one; for more it is cheaper to ask for all. */
+const fewAccounts = 4;
+/** A stream is gone when so many looks did not show it: accounts come and go between two pages of one look. */
+const goneAfterLooks = 2;
 
 export const createMeter = (
   connection: LazyConnection,
   serverCount: () => Promise<number>,
   log: Logger,
-  { streamsEveryMs = 1_000, consumersEveryMs = 10_000, pageSize = 256 }: MeterOptions = {},
+  { everyMs = { least: 200, most: 1_000 }, consumersEveryMs = 10_000, pageSize = 256 }: MeterOptions = {},
 ): Meter => {
-  let lags = new Map<string, StreamLag>();
-  const listeners = new Set<(changed: readonly StreamLag[]) => void>();
+  const known = new Map<string, Map<string, Known>>();
+  const listeners = new Set<(report: LagReport) => void>();
   let timer: NodeJS.Timeout | undefined;
+  let polling = false;
+  let looks = 0;
+  let lookedAt: number | undefined;
   let consumersAt = Number.NEGATIVE_INFINITY;
+  let movedAt = performance.now();
+  let failures = 0;
   let failing = false;
+  let wanted: { accounts: Set<string>; done: Promise<void> } | undefined;
 
   const ask = async (query: object): Promise<Answer[]> => {
     const answers = await askServers(await connection.get(), {
@@ -102,60 +111,127 @@ export const createMeter = (
     return answers.map((text) => answer.parse(JSON.parse(text)));
   };
 
-  const look = async (withConsumers: boolean): Promise<readonly StreamLag[]> => {
-    const seen = new Map<string, StreamLag>();
-    const consumers = new Map<string, ConsumerLag[]>();
-    for (let offset = 0; ; offset += pageSize) {
-      const page = await ask({ accounts: true, streams: true, consumer: withConsumers, limit: pageSize, offset });
-      for (const { server, data } of page)
-        for (const { name, id, stream_detail } of data?.account_details ?? [])
-          for (const found of stream_detail ?? []) collect(server.name, id ?? name, found, seen, consumers);
-      if (page.every(({ data }) => offset + pageSize >= (data?.total ?? 0))) break;
+  /** Takes up what the servers said, and tells what of it is new. */
+  const take = (seen: Seen, at: number, withConsumers: boolean): StreamLag[] => {
+    const changed: StreamLag[] = [];
+    for (const [accountId, streams] of seen) {
+      let ofAccount = known.get(accountId);
+      if (!ofAccount) known.set(accountId, (ofAccount = new Map()));
+      for (const [name, found] of streams) {
+        const before = ofAccount.get(name);
+        if (before) before.look = looks;
+        // Two looks may overtake each other.
+        if (before && before.at > at) continue;
+        const isNew = !before || !isSameState(before.lag, found) || (withConsumers && !isSameFill(before.lag, found));
+        if (before && !isNew && !withConsumers) continue;
+        const lag = {
+          ...lagOf(accountId, name, found),
+          ...(withConsumers ? { consumers: found.consumers, consumersAt: at } : consumersOf(before?.lag)),
+        };
+        ofAccount.set(name, { lag, at, look: looks });
+        if (isNew) changed.push(lag);
+      }
     }
-    const next = new Map(
-      [...seen].map(([key, lag]) => [
-        key,
-        { ...lag, consumers: withConsumers ? (consumers.get(key) ?? []) : (lags.get(key)?.consumers ?? []) },
-      ]),
-    );
-    const changed = [...next.values()].filter((lag) => !isSame(lag, lags.get(keyOf(lag.account, lag.stream))));
-    lags = next;
     return changed;
   };
+  const dropGone = (): StreamLag[] => {
+    const gone: StreamLag[] = [];
+    for (const [accountId, streams] of known) {
+      for (const [name, { lag, look }] of streams)
+        if (looks - look >= goneAfterLooks) {
+          streams.delete(name);
+          gone.push(lag);
+        }
+      if (streams.size === 0) known.delete(accountId);
+    }
+    return gone;
+  };
 
+  const lookAtAll = async (withConsumers: boolean): Promise<LagReport> => {
+    const at = performance.now();
+    const seen: Seen = new Map();
+    for (let offset = 0; ; offset += pageSize) {
+      const page = await ask({ accounts: true, streams: true, consumer: withConsumers, limit: pageSize, offset });
+      collect(page, seen);
+      if (page.every(({ data }) => offset + pageSize >= (data?.total ?? 0))) break;
+    }
+    looks += 1;
+    const changed = take(seen, at, withConsumers);
+    if (withConsumers) consumersAt = at;
+    lookedAt = at;
+    return { changed, gone: dropGone() };
+  };
+  const lookAt = async (accounts: ReadonlySet<string>): Promise<LagReport> => {
+    if (accounts.size > fewAccounts) return lookAtAll(true);
+    const at = performance.now();
+    const seen: Seen = new Map();
+    await Promise.all(
+      [...accounts].map(async (id) => collect(await ask({ account: id, streams: true, consumer: true }), seen)),
+    );
+    return { changed: take(seen, at, true), gone: [] };
+  };
+
+  const tell = (report: LagReport) => {
+    if (report.changed.length + report.gone.length === 0) return;
+    for (const listener of listeners) {
+      try {
+        listener(report);
+      } catch (error) {
+        log.error({ err: error }, 'somebody who listens to what waits in NATS failed');
+      }
+    }
+  };
   const poll = async (): Promise<void> => {
+    polling = true;
+    const started = performance.now();
+    movedAt = started;
     try {
-      const withConsumers = performance.now() - consumersAt >= consumersEveryMs;
-      const changed = await look(withConsumers);
-      if (withConsumers) consumersAt = performance.now();
+      const report = await lookAtAll(started - consumersAt >= consumersEveryMs);
       failing = false;
-      if (changed.length > 0) for (const listener of listeners) listener(changed);
+      tell(report);
     } catch (error) {
+      failures += 1;
       if (!failing)
         log.warn({ reason: reasonOf(error) }, 'NATS does not tell what waits in the streams; it is asked again');
       failing = true;
     }
-    if (listeners.size > 0) timer = setTimeout(() => void poll(), streamsEveryMs);
+    polling = false;
+    movedAt = performance.now();
+    const pauseMs = failing ? everyMs.most : (movedAt - started) / share;
+    if (listeners.size > 0)
+      timer = setTimeout(() => void poll(), Math.min(everyMs.most, Math.max(everyMs.least, pauseMs)));
     else timer = undefined;
   };
 
-  const unsubscribe = (listener: (changed: readonly StreamLag[]) => void) => {
-    listeners.delete(listener);
-    if (listeners.size > 0) return;
-    clearTimeout(timer);
-    timer = undefined;
-  };
-
   return {
-    lag: (account, stream) => lags.get(keyOf(account, stream)),
+    lag: (accountId, name) => known.get(accountId)?.get(name)?.lag,
+    lookedAt: () => lookedAt,
+    refresh: (accountId) => {
+      // Those who ask in the same moment are answered together.
+      if (!wanted) {
+        const accounts = new Set<string>();
+        const done = setImmediate().then(async () => {
+          wanted = undefined;
+          tell(await lookAt(accounts));
+        });
+        wanted = { accounts, done };
+      }
+      wanted.accounts.add(accountId);
+      return wanted.done;
+    },
     subscribe: (listener) => {
       listeners.add(listener);
-      timer ??= setTimeout(() => void poll(), 0);
-      return () => unsubscribe(listener);
+      if (!polling) timer ??= setTimeout(() => void poll(), 0);
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size > 0) return;
+        clearTimeout(timer);
+        timer = undefined;
+      };
     },
     look: async () => {
-      await look(true);
-      return [...lags.values()];
+      await lookAtAll(true);
+      return [...known.values()].flatMap((streams) => [...streams.values()].map(({ lag }) => lag));
     },
     facts: async () => {
       const { info } = await connection.get();
@@ -168,47 +244,87 @@ export const createMeter = (
         syncAlways: first?.data?.config ? flags.every(Boolean) : undefined,
       };
     },
+    failures: () => failures,
+    silentMs: () => (listeners.size > 0 ? performance.now() - movedAt : 0),
     close: () => {
       listeners.clear();
       clearTimeout(timer);
+      timer = undefined;
     },
   };
 };
 
-const keyOf = (account: string, stream: string): string => `${account}/${stream}`;
+interface Known {
+  readonly lag: StreamLag;
+  readonly at: number;
+  /** The last look that showed it. */
+  look: number;
+}
+interface Found {
+  readonly state: z.infer<typeof stream>['state'];
+  consumers: readonly ConsumerLag[];
+  isLeader: boolean;
+}
+/** By account and stream. */
+type Seen = Map<string, Map<string, Found>>;
 
-const collect = (
+const collect = (answers: readonly Answer[], seen: Seen): void => {
+  for (const { server, data } of answers)
+    for (const { name, id, stream_detail } of data?.account_details ?? [])
+      for (const found of stream_detail ?? []) collectStream(server.name, id ?? name, found, seen);
+};
+const collectStream = (
   server: string,
-  account: string,
+  accountId: string,
   { name, cluster, state, consumer_detail }: z.infer<typeof stream>,
-  seen: Map<string, StreamLag>,
-  consumers: Map<string, ConsumerLag[]>,
+  seen: Seen,
 ): void => {
-  const key = keyOf(account, name);
   const isLeader = !cluster?.leader || cluster.leader === server;
-  if (isLeader || !seen.has(key))
-    seen.set(key, {
-      account,
-      stream: name,
-      messages: state.messages,
-      bytes: state.bytes,
-      firstSequence: state.first_seq,
-      lastSequence: state.last_seq,
-      lastTime: state.last_ts.startsWith('0001-') ? undefined : state.last_ts,
-      consumers: [],
-    });
   const led = (consumer_detail ?? []).filter(({ cluster: own }) => !own?.leader || own.leader === server);
-  const lags = led.map(({ name: consumerName, num_pending, num_ack_pending }) => ({
-    name: consumerName,
-    pending: num_pending,
-    ackPending: num_ack_pending,
-  }));
-  consumers.set(key, [...(consumers.get(key) ?? []), ...lags]);
+  const consumers = led
+    .map((found) => ({
+      name: found.name,
+      pending: found.num_pending,
+      ackPending: found.num_ack_pending,
+      delivered: found.delivered.consumer_seq,
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  let ofAccount = seen.get(accountId);
+  if (!ofAccount) seen.set(accountId, (ofAccount = new Map()));
+  const before = ofAccount.get(name);
+  // A consumer is led by one server, maybe not by the one that leads its stream.
+  const all = before ? [...before.consumers, ...consumers] : consumers;
+  const keep = before && (before.isLeader || !isLeader);
+  ofAccount.set(name, {
+    state: keep ? before.state : state,
+    isLeader: isLeader || (before?.isLeader ?? false),
+    consumers: all,
+  });
 };
 
-const isSame = (a: StreamLag, b: StreamLag | undefined): boolean =>
-  b !== undefined &&
-  a.messages === b.messages &&
-  a.lastSequence === b.lastSequence &&
-  a.firstSequence === b.firstSequence &&
-  JSON.stringify(a.consumers) === JSON.stringify(b.consumers);
+const lagOf = (accountId: string, name: string, { state }: Found) => ({
+  account: accountId,
+  stream: name,
+  messages: state.messages,
+  bytes: state.bytes,
+  firstSequence: state.first_seq,
+  lastSequence: state.last_seq,
+  lastTime: state.last_ts.startsWith('0001-') ? undefined : state.last_ts,
+});
+const consumersOf = (lag: StreamLag | undefined): Pick<StreamLag, 'consumers' | 'consumersAt'> => ({
+  consumers: lag?.consumers ?? [],
+  consumersAt: lag?.consumersAt,
+});
+const isSameState = (lag: StreamLag, { state }: Found): boolean =>
+  lag.messages === state.messages && lag.lastSequence === state.last_seq && lag.firstSequence === state.first_seq;
+const isSameFill = (lag: StreamLag, { consumers }: Found): boolean =>
+  lag.consumers.length === consumers.length &&
+  consumers.every((found, index) => {
+    const before = lag.consumers[index];
+    return (
+      before?.name === found.name &&
+      before.pending === found.pending &&
+      before.ackPending === found.ackPending &&
+      before.delivered === found.delivered
+    );
+  });

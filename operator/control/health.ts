@@ -27,6 +27,15 @@ export const watchSynced =
     watch.hasSynced() ? undefined : `the first list of ${watch.name} is not complete`;
 export const controllerMoves = (controller: Pick<Controller, 'stuck'>): Check => controller.stuck;
 
+/** Each look has deadlines of its own, so this cannot happen; and if it does, nobody would be scaled any more. */
+const standsStillAfterMs = 60_000;
+export const lagMoves =
+  (meter: { silentMs(): number }): Check =>
+  () =>
+    meter.silentMs() > standsStillAfterMs
+      ? `what waits in NATS has not been looked at for ${Math.round(meter.silentMs() / 1000)} s`
+      : undefined;
+
 /** `/healthz` (restart me), `/readyz` (I do my work) and `/metrics`. The checks are asked anew for each request. */
 export const startHealth = async (options: {
   readonly port: number;

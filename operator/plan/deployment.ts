@@ -8,18 +8,21 @@ interface DeploymentStatus {
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
 }
 
+/** `unseen`: the Deployment was changed, by scaling too, and its controller has not looked at it since. */
+export type Rollout = 'done' | 'running' | 'unseen';
+
 /** How far a Deployment is: ready pods, and whether all are of the newest template. */
 export const deploymentState = (
   deployment: KubeObject | undefined,
-): { ready: number; rolledOut: boolean; failure?: string } => {
-  if (!deployment) return { ready: 0, rolledOut: false };
+): { ready: number; rollout: Rollout; failure?: string } => {
+  if (!deployment) return { ready: 0, rollout: 'unseen' };
   const status = (deployment['status'] ?? {}) as DeploymentStatus;
   const { replicas = 0, updatedReplicas = 0, readyReplicas = 0 } = status;
   const current = (status.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0);
   const failure = status.conditions?.find(({ type, status: state }) => type === 'ReplicaFailure' && state === 'True');
   return {
     ready: readyReplicas,
-    rolledOut: current && updatedReplicas >= replicas,
+    rollout: !current ? 'unseen' : updatedReplicas >= replicas ? 'done' : 'running',
     ...(failure?.message ? { failure: failure.message } : {}),
   };
 };

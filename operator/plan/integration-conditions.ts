@@ -9,6 +9,7 @@ import {
   type Verdict,
   verdict,
 } from './conditions.ts';
+import type { Rollout } from './deployment.ts';
 
 /* One function a condition, from what was observed; then the summary. The reasons are those of operator/api/conditions.ts. */
 export interface Facts {
@@ -22,9 +23,10 @@ export interface Facts {
     | undefined
     | {
         readonly wanted: number;
+        /** Of those wanted, so many must be ready; the others come and go with the load. */
+        readonly needed: number;
         readonly ready: number;
-        /** All pods are of the newest template. */
-        readonly rolledOut: boolean;
+        readonly rollout: Rollout;
         /** Why the API server refuses pods, such as a quota. */
         readonly failure?: string | undefined;
       };
@@ -39,10 +41,12 @@ export interface Facts {
   readonly gap?: undefined | { readonly missed: number; readonly through: number; readonly acknowledge: string };
 }
 
-export const integrationVerdicts = (facts: Facts, previous: readonly Condition[]): Verdict[] => {
-  const available = availableVerdict(facts);
+/** `now` in Unix milliseconds. */
+export const integrationVerdicts = (facts: Facts, previous: readonly Condition[], now: number): Verdict[] => {
+  const waking = isWaking(facts, previous, now);
+  const available = availableVerdict(facts, waking);
   const stalled = stalledVerdict(facts);
-  const ready = readyVerdict(facts, stalled, available, previous);
+  const ready = readyVerdict(facts, { stalled, available, waking }, previous);
   return [
     ...summary({ ready, stalled, generation: facts.generation }, previous),
     facts.accepted,
@@ -54,6 +58,23 @@ export const integrationVerdicts = (facts: Facts, previous: readonly Condition[]
     deadLettersVerdict(facts),
   ];
 };
+
+/** A first pod takes seconds; when it takes longer, something may be wrong. */
+const wakeWithinMs = 60_000;
+/** From idle to the first worker all is well. Where one was ready and is not any more, it is not. */
+const isWaking = (facts: Facts, previous: readonly Condition[], now: number): boolean => {
+  const { workers } = facts;
+  if (!workers || workers.wanted === 0 || workers.ready > 0 || workers.failure) return false;
+  const active = previous.find(({ type }) => type === 'Active');
+  const since = active?.status === 'True' ? Date.parse(active.lastTransitionTime) : now;
+  const wasAsleep = previous.some(({ type, reason }) => type === 'Ready' && (reason === 'Idle' || reason === 'Waking'));
+  return wasAsleep && now - since < wakeWithinMs && wasReady(facts, previous);
+};
+const wasReady = ({ generation }: Facts, previous: readonly Condition[]): boolean =>
+  previous.some(
+    ({ type, status, observedGeneration }) =>
+      type === 'Ready' && status === 'True' && observedGeneration === generation,
+  );
 
 const isSuspended = ({ suspended }: Facts) => suspended.integration || suspended.tenant;
 
@@ -83,13 +104,14 @@ const stalledVerdict = ({ accepted, connections, messaging, deadLetters, gap }: 
   return verdict('Stalled', 'False', 'Progressing');
 };
 
-const availableVerdict = (facts: Facts): Verdict<'Available'> => {
+const availableVerdict = (facts: Facts, waking: boolean): Verdict<'Available'> => {
   const { workers, gateway } = facts;
   if (!workers) return verdict('Available', 'False', 'NotDeployed', 'there was no spec that could be used yet');
   if (isSuspended(facts)) return verdict('Available', 'False', 'Suspended', 'messages are accepted and wait');
   const problem = gateway && notServed(gateway);
   if (problem) return verdict('Available', 'False', 'GatewayNotReady', problem);
   if (workers.wanted === 0) return verdict('Available', 'True', 'Idle');
+  if (waking) return verdict('Available', 'True', 'Waking');
   if (workers.ready === 0)
     return verdict(
       'Available',
@@ -116,11 +138,11 @@ const notCurrent = (gateway: Gateway): string | undefined => {
 
 const readyVerdict = (
   facts: Facts,
-  stalled: Verdict<'Stalled'>,
-  available: Verdict<'Available'>,
+  found: { stalled: Verdict<'Stalled'>; available: Verdict<'Available'>; waking: boolean },
   previous: readonly Condition[],
 ): Verdict<'Ready'> => {
   const { messaging, workers, gateway } = facts;
+  const { stalled, available, waking } = found;
   if (stalled.status === 'True') return verdict('Ready', 'False', 'Stalled', stalled.message);
   if (facts.suspended.tenant) return suspendedReady;
   if (messaging.status !== 'True') return readyWithoutMessaging(messaging);
@@ -128,9 +150,11 @@ const readyVerdict = (
   const behind = gateway && notCurrent(gateway);
   if (behind) return verdict('Ready', 'Unknown', 'GatewayNotReady', behind);
   if (!workers) return verdict('Ready', 'Unknown', 'Waiting', available.message);
-  const enough = workers.rolledOut && workers.ready >= workers.wanted;
-  if (!enough) return notEnough(facts, workers, previous);
-  return workers.wanted === 0 ? verdict('Ready', 'True', 'Idle') : verdict('Ready', 'True', 'Running');
+  if (workers.wanted === 0) return verdict('Ready', 'True', 'Idle');
+  if (waking) return verdict('Ready', 'True', 'Waking', 'messages wait; a worker is starting');
+  const isNewest = workers.rollout === 'done' || (workers.rollout === 'unseen' && wasReady(facts, previous));
+  if (!isNewest || workers.ready < workers.needed) return notEnough(facts, workers, previous);
+  return verdict('Ready', 'True', 'Running');
 };
 
 const notEnough = (
@@ -138,7 +162,7 @@ const notEnough = (
   workers: NonNullable<Facts['workers']>,
   previous: readonly Condition[],
 ): Verdict<'Ready'> => {
-  const message = `${workers.ready} of ${workers.wanted} workers are ready${workers.rolledOut ? '' : ', the newest version is being rolled out'}${workers.failure ? `; ${workers.failure}` : ''}`;
+  const message = `${workers.ready} of ${workers.wanted} workers are ready${workers.rollout === 'done' ? '' : ', the newest version is being rolled out'}${workers.failure ? `; ${workers.failure}` : ''}`;
   const { reason } = reconcilingVerdict({ stalled: false, ready: false, generation: facts.generation }, previous);
   return verdict('Ready', 'Unknown', reason === 'NewGeneration' ? 'Starting' : 'WorkersNotReady', message);
 };

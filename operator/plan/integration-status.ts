@@ -6,10 +6,13 @@ import type { BusStatus } from './bus-gap.ts';
 import { secondsTime, stampConditions, statusConditions } from './conditions.ts';
 import { type Facts, integrationVerdicts } from './integration-conditions.ts';
 import { describeParts, planEndpoints } from './routes.ts';
+import type { Work } from './work.ts';
 import { workerSelector } from './worker.ts';
 
 export interface Observed {
   readonly inbox: StreamState | undefined;
+  /** As the scaler saw it; `undefined` while it does not know. */
+  readonly work: Work | undefined;
   readonly deadLetters: StreamState | undefined;
   /** The shared streams that it reads, with its own consumers. */
   readonly subscribed: Partial<Readonly<Record<'bus' | 'tick', StreamState>>>;
@@ -27,7 +30,7 @@ export const integrationStatus = (
   now: number,
 ): IntegrationStatus => {
   const previous = (object['status'] ?? {}) as IntegrationStatus;
-  const conditions = stampConditions(integrationVerdicts(facts, statusConditions(previous)), {
+  const conditions = stampConditions(integrationVerdicts(facts, statusConditions(previous), now), {
     previous: statusConditions(previous),
     generation: facts.generation,
     now,
@@ -56,7 +59,7 @@ const podCount = (deployment: KubeObject | undefined, field: 'replicas' | 'ready
   (deployment?.['status'] as Record<string, number> | undefined)?.[field] ?? 0;
 
 const messageFigures = (observed: Observed, previous: IntegrationStatus): Partial<IntegrationStatus> => {
-  const { inbox, deadLetters, lastDeadLetter, subscribed, bus } = observed;
+  const { inbox, deadLetters, lastDeadLetter, subscribed, bus, work } = observed;
   const consumers = Object.values(subscribed).flatMap((stream) => stream.consumers);
   const newest = [inbox?.lastTime, ...consumers.map(({ lastTime }) => lastTime)].filter((time) => time !== undefined);
   const lastMessageTime = freshTime(newest.toSorted().at(-1), previous.lastMessageTime);
@@ -66,7 +69,7 @@ const messageFigures = (observed: Observed, previous: IntegrationStatus): Partia
         ...(lastDeadLetter && deadLetters.messages > 0 ? lastFailure(lastDeadLetter) : {}),
       }
     : previous.deadLetters;
-  const lag = inbox ? roughLag(lagOf([...inbox.consumers, ...consumers]), previous.lag) : previous.lag;
+  const lag = work ? roughLag(lagOf(work), previous.lag) : previous.lag;
   return {
     ...(lag ? { lag } : {}),
     ...(bus ? { bus } : {}),
@@ -81,10 +84,8 @@ const lastFailure = ({ reason, time }: NonNullable<Observed['lastDeadLetter']>) 
   ...(Number.isNaN(Date.parse(time)) ? {} : { lastTime: secondsTime(Date.parse(time)) }),
 });
 
-const lagOf = (consumers: StreamState['consumers']) => ({
-  pending: consumers.reduce((sum, consumer) => sum + consumer.pending, 0),
-  inFlight: consumers.reduce((sum, consumer) => sum + consumer.ackPending, 0),
-});
+/** What is parked waits, too: for its next attempt. */
+const lagOf = ({ waiting, inFlight, parked }: Work) => ({ pending: waiting + parked, inFlight });
 
 type Lag = NonNullable<IntegrationStatus['lag']>;
 /** Only a new order of magnitude is written: exact figures are metrics, and each write wakes every watcher. */
@@ -94,7 +95,8 @@ export const roughLag = (current: Lag, previous: Lag | undefined): Lag =>
   magnitude(previous.inFlight) === magnitude(current.inFlight)
     ? previous
     : current;
-const magnitude = (count: number): number => (count <= 0 ? 0 : Math.floor(Math.log10(count)) + 1);
+/** How many digits. */
+export const magnitude = (count: number): number => (count <= 0 ? 0 : Math.floor(Math.log10(count)) + 1);
 
 const minute = 60_000;
 /** To the minute, for the same reason. */

@@ -17,19 +17,19 @@ export const deleteChild = async (cluster: Cluster, child: KubeObject): Promise<
   await cluster.delete(kindOf(child), name, namespace, uid === undefined ? {} : { uid });
 };
 
-/** The Deployment, then its number of pods: two writers, each with its own fields (operator/plan/scaling.ts). */
-export const applyDeployment = async (cluster: Cluster, desired: KubeObject, replicas: number): Promise<KubeObject> => {
+/** The Deployment without its number of pods, which has a writer of its own (operator/plan/scaling.ts). */
+export const applyDeployment = async (cluster: Cluster, desired: KubeObject): Promise<KubeObject> => {
   const planned = sealed(desired);
   const { name, namespace } = planned.metadata;
   const live = await cluster.get(Deployments, name, namespace);
   const isCurrent = live !== undefined && isUpToDate(planned, live) && !sharesReplicas(live);
-  const stored = isCurrent ? live : await cluster.apply(withReplicas(planned, live), { manager: fieldManager });
-  if (!isScaled(stored, replicas)) await scale(cluster, stored, replicas);
-  return stored;
+  return isCurrent ? live : cluster.apply(withReplicas(planned, live), { manager: fieldManager });
 };
 
-const scale = (cluster: Cluster, { apiVersion, kind, metadata }: KubeObject, replicas: number) =>
-  cluster.apply(
+export const scaleTo = async (cluster: Cluster, live: KubeObject, replicas: number): Promise<void> => {
+  if (isScaled(live, replicas)) return;
+  const { apiVersion, kind, metadata } = live;
+  await cluster.apply(
     {
       apiVersion,
       kind,
@@ -38,6 +38,7 @@ const scale = (cluster: Cluster, { apiVersion, kind, metadata }: KubeObject, rep
     },
     { manager: scalerManager, subresource: 'scale' },
   );
+};
 
 /** Why the API server would refuse the Deployment, which a user's pod settings can cause; asked only when it would change. */
 export const refusalOf = async (cluster: Cluster, desired: KubeObject): Promise<string | undefined> => {

@@ -2,6 +2,7 @@ import type { Log } from '../../runtime/connector.ts';
 import type { Condition } from '../api/fields.ts';
 import type { Settings } from '../settings.ts';
 import type { Broker, Cluster } from './ports.ts';
+import type { Scaler } from './scaler.ts';
 
 /** What every reconciler works with. */
 export interface Context {
@@ -15,6 +16,8 @@ export interface Context {
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly log: Log;
+  /** Scales the workers: told of by the reconciler of Integrations. */
+  readonly scaler: Scaler;
   /** Secrets are watched namespace by namespace: there is no right to all of them. */
   readonly secretWatches: SecretWatches;
 }

@@ -12,14 +12,16 @@ import {
   workerCredentialsName,
 } from '../plan/children.ts';
 import { type Verdict, verdict } from '../plan/conditions.ts';
+import { neededReplicas } from '../plan/decide-replicas.ts';
 import { planFlowConfig, unusedFlows } from '../plan/flow.ts';
 import { composedKey } from '../plan/gateway.ts';
 import type { Facts } from '../plan/integration-conditions.ts';
 import { ConfigMaps, Deployments, ReplicaSets, Secrets } from '../plan/kinds.ts';
 import { streamFailure } from '../plan/messaging.ts';
-import { planReplicas } from '../plan/replicas.ts';
 import { planRoutes } from '../plan/routes.ts';
+import { replicasOf } from '../plan/scaling.ts';
 import { planStreams } from '../plan/streams.ts';
+import type { Work } from '../plan/work.ts';
 import { applyChild, applyDeployment } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
@@ -27,7 +29,8 @@ import { lastAccepted } from './examine.ts';
 import { type AccountKeys, BrokerError, type Cluster, type KubeObject, type StreamState } from './ports.ts';
 import { ensureSubscriptions, type Subscribed } from './subscriptions.ts';
 import { accountKeysOf, type Holder } from './tenancy.ts';
-import { homeOf, isSuspended, workerOf } from './worker-of.ts';
+import { keyOf } from './wake.ts';
+import { homeOf, isSuspended, scalingTarget, workerOf } from './worker-of.ts';
 
 /** What was put in place, and what was seen on the way. */
 export interface Installed {
@@ -40,6 +43,8 @@ export interface Installed {
   readonly subscribed: Subscribed;
   readonly deployment: KubeObject | undefined;
   readonly wanted: number;
+  readonly needed: number;
+  readonly work: Work | undefined;
   readonly gateway: Facts['gateway'];
 }
 export const nothingInstalled = (why: string): Installed => ({
@@ -51,6 +56,8 @@ export const nothingInstalled = (why: string): Installed => ({
   subscribed: {},
   deployment: undefined,
   wanted: 0,
+  needed: 0,
+  work: undefined,
   gateway: undefined,
 });
 
@@ -65,7 +72,7 @@ export const install = async (
   holder: Holder,
   assessment: Assessment,
 ): Promise<Installed> => {
-  const { cluster } = context;
+  const { cluster, scaler } = context;
   const wish = assessment.resolved ?? (await lastAccepted(context, object, holder));
   if (!wish) return nothingInstalled('there was no spec that could be used yet');
   const keys = await accountKeysOf(context, holder.name);
@@ -86,11 +93,15 @@ export const install = async (
   if (basis === assessment.resolved) await applyChild(cluster, planAccepted(home, acceptedOf(object, basis)));
   const worker = workerOf(context, object, holder, basis);
   await applyChild(cluster, worker.serviceAccount);
-  const wanted = planReplicas({ ...basis.spec, suspend: isSuspended(object) }, holder.spec);
-  const deployment = await applyDeployment(cluster, worker.deployment, wanted);
+  const deployment = await applyDeployment(cluster, worker.deployment);
+  const target = scalingTarget(object, holder, basis, keys);
+  const key = keyOf(object);
+  scaler.track(key, target);
   const routed = await ensureRoutes(context, object, basis, keys, streams.messaging);
   await pruneFlows(context, object, basis, deployment);
-  return { ...streams, ...routed, basis, deployment, wanted };
+  const wanted = scaler.wanted(key) ?? replicasOf(deployment) ?? 0;
+  const needed = neededReplicas(target.policy, wanted);
+  return { ...streams, ...routed, basis, deployment, wanted, needed, work: scaler.work(key) };
 };
 
 /** Without its streams a new flow could not work, so the last one stays; a suspended one works with none. */

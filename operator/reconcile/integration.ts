@@ -27,6 +27,7 @@ export const reconcileIntegration =
     const [namespace = '', name = ''] = key.split('/');
     const object = await cluster.get(Integrations, name, namespace);
     // Its children go with it, by their owner references.
+    if (!object || object.metadata.deletionTimestamp) context.scaler.forget(key);
     if (!object) return undefined;
     return sayingTrouble(context, object, () => reconcile(context, object));
   };
@@ -59,7 +60,7 @@ const report = async (
   assessment: Assessment,
   installed: Installed,
 ) => {
-  const { basis, deployment, wanted, deadLetters } = installed;
+  const { basis, deployment, wanted, needed, deadLetters } = installed;
   const bus = busStatusOf(object, installed);
   const facts: Facts = {
     generation: object.metadata.generation ?? 0,
@@ -67,7 +68,7 @@ const report = async (
     connections: assessment.connections,
     suspended: { integration: isSuspended(object), tenant: holder?.spec.suspend ?? false },
     messaging: installed.messaging,
-    workers: basis && deployment && { wanted, ...deploymentState(deployment) },
+    workers: basis && deployment && { wanted, needed, ...deploymentState(deployment) },
     gateway: installed.gateway,
     deadLetters: deadLetters && {
       count: deadLetters.messages,

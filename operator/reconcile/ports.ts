@@ -156,6 +156,43 @@ export interface ServerFacts {
   readonly syncAlways: boolean | undefined;
 }
 
+/** What waits in one stream. Times are milliseconds of a clock that never goes backwards. */
+export interface StreamLag {
+  /** Public key of the account. */
+  readonly account: string;
+  readonly stream: string;
+  /** Of a work queue: waiting and in work together. */
+  readonly messages: number;
+  readonly bytes: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly lastTime: string | undefined;
+  /** As of the last look at consumers, which may be older than the rest. */
+  readonly consumers: readonly ConsumerLag[];
+  readonly consumersAt: number | undefined;
+}
+export interface ConsumerLag {
+  readonly name: string;
+  readonly pending: number;
+  /** Delivered and not done: in work, or waiting for the next attempt. */
+  readonly ackPending: number;
+  /** Deliveries so far, repeated ones too. */
+  readonly delivered: number;
+}
+export interface LagReport {
+  readonly changed: readonly StreamLag[];
+  /** As last seen. */
+  readonly gone: readonly StreamLag[];
+}
+export interface Lags {
+  /** As last seen; `undefined` for a stream that no server has, or before the first look. */
+  lag(account: string, stream: string): StreamLag | undefined;
+  /** When all streams were last looked at; what is long ago is not known any more. */
+  lookedAt(): number | undefined;
+  /** Looks at the consumers of an account now. Fails with a BrokerError while NATS is away. */
+  refresh(account: string): Promise<void>;
+}
+
 export interface Broker {
   /** Keys for a new account; pure key generation, nothing is sent. */
   newAccountKeys(): AccountKeys;

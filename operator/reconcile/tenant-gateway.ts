@@ -8,7 +8,7 @@ import { Deployments, Secrets, ServiceAccounts, Services } from '../plan/kinds.t
 import type { Reference } from '../plan/references.ts';
 import { planEndpoints } from '../plan/routes.ts';
 import { acceptedIn } from './accepted-in.ts';
-import { applyChild, applyDeployment, deleteChild } from './apply.ts';
+import { applyChild, applyDeployment, deleteChild, scaleTo } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
 import type { AccountKeys, KubeObject } from './ports.ts';
@@ -29,7 +29,7 @@ export const ensureGateway = async (
   await applyChild(cluster, planGatewaySecrets(home, references, values));
   const gateway = planGateway(home, spec, settings, { tls: natsCa !== undefined });
   for (const other of gateway.others) await applyChild(cluster, other);
-  await applyDeployment(cluster, gateway.deployment, gateway.replicas);
+  await scaleTo(cluster, await applyDeployment(cluster, gateway.deployment), gateway.replicas);
 };
 
 /** Of all accepted Integrations; `undefined` when none of them has a source for the gateway. */

@@ -23,7 +23,7 @@ export interface Change {
   readonly previous?: KubeObject;
 }
 
-const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
+export const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
 /** Our own status writes come back as updates; nothing has to be done about them. */
 const isMore = ({ type, object, previous }: Change): boolean =>
   type !== 'updated' ||

@@ -1,8 +1,12 @@
+import { milliseconds } from '../../runtime/schema.ts';
 import type { Resolved } from '../plan/acceptance.ts';
-import { flowName } from '../plan/children.ts';
+import { flowName, workerName } from '../plan/children.ts';
+import { scalingPolicy } from '../plan/decide-replicas.ts';
+import { bindingsOf } from '../plan/shared-streams.ts';
 import { planWorker } from '../plan/worker.ts';
 import type { Context } from './context.ts';
-import type { KubeObject } from './ports.ts';
+import type { AccountKeys, KubeObject } from './ports.ts';
+import type { ScalingTarget } from './scaler.ts';
 import type { Holder } from './tenancy.ts';
 
 export const homeOf = ({ metadata }: KubeObject, holder: Holder) => ({
@@ -21,6 +25,25 @@ export const workerOf = ({ settings, natsCa }: Context, object: KubeObject, hold
     flow: flowName(object.metadata.name, basis.hash),
     references: basis.workerReferences,
   });
+
+export const scalingTarget = (
+  object: KubeObject,
+  holder: Holder,
+  { spec }: Resolved,
+  keys: AccountKeys,
+): ScalingTarget => {
+  const { name, namespace = '' } = object.metadata;
+  const shared = bindingsOf(spec).map(({ binding }) => binding.stream);
+  return {
+    integration: name,
+    account: keys.account,
+    policy: scalingPolicy({ ...spec, suspend: isSuspended(object) }, holder.spec),
+    sharedStreams: [...new Set(shared)],
+    deployment: { name: workerName(name), namespace },
+    attemptMs: milliseconds(spec.delivery.timeout) ?? 30_000,
+    concurrency: spec.delivery.concurrency,
+  };
+};
 
 /** Suspending is obeyed even when the rest of the spec cannot be used. */
 export const isSuspended = (object: KubeObject): boolean =>

@@ -2,7 +2,8 @@ import { jetstream } from '@nats-io/jetstream';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemConnection } from '../../../operator/broker/connection.ts';
-import { createMeter, type StreamLag } from '../../../operator/broker/meter.ts';
+import { createMeter } from '../../../operator/broker/meter.ts';
+import type { StreamLag } from '../../../operator/reconcile/ports.ts';
 import { busSpec, inboxSpec } from './specs.ts';
 import { startWorld, type World, type WorldTenant } from './world.ts';
 
@@ -45,7 +46,7 @@ describe('the meter', () => {
     const [first] = tenants as [WorldTenant];
     const account = first.keys.account;
     const seen: StreamLag[] = [];
-    const stop = world.broker.meter.subscribe((changed) => seen.push(...changed));
+    const stop = world.broker.meter.subscribe(({ changed }) => seen.push(...changed));
     await expect.poll(() => seen.some((lag) => lag.account === account), { timeout: 10_000 }).toBe(true);
     await world.restart();
     const count = world.broker.meter.lag(account, 'inbox_orders')?.messages ?? 0;

@@ -14,7 +14,7 @@ const running: Facts = {
   connections,
   suspended: { integration: false, tenant: false },
   messaging: verdict('MessagingReady', 'True', 'Ready'),
-  workers: { wanted: 1, ready: 1, rolledOut: true },
+  workers: { wanted: 1, needed: 1, ready: 1, rollout: 'done' },
   gateway: served,
   deadLetters: { count: 0, full: false },
 };
@@ -31,10 +31,16 @@ const kstatus = (shown: readonly { type: string; status: string }[]): string => 
 
 const rows: [why: string, changes: Partial<Facts>, ready: string, available: string, kstatus: string][] = [
   ['it runs', {}, 'True/Running', 'True', 'Current'],
-  ['idle at zero is well', { workers: { wanted: 0, ready: 0, rolledOut: true } }, 'True/Idle', 'True', 'Current'],
+  [
+    'idle at zero is well',
+    { workers: { wanted: 0, needed: 0, ready: 0, rollout: 'done' } },
+    'True/Idle',
+    'True',
+    'Current',
+  ],
   [
     'suspended is well',
-    { suspended: { integration: true, tenant: false }, workers: { wanted: 0, ready: 0, rolledOut: true } },
+    { suspended: { integration: true, tenant: false }, workers: { wanted: 0, needed: 0, ready: 0, rollout: 'done' } },
     'True/Suspended',
     'False',
     'Current',
@@ -62,10 +68,16 @@ const rows: [why: string, changes: Partial<Facts>, ready: string, available: str
     'True',
     'InProgress',
   ],
-  ['it rolls out', { workers: { wanted: 1, ready: 1, rolledOut: false } }, 'Unknown/Starting', 'True', 'InProgress'],
+  [
+    'it rolls out',
+    { workers: { wanted: 1, needed: 1, ready: 1, rollout: 'running' } },
+    'Unknown/Starting',
+    'True',
+    'InProgress',
+  ],
   [
     'no worker is ready yet',
-    { workers: { wanted: 1, ready: 0, rolledOut: true } },
+    { workers: { wanted: 1, needed: 1, ready: 0, rollout: 'done' } },
     'Unknown/Starting',
     'False',
     'InProgress',
@@ -103,7 +115,7 @@ const rows: [why: string, changes: Partial<Facts>, ready: string, available: str
 
 describe('conditions of an Integration', () => {
   it.each(rows)('%s', (_why, changes, ready, available, summary) => {
-    const shown = integrationVerdicts({ ...running, ...changes }, []);
+    const shown = integrationVerdicts({ ...running, ...changes }, [], 0);
     const found = (type: string) => shown.find((condition) => condition.type === type);
     expect(`${found('Ready')?.status}/${found('Ready')?.reason}`).toBe(ready);
     expect(found('Available')?.status).toBe(available);
@@ -118,14 +130,38 @@ describe('conditions of an Integration', () => {
   });
 
   it('call it reconciling for a new generation, and not when pods come and go', () => {
-    const down: Facts = { ...running, workers: { wanted: 1, ready: 0, rolledOut: true } };
+    const down: Facts = { ...running, workers: { wanted: 1, needed: 1, ready: 0, rollout: 'done' } };
     const write = (facts: Facts, previous: ReturnType<typeof stampConditions>) =>
-      stampConditions(integrationVerdicts(facts, previous), { previous, generation: facts.generation, now: 0 });
+      stampConditions(integrationVerdicts(facts, previous, 0), { previous, generation: facts.generation, now: 0 });
     const settled = write(running, []);
     const status = (shown: typeof settled, type: string) => shown.find((condition) => condition.type === type);
     expect(status(write(down, settled), 'Reconciling')?.status).toBe('False');
     expect(status(write(down, settled), 'Ready')).toMatchObject({ status: 'Unknown', reason: 'WorkersNotReady' });
     expect(status(write({ ...down, generation: 3 }, settled), 'Reconciling')?.status).toBe('True');
+  });
+
+  it('stay ready while it scales, from idle too, unless no worker comes', () => {
+    const pods = (wanted: number, ready: number, rollout: 'done' | 'unseen' = 'done') => ({
+      ...running,
+      workers: { wanted, needed: Math.min(wanted, 1), ready, rollout },
+    });
+    let shown: ReturnType<typeof stampConditions> = [];
+    const after = (seconds: number, facts: Facts): string => {
+      const now = seconds * 1_000;
+      shown = stampConditions(integrationVerdicts(facts, shown, now), { previous: shown, generation: 2, now });
+      const of = (type: string) => shown.find((condition) => condition.type === type);
+      expect(of('Reconciling')?.status).toBe('False');
+      return `${of('Ready')?.status}/${of('Ready')?.reason} ${of('Available')?.reason} ${of('Active')?.status}`;
+    };
+    expect(after(0, pods(0, 0))).toBe('True/Idle Idle False');
+    expect(after(10, pods(1, 0, 'unseen'))).toBe('True/Waking Waking True');
+    expect(after(50, pods(1, 0))).toBe('True/Waking Waking True');
+    expect(after(71, pods(1, 0))).toBe('Unknown/WorkersNotReady NoWorkers True');
+    expect(after(72, pods(1, 1))).toBe('True/Running Serving True');
+    expect(after(73, pods(5, 1, 'unseen'))).toBe('True/Running Serving True');
+    expect(after(74, pods(5, 1))).toBe('True/Running Serving True');
+    expect(after(75, pods(5, 0))).toBe('Unknown/WorkersNotReady NoWorkers True');
+    expect(after(76, pods(0, 0))).toBe('True/Idle Idle False');
   });
 
   it('keep the time of the last transition while the status stays', () => {

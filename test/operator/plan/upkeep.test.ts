@@ -7,7 +7,6 @@ import { isInside, parseRange } from '../../../operator/plan/cidr.ts';
 import { isRenewalDue, planCredentials } from '../../../operator/plan/credentials.ts';
 import { isUpToDate, sealed } from '../../../operator/plan/drift.ts';
 import { unusedFlows } from '../../../operator/plan/flow.ts';
-import { planReplicas } from '../../../operator/plan/replicas.ts';
 import { isScaled, sharesReplicas, withReplicas } from '../../../operator/plan/scaling.ts';
 import { planStreams } from '../../../operator/plan/streams.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
@@ -96,27 +95,6 @@ describe('replicas', () => {
   });
   it('are set again when somebody scaled by hand', () =>
     expect(isScaled(deployment(7, { kubectl: true, 'kanava-scaler': false }), 1)).toBe(false));
-
-  const spec = (scaling: object) => ({
-    suspend: false,
-    scaling: {
-      mode: 'Auto' as const,
-      replicas: undefined,
-      minReplicas: 0,
-      maxReplicas: 10,
-      lagPerReplica: 100,
-      idleAfterMs: 1,
-      ...scaling,
-    },
-  });
-  it.each([
-    ['at least one', spec({}), false, 1],
-    ['as many as must be', spec({ minReplicas: 3 }), false, 3],
-    ['by hand', spec({ mode: 'Manual', replicas: 4 }), false, 4],
-    ['by hand, none', spec({ mode: 'Manual', replicas: 0 }), false, 0],
-    ['none while suspended', { ...spec({ minReplicas: 3 }), suspend: true }, false, 0],
-    ['none while the tenant is', spec({ minReplicas: 3 }), true, 0],
-  ])('are %s', (_why, from, suspend, count) => expect(planReplicas(from, { suspend })).toBe(count));
 });
 
 describe('records', () => {

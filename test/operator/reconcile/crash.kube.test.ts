@@ -72,6 +72,7 @@ const drive = async (context: Context, name: string): Promise<void> => {
   for (let round = 0; round < 20; round += 1) {
     await reconcileTenant(context)(name);
     await reconcileIntegration(context)(`${name}/orders`);
+    await context.scaler.reconcile(`${name}/orders`);
     const now = canonicalJson(await snapshot(name));
     if (now === before) return;
     before = now;

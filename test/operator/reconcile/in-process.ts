@@ -6,6 +6,7 @@ import { connectKube, type KubeConnection } from '../../../operator/kube/connect
 import { loadIdentity } from '../../../operator/kube/identity.ts';
 import { createTransport, type Transport } from '../../../operator/kube/transport.ts';
 import type { Context } from '../../../operator/reconcile/context.ts';
+import { createScaler } from '../../../operator/reconcile/scaler.ts';
 import { createSecretWatches } from '../../../operator/reconcile/secret-watches.ts';
 import { wakers } from '../../../operator/reconcile/wake.ts';
 import { watched } from '../../../operator/reconcile/watched.ts';
@@ -70,6 +71,13 @@ export const startInProcess = async (): Promise<InProcess> => {
     transport,
     contextOf: (changes = {}) => ({
       cluster: kube.cluster,
+      scaler: createScaler({
+        cluster: changes.cluster ?? kube.cluster,
+        lags: nats.broker.meter,
+        wake: nobody,
+        changed: nobody,
+        broken: nobody,
+      }),
       broker: nats.broker,
       settings: settings({
         nats: { url: nats.url, network: { namespace: 'kanava-system', podLabels: { app: 'nats' } } },

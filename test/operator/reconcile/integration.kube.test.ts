@@ -27,6 +27,8 @@ const good = (changes: Parameters<typeof integration>[0] = {}) =>
     sources: [http({ path: '/orders', auth: { bearer: secretKeyRef('shop', 'token') } })],
     steps: [filter('body.total > 10.0')],
     sinks: [httpSink()],
+    // What it does when it sleeps is told in scaling.kube.test.ts.
+    scaling: { minReplicas: 1 },
     ...changes,
   });
 

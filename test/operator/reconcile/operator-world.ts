@@ -28,6 +28,8 @@ export const operatorNamespace = 'kanava-system';
 export interface OperatorProcess {
   readonly pid: number;
   readonly logFile: string;
+  /** What a scrape would get. */
+  metrics(): Promise<string>;
   /** SIGTERM, or another signal; resolves with the exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -101,6 +103,7 @@ const launch = async (dir: string, env: Record<string, string>): Promise<Operato
   return {
     pid: child.pid ?? 0,
     logFile,
+    metrics: async () => (await fetch(`http://127.0.0.1:${env['KANAVA_HEALTH_PORT']}/metrics`)).text(),
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal);
       const code = await exited;

@@ -6,7 +6,7 @@ import { type OperatorWorld, operatorNamespace, startOperatorWorld, until } from
 /* Tenants as the platform team uses them: claims, adoption, members, suspension, deletion. Against real servers, with the chart's rights. */
 const named = (name: string, spec: Parameters<typeof tenant>[0] = {}) =>
   tenant({ namespace: { name }, ...spec }, { name });
-const listening = (namespace: string) => integration({ sources: [http()] }, { namespace });
+const listening = (namespace: string) => integration({ sources: [http()], scaling: { minReplicas: 1 } }, { namespace });
 
 let world: OperatorWorld;
 const tenants = 'tenants.kanava.dev';

@@ -1,0 +1,202 @@
+import { deadLetterStream, inboxStream } from '../../runtime/nats/names.ts';
+import type { Reconcile } from '../control/controller.ts';
+import { decideReplicas, type ScalingPolicy, type ScalingState } from '../plan/decide-replicas.ts';
+import { magnitude } from '../plan/integration-status.ts';
+import { Deployments } from '../plan/kinds.ts';
+import { replicasOf } from '../plan/scaling.ts';
+import { type ConsumerFigures, type DeliveryMarks, splitPending, type Work } from '../plan/work.ts';
+import { scaleTo } from './apply.ts';
+import type { Cluster, LagReport, Lags, StreamLag } from './ports.ts';
+
+/*
+ * Scales the workers with the work: the one writer of their replicas. A controller as the others: its keys are Integrations, and what
+ * wakes it is what moved in NATS, the reconciler that put a worker in place, or a time that came. Nothing is done for who sleeps.
+ */
+export interface ScalingTarget {
+  readonly integration: string;
+  readonly account: string;
+  readonly policy: ScalingPolicy;
+  /** Shared streams that its worker listens to, each by a consumer of the Integration's name. */
+  readonly sharedStreams: readonly string[];
+  readonly deployment: { readonly name: string; readonly namespace: string };
+  readonly attemptMs: number;
+  readonly concurrency: number;
+}
+
+export interface Scaler {
+  /** What to scale from now on, and how; decides at once. */
+  track(key: string, target: ScalingTarget): void;
+  forget(key: string): void;
+  /** Pods that are wanted now; `undefined` before the first decision. */
+  wanted(key: string): number | undefined;
+  /** What it has to do, as last seen; `undefined` while that is not known. */
+  work(key: string): Work | undefined;
+  keys(): Iterable<string>;
+  /** What moved in NATS. */
+  moved(report: LagReport): void;
+  readonly reconcile: Reconcile;
+}
+
+interface ScalerOptions {
+  readonly cluster: Cluster;
+  readonly lags: Lags;
+  /** Puts a key into the controller's queue. */
+  readonly wake: (key: string) => void;
+  /** What the status shows has changed. */
+  readonly changed: (key: string) => void;
+  /** A stream is gone that was there. */
+  readonly broken: (key: string) => void;
+  readonly now?: () => number;
+}
+
+interface Tracked {
+  target: ScalingTarget;
+  state: ScalingState | undefined;
+  marks: DeliveryMarks;
+  work: Work | undefined;
+  /** What the status shows of it, and what was told last. */
+  shown: string | undefined;
+}
+
+/** What was seen longer ago is not known any more. */
+const staleAfterMs = 15_000;
+
+export const createScaler = (options: ScalerOptions): Scaler => {
+  const { cluster, lags, wake, changed, broken, now = () => performance.now() } = options;
+  const tracked = new Map<string, Tracked>();
+  const byStream = new Map<string, Set<string>>();
+
+  const link = (key: string, { target }: Tracked) => {
+    for (const name of streamsOf(target)) {
+      const keys = byStream.get(name);
+      if (keys) keys.add(key);
+      else byStream.set(name, new Set([key]));
+    }
+  };
+  const unlink = (key: string, { target }: Tracked) => {
+    for (const name of streamsOf(target)) {
+      const keys = byStream.get(name);
+      keys?.delete(key);
+      if (keys?.size === 0) byStream.delete(name);
+    }
+  };
+
+  const look = (entry: Tracked): Work | undefined => {
+    const at = lags.lookedAt();
+    if (at === undefined || now() - at > staleAfterMs) return undefined;
+    const { target } = entry;
+    const inbox = lags.lag(target.account, inboxStream(target.integration));
+    const shared = target.sharedStreams.map((stream) => lags.lag(target.account, stream));
+    if (!inbox || shared.some((lag) => lag === undefined)) return undefined;
+    const { work, marks } = workOf(entry, inbox, shared as StreamLag[]);
+    entry.marks = marks;
+    return work;
+  };
+
+  const reconcile: Reconcile = async (key) => {
+    const entry = tracked.get(key);
+    if (!entry) return undefined;
+    const { target } = entry;
+    const live = await cluster.get(Deployments, target.deployment.name, target.deployment.namespace);
+    if (!live) return undefined;
+    // A new operator begins where the old one stood.
+    const before = entry.state ?? { replicas: replicasOf(live) ?? 0 };
+    entry.work = look(entry);
+    let decided = decideReplicas(target.policy, before, entry.work, now());
+    if (entry.work && isWorthAsking(entry, before.replicas, decided.state.replicas, lags)) {
+      // Without an answer it is decided by what is known: too many pods harm less than none.
+      await lags.refresh(target.account).catch(() => undefined);
+      entry.work = look(entry);
+      decided = decideReplicas(target.policy, before, entry.work, now());
+    }
+    // It may have been forgotten meanwhile, and its Deployment with it.
+    if (tracked.get(key) !== entry) return undefined;
+    const shown = shownOf(entry, lags);
+    if (entry.shown !== undefined && shown !== entry.shown) changed(key);
+    entry.shown = shown;
+    entry.state = decided.state;
+    await scaleTo(cluster, live, decided.state.replicas);
+    return decided.againInMs === undefined ? undefined : { requeueAfterMs: Math.ceil(decided.againInMs) };
+  };
+
+  return {
+    track: (key, target) => {
+      const known = tracked.get(key);
+      const entry: Tracked = known ?? { target, state: undefined, marks: {}, work: undefined, shown: undefined };
+      if (known) unlink(key, known);
+      entry.target = target;
+      tracked.set(key, entry);
+      link(key, entry);
+      wake(key);
+    },
+    forget: (key) => {
+      const entry = tracked.get(key);
+      if (entry) unlink(key, entry);
+      tracked.delete(key);
+    },
+    wanted: (key) => tracked.get(key)?.state?.replicas,
+    work: (key) => tracked.get(key)?.work,
+    keys: () => tracked.keys(),
+    moved: (report) => {
+      const each = (streams: readonly StreamLag[], tell: (key: string) => void) => {
+        for (const { account, stream } of streams)
+          for (const key of byStream.get(`${account}/${stream}`) ?? []) tell(key);
+      };
+      each(report.changed, wake);
+      each(report.gone, broken);
+    },
+    reconcile,
+  };
+};
+
+const streamsOf = ({ account, integration, sharedStreams }: ScalingTarget): string[] =>
+  [inboxStream(integration), deadLetterStream(integration), ...sharedStreams].map((stream) => `${account}/${stream}`);
+
+const workOf = (
+  { target, state, marks }: Tracked,
+  inbox: StreamLag,
+  shared: readonly StreamLag[],
+): { work: Work; marks: DeliveryMarks } => {
+  const own = shared.flatMap(({ consumers }) => consumers.filter(({ name }) => name === target.integration));
+  const all = [...inbox.consumers, ...own];
+  const stored = inbox.consumers.reduce((sum, { ackPending }) => sum + ackPending, 0);
+  const figures: ConsumerFigures = {
+    at: Math.min(...[inbox, ...shared].map(({ consumersAt }) => consumersAt ?? 0)),
+    ackPending: all.reduce((sum, { ackPending }) => sum + ackPending, 0),
+    delivered: all.reduce((sum, { delivered }) => sum + delivered, 0),
+  };
+  const held = 2 * target.concurrency * Math.max(1, state?.replicas ?? 0);
+  const { inFlight, parked, marks: next } = splitPending(figures, marks, { attemptMs: target.attemptMs, held });
+  // The inbox is a work queue: what is in it and was not delivered waits. Its count is newer than that of the consumers.
+  const waiting = Math.max(0, inbox.messages - stored) + own.reduce((sum, { pending }) => sum + pending, 0);
+  return { work: { waiting, inFlight, parked }, marks: next };
+};
+
+/** How old figures of consumers may be while nothing depends on them. */
+const freshMs = 2_000;
+
+/**
+ * Whether the consumers' figures are older than the streams', and newer ones could change what is decided. Whoever sleeps is woken at once
+ * by what came into its inbox; but what moved in a shared stream may be for others.
+ */
+const isWorthAsking = ({ target }: Tracked, before: number, after: number, lags: Lags): boolean => {
+  const { policy, account } = target;
+  if (policy.mode === 'Fixed') return false;
+  const lookedAt = lags.lookedAt() ?? 0;
+  const ageMs = (stream: string) => lookedAt - (lags.lag(account, stream)?.consumersAt ?? Number.NEGATIVE_INFINITY);
+  const inbox = inboxStream(target.integration);
+  if (before === 0 && after === 0) return target.sharedStreams.some((stream) => ageMs(stream) > 0);
+  if (before === 0) return false;
+  if (after !== before) return ageMs(inbox) > 0;
+  const most = Math.ceil((lags.lag(account, inbox)?.messages ?? 0) / policy.lagPerReplica);
+  return most > before && before < policy.maxReplicas && ageMs(inbox) > freshMs;
+};
+
+/** As coarse as the status: each change of it is a write. */
+const shownOf = ({ target, work }: Tracked, lags: Lags): string => {
+  const inbox = lags.lag(target.account, inboxStream(target.integration));
+  const letters = lags.lag(target.account, deadLetterStream(target.integration));
+  const minute = inbox?.lastTime?.slice(0, 'YYYY-MM-DDTHH:MM'.length);
+  const amounts = work && [magnitude(work.waiting + work.parked), magnitude(work.inFlight)];
+  return JSON.stringify([amounts, minute, letters?.messages, letters?.lastSequence]);
+};

@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest';
+import { effectiveIntegration } from '../../../operator/api/effective.ts';
+import {
+  decideReplicas,
+  neededReplicas,
+  scaleInAfterMs,
+  scalingPolicy,
+} from '../../../operator/plan/decide-replicas.ts';
+import { splitPending, type Work } from '../../../operator/plan/work.ts';
+import { integration } from '../../build.ts';
+import { type AutoPolicy, play, policyOf, violations } from './load-curves.ts';
+
+const curves = 1_000;
+const firstSeed = 20_260;
+type Decide = typeof decideReplicas;
+
+const broken = (decide: Decide, until = curves): string[] => {
+  const found: string[] = [];
+  for (let seed = firstSeed; seed < firstSeed + until && found.length === 0; seed += 1) {
+    const policy = policyOf(seed);
+    found.push(...violations(policy, play(seed, policy, decide)).map((text) => `seed ${seed}: ${text}`));
+  }
+  return found;
+};
+const seeing =
+  (change: (work: Work) => Work): Decide =>
+  (policy, state, work, now) =>
+    decideReplicas(policy, state, work && change(work), now);
+const asking =
+  (change: (policy: AutoPolicy) => AutoPolicy): Decide =>
+  (policy, state, work, now) =>
+    decideReplicas(policy.mode === 'Auto' ? change(policy) : policy, state, work, now);
+const ending =
+  (change: (before: number, after: number) => number): Decide =>
+  (policy, state, work, now) => {
+    const decided = decideReplicas(policy, state, work, now);
+    return { ...decided, state: { ...decided.state, replicas: change(state.replicas, decided.state.replicas) } };
+  };
+
+describe('the number of workers', () => {
+  it('keeps to the rules on a thousand load curves', { timeout: 120_000 }, () => {
+    expect(broken(decideReplicas)).toEqual([]);
+  });
+
+  const mutants: [what: string, rule: string, decide: Decide][] = [
+    ['that forgets what is parked', 'none with work|not at rest|given up', seeing((work) => ({ ...work, parked: 0 }))],
+    [
+      'that multiplies by what is parked',
+      'more than wait',
+      seeing((work) => ({ ...work, waiting: work.waiting + work.parked })),
+    ],
+    [
+      'that adds pods for what others hold',
+      'more than wait',
+      seeing((work) => ({ ...work, waiting: work.waiting + work.inFlight })),
+    ],
+    [
+      'that takes unknown for nothing',
+      'not known',
+      (policy, state, work, now) => decideReplicas(policy, state, work ?? { waiting: 0, inFlight: 0, parked: 0 }, now),
+    ],
+    [
+      'that goes above the most',
+      'above the most',
+      asking((policy) => ({ ...policy, maxReplicas: policy.maxReplicas + 1 })),
+    ],
+    [
+      'that goes below the least',
+      'below the least',
+      asking((policy) => ({ ...policy, minReplicas: Math.max(0, policy.minReplicas - 1) })),
+    ],
+    ['that does not wait when idle', 'given up too soon', asking((policy) => ({ ...policy, idleAfterMs: 0 }))],
+    ['that never sleeps', 'not at rest', asking((policy) => ({ ...policy, idleAfterMs: Number.POSITIVE_INFINITY }))],
+    [
+      'that gives up at once',
+      'given up too soon',
+      (policy, state, work, now) =>
+        decideReplicas(policy, { ...state, fewer: { since: now - scaleInAfterMs, most: 0 } }, work, now),
+    ],
+    [
+      'that gives up a little too soon',
+      'given up too soon',
+      (policy, state, work, now) =>
+        decideReplicas(
+          policy,
+          state.fewer ? { ...state, fewer: { ...state.fewer, since: state.fewer.since - 2_000 } } : state,
+          work,
+          now,
+        ),
+    ],
+    ['that adds one pod at a time', 'too slow', ending((before, after) => Math.min(after, before + 1))],
+    ['that gives up nothing', 'kept for nothing|not at rest', ending(Math.max)],
+  ];
+  it.each(mutants)('is not told by a rule %s', { timeout: 120_000 }, (_what, rule, decide) => {
+    expect(broken(decide).join('\n')).toMatch(new RegExp(rule));
+  });
+
+  const policy: AutoPolicy = { mode: 'Auto', minReplicas: 0, maxReplicas: 10, lagPerReplica: 100, idleAfterMs: 60_000 };
+  const none: Work = { waiting: 0, inFlight: 0, parked: 0 };
+  const rows: [why: string, before: number, work: Work | undefined, after: number][] = [
+    ['one message wakes one', 0, { ...none, waiting: 1 }, 1],
+    ['many wake as many as they need', 0, { ...none, waiting: 750 }, 8],
+    ['and never more than the most', 3, { ...none, waiting: 75_000 }, 10],
+    ['what is parked needs one, however much', 0, { ...none, parked: 20_000 }, 1],
+    ['what others hold adds none', 2, { ...none, inFlight: 2_000 }, 2],
+    ['nothing known changes nothing', 4, undefined, 4],
+    ['but a lower limit counts at once', 14, undefined, 10],
+    ['who sleeps sleeps on', 0, none, 0],
+  ];
+  it.each(rows)('%s', (_why, before, work, after) => {
+    expect(decideReplicas(policy, { replicas: before }, work, 0).state.replicas).toBe(after);
+  });
+
+  it('comes to rest by the times that it asks for itself', () => {
+    let [now, decided] = [0, decideReplicas(policy, { replicas: 7 }, none, 0)];
+    const seen: number[] = [];
+    while (decided.againInMs !== undefined) {
+      now += decided.againInMs;
+      decided = decideReplicas(policy, decided.state, none, now);
+      seen.push(decided.state.replicas);
+      expect(seen.length).toBeLessThan(5);
+    }
+    expect(seen).toEqual([1, 0]);
+    expect(now).toBe(policy.idleAfterMs);
+  });
+
+  const scaled = (scaling: object, suspend = false) =>
+    effectiveIntegration({ ...integration({ scaling }).spec, suspend });
+  it.each([
+    ['by hand', scaled({ mode: 'Manual', replicas: 4 }), false, 4],
+    ['by hand, none', scaled({ mode: 'Manual', replicas: 0 }), false, 0],
+    ['none while suspended', scaled({ minReplicas: 3 }, true), false, 0],
+    ['none while the tenant is', scaled({ minReplicas: 3 }), true, 0],
+    ['the least at first', scaled({ minReplicas: 3 }), false, 3],
+    ['none at first', scaled({}), false, 0],
+  ])('is %s', (_why, spec, suspend, count) => {
+    const found = scalingPolicy(spec, { suspend });
+    const busy = { waiting: 0, inFlight: 0, parked: 0 };
+    expect(decideReplicas(found, { replicas: 0 }, busy, 0).state.replicas).toBe(count);
+    expect(neededReplicas(found, count)).toBe(count);
+  });
+  it('needs to be ready only as far as it is not for the load', () => {
+    expect(neededReplicas(policy, 8)).toBe(1);
+    expect(neededReplicas({ ...policy, minReplicas: 3 }, 8)).toBe(3);
+    expect(neededReplicas(policy, 0)).toBe(0);
+  });
+});
+
+describe('what is in flight', () => {
+  const limits = { attemptMs: 30_000, held: 128 };
+  const at = (seconds: number, ackPending: number, delivered: number) => ({
+    at: seconds * 1_000,
+    ackPending,
+    delivered,
+  });
+
+  it('is all of it while nothing older was seen, as far as a worker can hold it', () => {
+    expect(splitPending(at(0, 100, 500), {}, limits)).toMatchObject({ inFlight: 100, parked: 0 });
+    expect(splitPending(at(0, 5_000, 9_000), {}, limits)).toMatchObject({ inFlight: 128, parked: 4_872 });
+  });
+  it('is no more than was delivered within two attempts', () => {
+    let seen = splitPending(at(0, 100, 500), {}, limits);
+    seen = splitPending(at(61, 100, 500), seen.marks, limits);
+    expect(seen).toMatchObject({ inFlight: 0, parked: 100 });
+    seen = splitPending(at(70, 110, 530), seen.marks, limits);
+    expect(seen).toMatchObject({ inFlight: 30, parked: 80 });
+  });
+  it('is counted anew when the consumer was made anew', () => {
+    const seen = splitPending(at(0, 100, 500), {}, limits);
+    expect(splitPending(at(61, 7, 20), seen.marks, limits)).toMatchObject({ inFlight: 7, parked: 0 });
+  });
+});
