@@ -23,9 +23,6 @@ const alive = recorded.filter(({ metadata }) => !metadata.deletionTimestamp);
 
 /** States that no test with the operator as a process brings about, and why. */
 const notRecorded: Readonly<Record<string, string>> = {
-  'Integration Ready=True Idle': 'workers do not go to zero yet',
-  'Integration Available=True Idle': 'workers do not go to zero yet',
-  'Integration Active=False ScaledToZero': 'workers do not go to zero yet',
   'Connection Ready=Unknown Error': 'nothing is written for a Connection that could be refused',
   'Tenant Accepted=False Invalid': 'the API server refuses what the operator would',
   'Integration Accepted=False UnknownFlow': 'the API server refuses it',

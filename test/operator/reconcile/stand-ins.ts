@@ -48,8 +48,8 @@ export const startStandIns = async (
   };
   const isRolledOut = (deployment: KubeObject) => {
     const { replicas } = deployment['spec'] as { replicas: number };
-    const { ready, rolledOut } = deploymentState(deployment);
-    return rolledOut && ready === replicas;
+    const { ready, rollout } = deploymentState(deployment);
+    return rollout === 'done' && ready === replicas;
   };
 
   const keys = await accountOf(world, tenant);

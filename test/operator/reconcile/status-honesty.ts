@@ -62,8 +62,8 @@ const notReadyIsFailed: Rule = ({ object }) =>
 const runningIsRunning: Rule = ({ object, deployments }) => {
   if (!isCurrent(object) || conditionOf(object, 'Ready')?.reason !== 'Running') return undefined;
   const runs = deployments.some((deployment) => {
-    const { ready, rolledOut } = deploymentState(deployment);
-    return rolledOut && ready > 0;
+    const { ready, rollout } = deploymentState(deployment);
+    return rollout === 'done' && ready > 0;
   });
   return !runs && 'Running, and no worker of the newest template was ready';
 };
