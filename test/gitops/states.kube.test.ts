@@ -81,7 +81,9 @@ describe('an Integration', () => {
   });
 
   it('that starts, and whose dead letters have no room', async () => {
-    await world.apply(integration({ deadLetter: { maxBytes: '1Mi' }, scaling: { minReplicas: 1 } }, { name: 'failing' }));
+    await world.apply(
+      integration({ deadLetter: { maxBytes: '1Mi' }, scaling: { minReplicas: 1 } }, { name: 'failing' }),
+    );
     await becomes('failing', { MessagingReady: 'True', Ready: 'GatewayNotReady' });
     const gateway = await startStandIns(world, 'acme', { pods: false });
     await becomes('failing', { Ready: 'Starting' });
@@ -96,10 +98,12 @@ describe('an Integration', () => {
     while (!answer.includes('error'))
       answer = (await worker.request(deadLetterSubject('failing', 'erp'), 'x'.repeat(10_000))).string();
     await worker.close();
-    await world.apply(integration(
+    await world.apply(
+      integration(
         { deadLetter: { maxBytes: '1Mi' }, scaling: { minReplicas: 1 }, description: 'changed' },
         { name: 'failing' },
-      ));
+      ),
+    );
     await becomes('failing', { Stalled: 'DeadLettersFull' });
   });
 
