@@ -34,6 +34,8 @@ export interface Log {
 export interface Attempt {
   /** 1 for the first try. */
   readonly number: number;
+  /** Which replay of a dead letter it is, from 1; absent for a message that is none. */
+  readonly replay?: number | undefined;
   /** Aborted at the attempt's deadline (`delivery.timeout`) or on shutdown after the grace period. */
   readonly signal: AbortSignal;
 }
@@ -169,9 +171,9 @@ export interface SinkContext extends OpenContext {
   readonly scope: (message: Message, attempt: Attempt) => ExpressionScope;
   /**
    * Puts a message on the tenant's bus, as an event of its own type (`attrs.type`). Resolves after the PubAck; what the same sink
-   * publishes again is stored once. Rejects with an instruction.
+   * publishes again is stored once, what a replay publishes once more. Rejects with an instruction.
    */
-  readonly publish: (message: Message) => Promise<void>;
+  readonly publish: (message: Message, attempt: Attempt) => Promise<void>;
 }
 export interface OpenSink {
   /**

@@ -54,7 +54,7 @@ const busSink = defineSink<z.infer<typeof sinkConfig>>({
       async send(message, attempt) {
         const named = tree ? tree.evaluate(scope(message, attempt)) : message.attrs.type;
         const attrs: Attributes = { ...message.attrs, type: typeOf(named) };
-        await publish({ ...message, attrs });
+        await publish({ ...message, attrs }, attempt);
       },
     };
   },

@@ -12,7 +12,7 @@ export interface RunningAttempt extends Attempt {
   end(): void;
 }
 export interface Attempts {
-  begin(number: number): RunningAttempt;
+  begin(number: number, replay?: number): RunningAttempt;
   tick(now: number): void;
   /** The grace period is over: ends all of them. */
   abortAll(): void;
@@ -32,8 +32,8 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
   let stopping = false;
   const timeout = () => new DOMException('delivery.timeout has passed', 'TimeoutError');
   return {
-    begin(number) {
-      const attempt = startAttempt(number, now(), (ended) => running.delete(ended));
+    begin(number, replay) {
+      const attempt = startAttempt({ number, replay }, now(), (ended) => running.delete(ended));
       running.add(attempt);
       return attempt;
     },
@@ -59,13 +59,17 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
   };
 };
 
-const startAttempt = (number: number, startedAt: number, ended: (attempt: Running) => void): Running => {
+const startAttempt = (
+  which: Pick<Attempt, 'number' | 'replay'>,
+  startedAt: number,
+  ended: (attempt: Running) => void,
+): Running => {
   let controller: AbortController | undefined;
   let aborted: DOMException | undefined;
   let abandoned: DOMException | undefined;
   let leave: ((reason: DOMException) => void)[] | undefined;
   const attempt: Running = {
-    number,
+    ...which,
     startedAt,
     get signal() {
       if (!controller) {

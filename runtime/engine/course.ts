@@ -17,6 +17,9 @@ const whole: Course = {};
 export const isReplay = ({ stream, headers }: Delivery, integration: string): boolean =>
   headers[names.count] !== undefined && stream === inboxStream(integration);
 
+export const replayOf = (delivery: Delivery, integration: string): number | undefined =>
+  isReplay(delivery, integration) ? Number(delivery.headers[names.count]) : undefined;
+
 export const courseOf = (delivery: Delivery, integration: string): Course => {
   if (!isReplay(delivery, integration)) return whole;
   const read = (name: string) => {

@@ -6,7 +6,7 @@ import { decodeMessage } from '../nats/envelope.ts';
 import type { Counters } from '../telemetry.ts';
 import { type Delivery, type Transport, TransportError } from '../transport/transport.ts';
 import type { Attempts } from './attempts.ts';
-import { courseOf } from './course.ts';
+import { courseOf, replayOf } from './course.ts';
 import { deadLetter } from './dead-letter.ts';
 import { type Arrival, travel } from './journey.ts';
 import type { Parts } from './parts.ts';
@@ -53,7 +53,7 @@ export const createHandler = (options: HandlerOptions) => {
       stored = await records.write(delivery, stored, (record) => ({ ...record, started: true, deaths }));
     }
     const confirmed = new Set(stored.record.confirmed);
-    const attempt = attempts.begin(stored.record.attempts + 1);
+    const attempt = attempts.begin(stored.record.attempts + 1, replayOf(delivery, flow.integration));
     let arrival: Arrival;
     try {
       arrival = await travel(parts, courseOf(delivery, flow.integration), decode(delivery), attempt, confirmed);

@@ -11,7 +11,7 @@ import { type Transport, TransportError } from '../transport/transport.ts';
 export const createPublisher =
   (connecting: Promise<Transport>, integration: string) =>
   (sink: string): SinkContext['publish'] =>
-  async (message) => {
+  async (message, { replay }) => {
     const transport = await connecting;
     const { headers, body } = encodeMessage(message);
     const most = transport.maxPayload() - headerRoom;
@@ -21,7 +21,7 @@ export const createPublisher =
     try {
       await transport.publish({
         subject: busSubject(message.attrs.type),
-        id: messageId(`bus/${integration}/${sink}`, message.attrs),
+        id: `${messageId(`bus/${integration}/${sink}`, message.attrs)}${replay === undefined ? '' : `.p${replay}`}`,
         headers: withoutControl(headers),
         body,
       });

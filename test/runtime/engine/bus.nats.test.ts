@@ -1,8 +1,11 @@
+import { jetstream } from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { effectiveIntegration } from '../../../operator/api/effective.ts';
 import { planSchedules, planSharedStreams, planSubscriptions } from '../../../operator/plan/shared-streams.ts';
 import type { StreamSpec } from '../../../operator/reconcile/ports.ts';
 import type { Flow } from '../../../runtime/flow.ts';
+import { replayHeaders } from '../../../runtime/nats/envelope.ts';
 import { bus, busSink, httpSink, integration, schedule } from '../../build.ts';
 import { deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
 import { acme } from '../../operator/plan/fixtures.ts';
@@ -102,6 +105,34 @@ describe('the bus', { timeout: 180_000 }, () => {
     await eventually(() => workshop.messages('bus')).toBe(40);
     await eventually(() => waiting(workshop, 'bus', 'relay')).toBe(0);
     expect(await workshop.messages('bus')).toBe(40);
+  });
+
+  it('hears what a replay publishes once more, though it has the message already', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    await workshop.tenant.broker.ensureStream(busStream);
+    await workshop.startWorker(publisher(receiver.url, busSink('order.placed')));
+    await workshop.publish(['m0']);
+    await eventually(() => workshop.messages('bus')).toBe(1);
+    const first = await workshop.manager.streams.getMessage('bus', { seq: 1 });
+    const client = jetstream(workshop.admin);
+    for (const [count, id] of [
+      ['1', 'a'],
+      ['1', 'b'],
+      ['2', 'c'],
+    ] as const) {
+      const replayed = headers();
+      for (const [name, values] of first?.header ?? []) if (!/^nats-/i.test(name)) replayed.set(name, values[0] ?? '');
+      replayed.set(replayHeaders.count, count);
+      await client.publish('inbox.orders.0.in', first?.data ?? '', { headers: replayed, msgID: id });
+    }
+    await eventually(() => workshop.messages('inbox_orders')).toBe(0);
+    const messageIds = new Set<string | undefined>();
+    for (const seq of [1, 2, 3]) {
+      const found = await workshop.manager.streams.getMessage('bus', { seq });
+      messageIds.add(found?.header.get('Nats-Msg-Id')?.replace(first?.header.get('Nats-Msg-Id') ?? '', ''));
+    }
+    // The second of the first replay is that one's repeat.
+    expect([messageIds, await workshop.messages('bus')]).toEqual([new Set(['', '.p1', '.p2']), 3]);
   });
 
   it('changes the types of a subscriber under load: a new one starts with its next event, those that stay lose none', async () => {
