@@ -11,6 +11,7 @@ import {
   sendUnmappable,
   showRefusals,
 } from './messages.ts';
+import { showCheck } from './mistake.ts';
 import {
   applyIntegration,
   applyReceiver,
@@ -20,6 +21,7 @@ import {
   removeReceiver,
   removeTenants,
 } from './objects.ts';
+import { installShop, showOrders, showSchedule } from './orders.ts';
 import { loadWebhooks } from './payloads.ts';
 import { installChart, type Platform, provideImages } from './platform.ts';
 import { openGateway } from './posting.ts';
@@ -75,6 +77,14 @@ export const demo = async (platform: Platform, { keep, report }: Options): Promi
     await report.phase("One tenant's credentials against the other", async () =>
       showIsolation(accounts, await uidsOf(platform), report),
     );
+    const token = await report.phase('A third tenant, and its Integrations, from Helm values', () =>
+      installShop(platform, report),
+    );
+    await report.phase('300 orders over the bus: no worker, many, none', () =>
+      showOrders(platform, receiver, token, report),
+    );
+    await report.phase('A schedule', () => showSchedule(receiver, report));
+    await report.phase('A mistake, said before it reaches a cluster', () => showCheck(report));
   } finally {
     receiver.close();
     await Promise.all([accounts.close(), ...tenantNames.map((name) => gateways[name].close())]);

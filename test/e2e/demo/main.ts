@@ -9,7 +9,8 @@ const help = `npm run demo [-- down | --help] [-- --keep] [-- --provider <name>]
 
 Sets up everything on this machine and shows two tenants' real messages going through one operator: a cluster, images, the
 chart, tenants acme and globex, each with its own Integration "github-issues". Sends them 329 real GitHub webhooks and compares
-every delivery with what plain JavaScript says must arrive. Exit code 0 only if all of it was verified.
+every delivery with what plain JavaScript says must arrive. A third tenant comes from Helm values: 300 orders go over its bus while its
+workers go from none to many and back, and a schedule asks for a report. Exit code 0 only if all of it was verified.
 
   down               remove the demo, the chart and the cluster
   --keep             go on with the tenants of the last run instead of fresh ones; only new messages are compared
@@ -33,6 +34,7 @@ Try next (export KUBECONFIG=${platform.provider.kubeconfig}):
   kubectl get integrations.kanava.dev -A --watch
   kubectl describe integrations.kanava.dev ${integration} -n acme
   kubectl explain integrations.kanava.dev.spec.sources.http
+  kubectl get deployments -n shop --watch                  # workers come with the schedule, every ten seconds, and go
   kubectl edit integrations.kanava.dev ${integration} -n acme      # a mistake is refused, or the last accepted flow runs on
   kubectl logs deployment/worker-${integration} -n globex
   kubectl logs deployment/kanava-operator -n ${systemNamespace}

@@ -1,6 +1,7 @@
 import type { Accounts } from './accounts.ts';
 import { compare, deadLettersOf, inboxEmpty, receivedBy } from './deliveries.ts';
 import { type Expected, expectedOf, rejectedOf, type TenantName, tenantNames } from './expectations.ts';
+import { shop } from './objects.ts';
 import { type Webhook, webhook } from './payloads.ts';
 import { each, type Gateway } from './posting.ts';
 import type { Reached } from './reach.ts';
@@ -88,7 +89,9 @@ export const compareDeliveries = async (
     report.check(left === 0, `${tenant}: its inbox is empty, so nothing more can come (${left} left)`);
   }
   const received = await receivedBy(receiver);
-  const foreign = received.filter(({ path }) => !tenantNames.some((tenant) => path.startsWith(`/${tenant}/`)));
+  const foreign = received.filter(
+    ({ path }) => ![...tenantNames, shop].some((tenant) => path.startsWith(`/${tenant}/`)),
+  );
   report.check(foreign.length === 0, `nothing came on a path that no flow names (${foreign.length})`);
   for (const tenant of tenantNames) {
     const expected = expectedOf[tenant](hooks);

@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { loadAll } from 'js-yaml';
 import { mustKubectl } from '../../cluster/kubectl.ts';
 import { type TenantName, tenantNames } from './expectations.ts';
-import { namespaceObject, type Platform } from './platform.ts';
+import { namespaceObject, type Platform, runHelm } from './platform.ts';
 
 /* What the demo puts into the cluster: the files of examples/github-issues, a secret of its own for each tenant, and the receiver. */
 export const integration = 'github-issues';
 export const receiverNamespace = 'demo-receiver';
+/** The third tenant, and the Helm release that makes it. */
+export const shop = 'shop';
+export const shopRelease = 'tenant-shop';
 const examples = join(import.meta.dirname, '../../../examples/github-issues');
 
 interface TenantObject {
@@ -16,7 +19,7 @@ interface TenantObject {
   spec: { network: Record<string, unknown> };
 }
 
-const apply = async ({ kubectl }: Platform, objects: readonly unknown[]): Promise<void> => {
+export const applyObjects = async ({ kubectl }: Platform, objects: readonly unknown[]): Promise<void> => {
   const list = { apiVersion: 'v1', kind: 'List', items: objects };
   await mustKubectl(kubectl, ['apply', '--server-side', '--field-manager=demo', '-f', '-'], {
     stdin: JSON.stringify(list),
@@ -25,27 +28,27 @@ const apply = async ({ kubectl }: Platform, objects: readonly unknown[]): Promis
 const waitFor = ({ kubectl }: Platform, args: string[]) =>
   mustKubectl(kubectl, ['wait', '--timeout=90s', ...args], { timeout: 100_000 });
 
-/** Removes both tenants with all that is theirs, and waits until it is gone. */
-export const removeTenants = async ({ kubectl }: Platform): Promise<void> => {
+/** Removes the tenants with all that is theirs, and waits until it is gone. */
+export const removeTenants = async (platform: Platform): Promise<void> => {
+  const { kubectl } = platform;
+  const names = [...tenantNames, shop];
+  // Helm's record of the release; the tenant itself goes with the others.
+  await runHelm(platform, ['uninstall', shopRelease, '--ignore-not-found', '--timeout', '90s']);
   const served = await kubectl(['get', 'crd', 'tenants.kanava.dev', '--ignore-not-found', '-o', 'name']);
   if (served.stdout.trim() !== '')
-    await mustKubectl(
-      kubectl,
-      ['delete', 'tenants.kanava.dev', ...tenantNames, '--ignore-not-found', '--timeout=90s'],
-      { timeout: 100_000 },
-    );
-  await mustKubectl(
-    kubectl,
-    ['wait', '--for=delete', ...tenantNames.map((name) => `namespace/${name}`), '--timeout=90s'],
-    { timeout: 100_000 },
-  );
+    await mustKubectl(kubectl, ['delete', 'tenants.kanava.dev', ...names, '--ignore-not-found', '--timeout=90s'], {
+      timeout: 100_000,
+    });
+  await mustKubectl(kubectl, ['wait', '--for=delete', ...names.map((name) => `namespace/${name}`), '--timeout=90s'], {
+    timeout: 100_000,
+  });
 };
 
 /** Requests of this machine come from outside the cluster, so the gateways must be opened to it. */
 export const applyTenants = async (platform: Platform): Promise<void> => {
   const tenants = read('tenants.yaml') as TenantObject[];
   for (const { spec } of tenants) spec.network['ingressFrom'] = platform.hostRanges.map((cidr) => ({ cidr }));
-  await apply(platform, tenants);
+  await applyObjects(platform, tenants);
   await waitFor(platform, ['--for=condition=Ready', ...tenantNames.map((name) => `tenants.kanava.dev/${name}`)]);
 };
 
@@ -58,7 +61,7 @@ export const applyIntegration = async (platform: Platform, tenant: TenantName): 
     metadata: { name: 'github', namespace: tenant },
     stringData: { 'webhook-secret': secret },
   };
-  await apply(platform, [github, ...read(`${tenant}.yaml`)]);
+  await applyObjects(platform, [github, ...read(`${tenant}.yaml`)]);
   await waitFor(platform, ['--for=condition=Ready', `integrations.kanava.dev/${integration}`, '-n', tenant]);
   return secret;
 };
@@ -83,8 +86,8 @@ export const applyReceiver = async (platform: Platform, image: string): Promise<
     resources: { requests: { cpu: '20m', memory: '48Mi' }, limits: { memory: '256Mi' } },
     securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
   };
-  await apply(platform, [namespaceObject(receiverNamespace)]);
-  await apply(platform, [
+  await applyObjects(platform, [namespaceObject(receiverNamespace)]);
+  await applyObjects(platform, [
     {
       apiVersion: 'apps/v1',
       kind: 'Deployment',

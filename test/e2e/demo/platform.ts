@@ -82,7 +82,8 @@ export const uninstallChart = async (platform: Platform): Promise<void> => {
   await mustKubectl(kubectl, ['delete', 'crd', ...crds, '--ignore-not-found', '--timeout=60s'], { timeout: 70_000 });
 };
 
-const runHelm = ({ helmPath, provider }: Platform, args: string[], stdin?: string) =>
+/** Into the operator's namespace, unless `args` name another. */
+export const runHelm = ({ helmPath, provider }: Platform, args: string[], stdin?: string) =>
   run(helmPath, ['--kubeconfig', provider.kubeconfig, '--namespace', systemNamespace, ...args], {
     timeout: 200_000,
     ...(stdin === undefined ? {} : { stdin }),
