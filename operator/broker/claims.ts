@@ -233,6 +233,12 @@ export const closingClaims = (keys: AccountKeys, limits: AccountClaims['limits']
   signing_keys: [scopeOf('ops', rolePermissions.ops, keys.signing.ops)],
 });
 
+/** Nobody may log in; what a tenant's next claims open again. */
+export const closedClaims = (keys: AccountKeys, limits: AccountClaims['limits']): AccountClaims => ({
+  ...closingClaims(keys, limits),
+  limits: { ...limits, conn: 0, leaf: 0 },
+});
+
 /**
  * What is left before an account's token is deleted. A server that was down during the delete brings back what it has, and that is this
  * instead of a working account.
@@ -247,6 +253,11 @@ export const tombstoneClaims = (limits: AccountClaims['limits'], at: number): Ac
 /** The limits of a looked-up token, when it is one of ours; what is deleted or closed keeps them. */
 export const limitsIn = (token: Token): AccountClaims['limits'] | undefined =>
   accountClaims.safeParse(token.nats).data?.limits;
+/** Whether nobody, or the operator alone, may log in. */
+export const isClosed = (token: Token): boolean => {
+  const found = accountClaims.safeParse(token.nats).data;
+  return found !== undefined && (found.limits.conn === 0 || (found.signing_keys ?? []).length < roles.length);
+};
 export const isTombstone = (token: Token): boolean => {
   const found = accountClaims.safeParse(token.nats).data;
   return found !== undefined && found.limits.conn === 0 && found.revocations?.['*'] !== undefined;

@@ -1,25 +1,41 @@
 import type { KeyPair } from '@nats-io/nkeys';
 import type { Logger } from 'pino';
+import {
+  bucketStream,
+  busStream,
+  deadLetterStream,
+  gatewayBucket,
+  inboxStream,
+  stateBucket,
+  stateSubjects,
+  tickStream,
+} from '../../runtime/nats/names.ts';
 import { type AccountKeys, type AccountState, BrokerError } from '../reconcile/ports.ts';
 import type { Accounts } from './accounts.ts';
 import { resolverIntervalSeconds } from './bootstrap.ts';
 import {
   anyLimits,
+  closedClaims,
   closingClaims,
   encodeClaims,
+  isClosed,
   isTombstone,
   limitsIn,
   type Token,
   tombstoneClaims,
 } from './claims.ts';
 import { reasonOf } from './failures.ts';
+import { deleteConsumer } from './consumers.ts';
+import { deleteRoutes } from './routes.ts';
 import type { Servers } from './servers.ts';
-import { deleteStream, streamNames } from './tenant-broker.ts';
-import type { TenantConnections } from './tenant-connection.ts';
+import { ensureSchedules } from './schedules.ts';
+import { deleteStream, findStream } from './streams.ts';
+import type { TenantConnections, TenantSession } from './tenant-connection.ts';
 
 /*
- * The end of an account, in the one order that leaves nothing behind: streams (their files would make a restarted server unhealthy), then a
- * tombstone that every server has (a server that is down during the delete brings back what it last had), then the delete.
+ * The end of an Integration in its account, and of a whole account: the latter in the one order that leaves nothing behind: streams (their
+ * files would make a restarted server unhealthy), then a tombstone that every server has (a server that is down during the delete brings
+ * back what it last had), then the delete.
  */
 interface Parts {
   readonly accounts: Accounts;
@@ -31,6 +47,8 @@ interface Parts {
   readonly recheckMs?: number | undefined;
 }
 export interface Deletion {
+  /** What an Integration leaves in its tenant's account; see the port. */
+  release(tenant: string, keys: AccountKeys, integration: string, messages: boolean): Promise<void>;
   delete(tenant: string, keys: AccountKeys, purgeStreams: boolean): Promise<void>;
   close(): void;
 }
@@ -54,19 +72,46 @@ export const createDeletion = ({
     );
   };
 
-  const removeStreams = async (tenant: string, keys: AccountKeys, token: Token, purge: boolean): Promise<void> => {
-    // A suspended account lets nobody in, and its pods would write while we remove.
+  /** A suspended account lets nobody in; in this state the operator may enter, and nobody else. */
+  const openForOperator = async (tenant: string, keys: AccountKeys, token: Token): Promise<void> => {
     const closing = await accounts.push(tenant, keys.account, closingClaims(keys, limitsIn(token) ?? anyLimits));
     if (closing.serversAcked === 0) everywhere(closing, tenant, 'the closing state');
     await connections.suspend(keys.account, false);
-    await connections.use(keys, `Deleting the streams of tenant ${tenant}`, async (session) => {
-      const names = await streamNames(session);
+  };
+
+  /** Runs in the account, whether it is open or closed, and leaves a closed one closed. */
+  const inside = async (
+    tenant: string,
+    keys: AccountKeys,
+    what: string,
+    run: (session: TenantSession) => Promise<void>,
+  ): Promise<void> => {
+    const token = await accounts.find(keys.account);
+    // Without an account there is nothing in it; on its way out it takes everything along.
+    if (!token || isTombstone(token)) return;
+    if (!isClosed(token)) return connections.use(keys, what, run);
+    await openForOperator(tenant, keys, token);
+    try {
+      await connections.use(keys, what, run);
+    } finally {
+      await connections.suspend(keys.account, true);
+      const closed = closedClaims(keys, limitsIn(token) ?? anyLimits);
+      everywhere(await accounts.push(tenant, keys.account, closed), tenant, 'the closed state');
+    }
+  };
+
+  const removeStreams = async (tenant: string, keys: AccountKeys, token: Token, purge: boolean): Promise<void> => {
+    // Its pods would write while we remove.
+    await openForOperator(tenant, keys, token);
+    await connections.use(keys, `Deleting the streams of tenant ${tenant}`, async ({ manager }) => {
+      const names: string[] = [];
+      for await (const name of manager.streams.names()) names.push(name);
       if (names.length > 0 && !purge)
         throw new BrokerError(
           'Invalid',
           `Tenant ${tenant} still has ${names.length} streams (${names.slice(0, 5).join(', ')}): delete them first, or ask for their deletion`,
         );
-      for (const name of names) await deleteStream(session, name);
+      for (const name of names) await deleteStream(manager, name);
     });
     await connections.drop(keys.account);
   };
@@ -107,6 +152,14 @@ export const createDeletion = ({
   };
 
   return {
+    release: (tenant, keys, integration, messages) =>
+      inside(tenant, keys, `What Integration ${integration} leaves`, async (session) => {
+        await endRoutes(session, integration);
+        // They would go on without it, for nobody; what they made is no accepted message.
+        await ensureSchedules(session, integration, []);
+        await deleteConsumer(session.manager, tickStream, integration);
+        if (messages) await removeMessages(session, integration);
+      }),
     delete: async (tenant, keys, purgeStreams) => {
       const token = await accounts.find(keys.account);
       if (!token) return;
@@ -122,6 +175,18 @@ export const createDeletion = ({
       for (const timer of rechecks) clearTimeout(timer);
     },
   };
+};
+
+const endRoutes = async ({ connection, manager }: TenantSession, integration: string): Promise<void> => {
+  if (await findStream(manager, bucketStream(gatewayBucket))) await deleteRoutes(connection, integration);
+};
+
+/** Streams first: then nothing comes in that would leave a state. */
+const removeMessages = async ({ manager }: TenantSession, integration: string): Promise<void> => {
+  for (const stream of [inboxStream(integration), deadLetterStream(integration)]) await deleteStream(manager, stream);
+  await deleteConsumer(manager, busStream, integration);
+  if (await findStream(manager, bucketStream(stateBucket)))
+    await manager.streams.purge(bucketStream(stateBucket), { filter: stateSubjects(integration) });
 };
 
 const revokedAt = (token: Token): number => (token.nats['revocations'] as Record<string, number>)['*'] ?? 0;

@@ -13,6 +13,7 @@ import { stopSchedules } from './schedules.ts';
 import { createServers } from './servers.ts';
 import { tenantBroker } from './tenant-broker.ts';
 import { tenantConnections } from './tenant-connection.ts';
+import { takeTurns } from './turns.ts';
 
 export interface NatsBroker extends Broker {
   readonly meter: Meter;
@@ -38,6 +39,8 @@ export const connectBroker = async ({ url, folder, log, recheckMs }: Options): P
   const accounts = createAccounts(servers, signer);
   const meter = createMeter(meterConnection, servers.count, log);
   const deletion = createDeletion({ accounts, servers, connections, signer, log, recheckMs });
+  // Each of them reads an account's claims and pushes others: two at once would undo each other.
+  const inTurn = takeTurns();
   /** The account and limits that were seen to work. */
   const working = new Map<string, string>();
   /** A server that has less storage than the account may use says "200" to the push and then gives it no JetStream at all. */
@@ -59,20 +62,24 @@ export const connectBroker = async ({ url, folder, log, recheckMs }: Options): P
   };
   return {
     newAccountKeys,
-    ensureAccount: async (tenant, keys, limits, { suspended }) => {
-      // In a closed account schedules would go on, and nobody could stop them.
-      if (suspended && isOpen(await accounts.find(keys.account)))
-        await connections.use(keys, `Stopping the schedules of tenant ${tenant}`, stopSchedules);
-      const state = await accounts.ensure(tenant, keys, limits, suspended);
-      await connections.suspend(keys.account, suspended);
-      if (!suspended && state.serversAcked > 0) await probe(tenant, keys, limits);
-      return state;
-    },
+    ensureAccount: (tenant, keys, limits, { suspended }) =>
+      inTurn(keys.account, async () => {
+        // In a closed account schedules would go on, and nobody could stop them.
+        if (suspended && isOpen(await accounts.find(keys.account)))
+          await connections.use(keys, `Stopping the schedules of tenant ${tenant}`, stopSchedules);
+        const state = await accounts.ensure(tenant, keys, limits, suspended);
+        await connections.suspend(keys.account, suspended);
+        if (!suspended && state.serversAcked > 0) await probe(tenant, keys, limits);
+        return state;
+      }),
     credentials: async (keys, role, integration, lifetimeMs) => makeUser(keys, role, integration, lifetimeMs),
-    deleteAccount: async (tenant, keys, { purgeStreams }) => {
-      working.delete(keys.account);
-      await deletion.delete(tenant, keys, purgeStreams);
-    },
+    releaseIntegration: (tenant, keys, integration, { messages }) =>
+      inTurn(keys.account, () => deletion.release(tenant, keys, integration, messages)),
+    deleteAccount: (tenant, keys, { purgeStreams }) =>
+      inTurn(keys.account, () => {
+        working.delete(keys.account);
+        return deletion.delete(tenant, keys, purgeStreams);
+      }),
     tenant: (keys) => tenantBroker(connections, keys),
     facts: meter.facts,
     meter,

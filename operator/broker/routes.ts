@@ -1,7 +1,14 @@
-import { jetstream } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { type Applied, appliedSchema, type Routes } from '../../runtime/flow.ts';
-import { appliedKey, bucketStream, bucketSubject, gatewayBucket, routeKey } from '../../runtime/nats/names.ts';
+import {
+  appliedKey,
+  bucketStream,
+  bucketSubject,
+  gatewayBucket,
+  routeKey,
+  routeSubjects,
+} from '../../runtime/nats/names.ts';
 import { BrokerError } from '../reconcile/ports.ts';
 import { lastStored } from './direct-get.ts';
 
@@ -19,21 +26,22 @@ const read = async (connection: NatsConnection, key: string) => {
   return stored?.header(operation) ? undefined : stored;
 };
 
-const write = async (connection: NatsConnection, key: string, body: string, marker = false): Promise<number> => {
-  const options = headers();
-  if (marker) {
-    options.set(operation, 'DEL');
-    options.set('Nats-TTL', markerTtl);
-  }
-  const ack = await jetstream(connection).publish(bucketSubject(gatewayBucket, key), body, {
-    ...(marker ? { headers: options } : {}),
+const write = async (connection: NatsConnection, key: string, body: string): Promise<number> =>
+  (await jetstream(connection).publish(bucketSubject(gatewayBucket, key), body, { timeout: 5_000 })).seq;
+
+/** Only what was read is removed: an entry that was written since stays. */
+const remove = async (connection: NatsConnection, key: string, isWanted = () => false): Promise<boolean> => {
+  const found = await read(connection, key);
+  if (!found || isWanted()) return false;
+  const marker = headers();
+  marker.set(operation, 'DEL');
+  marker.set('Nats-TTL', markerTtl);
+  await jetstream(connection).publish(bucketSubject(gatewayBucket, key), '', {
+    headers: marker,
+    expect: { lastSubjectSequence: found.sequence },
     timeout: 5_000,
   });
-  return ack.seq;
-};
-
-const remove = async (connection: NatsConnection, key: string): Promise<void> => {
-  if (await read(connection, key)) await write(connection, key, '', true);
+  return true;
 };
 
 /** The revision of the entry; an equal entry keeps its own, so that the gateway has nothing to do. */
@@ -48,6 +56,22 @@ export const putRoutes = async (connection: NatsConnection, routes: Routes): Pro
 export const deleteRoutes = async (connection: NatsConnection, integration: string): Promise<void> => {
   await remove(connection, routeKey(integration));
   await remove(connection, appliedKey(integration));
+};
+
+/** Removes the entries of Integrations that are not there any more: they went while NATS, or the account, could not be reached. */
+export const sweepRoutes = async (
+  connection: NatsConnection,
+  manager: JetStreamManager,
+  isServed: (integration: string) => boolean,
+): Promise<string[]> => {
+  const { state } = await manager.streams.info(stream, { subjects_filter: routeSubjects });
+  const swept: string[] = [];
+  for (const subject of Object.keys(state.subjects ?? {})) {
+    const integration = subject.split('.').at(-1) ?? '';
+    if (isServed(integration)) continue;
+    if (await remove(connection, routeKey(integration), () => isServed(integration))) swept.push(integration);
+  }
+  return swept;
 };
 
 export const readApplied = async (connection: NatsConnection, integration: string): Promise<Applied | undefined> => {

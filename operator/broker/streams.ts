@@ -109,6 +109,14 @@ export const findStream = async (manager: JetStreamManager, name: string): Promi
   }
 };
 
+export const deleteStream = async (manager: JetStreamManager, name: string): Promise<void> => {
+  try {
+    await manager.streams.delete(name);
+  } catch (error) {
+    if (!isApiError(error, streamNotFound)) throw error;
+  }
+};
+
 /** Some options switch others on silently: rollup headers let one writer wipe everybody's messages. So the result is read back. */
 const verify = async (manager: JetStreamManager, spec: StreamSpec): Promise<StreamInfo> => {
   const info = await manager.streams.info(spec.name);

@@ -3,9 +3,9 @@ import { bucketStream, deadLetterStream, deadLetterSubjects, gatewayBucket } fro
 import type { AccountKeys, StreamState, TenantBroker } from '../reconcile/ports.ts';
 import { consumerStates, deleteConsumer, ensureConsumers } from './consumers.ts';
 import { lastStored } from './direct-get.ts';
-import { deleteRoutes, putRoutes, readApplied } from './routes.ts';
+import { deleteRoutes, putRoutes, readApplied, sweepRoutes } from './routes.ts';
 import { ensureSchedules } from './schedules.ts';
-import { ensureStreamConfig, findStream, isApiError, stateOf, streamNotFound } from './streams.ts';
+import { ensureStreamConfig, findStream, stateOf } from './streams.ts';
 import type { TenantConnections, TenantSession } from './tenant-connection.ts';
 
 /** Everything that the operator does inside one tenant's account. */
@@ -17,7 +17,6 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
         const info = await ensureStreamConfig(manager, spec);
         return stateOf(info, await ensureConsumers(manager, spec, info.state));
       }),
-    deleteStream: (name) => use(`Deleting stream ${name}`, (session) => deleteStream(session, name)),
     deleteConsumer: (stream, name) =>
       use(`Deleting consumer ${name} of stream ${stream}`, ({ manager }) => deleteConsumer(manager, stream, name)),
     ensureSchedules: (integration, schedules) =>
@@ -35,19 +34,13 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
       use(`Deleting routes of ${integration}`, async ({ connection, manager }) => {
         if (await findStream(manager, bucketStream(gatewayBucket))) await deleteRoutes(connection, integration);
       }),
+    sweepRoutes: (isServed) =>
+      use('Routes of Integrations that are gone', ({ connection, manager }) =>
+        sweepRoutes(connection, manager, isServed),
+      ),
     applied: (integration) =>
       use(`Applied routes of ${integration}`, ({ connection }) => readApplied(connection, integration)),
   };
-};
-
-export const deleteStream = async ({ manager }: TenantSession, name: string): Promise<'deleted' | 'absent'> => {
-  try {
-    await manager.streams.delete(name);
-    return 'deleted';
-  } catch (error) {
-    if (isApiError(error, streamNotFound)) return 'absent';
-    throw error;
-  }
 };
 
 const listStreams = async ({ manager }: TenantSession): Promise<StreamState[]> => {
@@ -57,10 +50,4 @@ const listStreams = async ({ manager }: TenantSession): Promise<StreamState[]> =
     states.push(stateOf(info, consumers));
   }
   return states;
-};
-
-export const streamNames = async ({ manager }: TenantSession): Promise<string[]> => {
-  const names: string[] = [];
-  for await (const name of manager.streams.names()) names.push(name);
-  return names;
 };

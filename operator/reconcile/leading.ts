@@ -14,15 +14,18 @@ export const whileLeading = (broker: Broker, isLeader: () => boolean): Broker =>
   const guardTenant = (tenant: TenantBroker): TenantBroker => ({
     ...tenant,
     ensureStream: guard((spec) => tenant.ensureStream(spec)),
-    deleteStream: guard((name) => tenant.deleteStream(name)),
     deleteConsumer: guard((stream, name) => tenant.deleteConsumer(stream, name)),
     ensureSchedules: guard((integration, schedules) => tenant.ensureSchedules(integration, schedules)),
     putRoutes: guard((routes) => tenant.putRoutes(routes)),
     deleteRoutes: guard((integration) => tenant.deleteRoutes(integration)),
+    sweepRoutes: guard((isServed) => tenant.sweepRoutes(isServed)),
   });
   return {
     ...broker,
     ensureAccount: guard((tenant, keys, limits, options) => broker.ensureAccount(tenant, keys, limits, options)),
+    releaseIntegration: guard((tenant, keys, integration, options) =>
+      broker.releaseIntegration(tenant, keys, integration, options),
+    ),
     deleteAccount: guard((tenant, keys, options) => broker.deleteAccount(tenant, keys, options)),
     tenant: (keys) => guardTenant(broker.tenant(keys)),
   };

@@ -203,6 +203,16 @@ export interface Broker {
     limits: AccountLimits,
     options: { suspended: boolean },
   ): Promise<AccountState>;
+  /**
+   * Ends the routes and schedules of an Integration; with `messages` its streams, consumers and state go, too. Works in an account that is
+   * closed, and has nothing to do without one. Throws BrokerError.
+   */
+  releaseIntegration(
+    tenant: string,
+    keys: AccountKeys,
+    integration: string,
+    options: { messages: boolean },
+  ): Promise<void>;
   /** Streams first, then a tombstone acked by all servers, then the delete. Bounded; throws with the reason when it cannot. */
   deleteAccount(tenant: string, keys: AccountKeys, options: { purgeStreams: boolean }): Promise<void>;
   /** A user of one role, valid for `lifetimeMs`. `expiresAt` is Unix milliseconds. */
@@ -222,7 +232,6 @@ export interface Broker {
 export interface TenantBroker {
   /** Reads, compares, creates or updates; never deletes and re-creates. Throws BrokerError with what must be done. */
   ensureStream(spec: StreamSpec): Promise<StreamState>;
-  deleteStream(name: string): Promise<'deleted' | 'absent'>;
   /** The consumer's position is gone with it. */
   deleteConsumer(stream: string, name: string): Promise<'deleted' | 'absent'>;
   /** The schedules of an Integration are these and no others; what a removed one made is removed with it. */
@@ -233,6 +242,8 @@ export interface TenantBroker {
   lastDeadLetter(integration: string): Promise<{ reason: string; time: string } | undefined>;
   putRoutes(routes: Routes): Promise<number>;
   deleteRoutes(integration: string): Promise<void>;
+  /** Removes the routes of Integrations that are not served any more; tells whose. */
+  sweepRoutes(isServed: (integration: string) => boolean): Promise<string[]>;
   applied(integration: string): Promise<Applied | undefined>;
 }
 /** `code` is stable: Unreachable, Denied, Insufficient, Immutable, NotJetStream, Invalid. */

@@ -1,14 +1,13 @@
-import { busStream, deadLetterStream, inboxStream, tickStream } from '../../runtime/nats/names.ts';
-import { Integrations } from '../api/meta.ts';
-import { messagingFinalizer, workerName } from '../plan/children.ts';
+import { Integrations, Tenants } from '../api/meta.ts';
+import { messagingFinalizer, tenantLabel, workerName } from '../plan/children.ts';
 import { secondsTime, stampConditions, statusConditions, verdict } from '../plan/conditions.ts';
 import { Deployments, Namespaces } from '../plan/kinds.ts';
 import { applyStatus } from './apply.ts';
 import { type Context, hurryMs, releaseWithinMs } from './context.ts';
 import { BrokerError, type KubeObject } from './ports.ts';
-import { accountKeysOf, holderOf } from './tenancy.ts';
+import { accountKeysOf } from './tenancy.ts';
 
-/** Lets go of an Integration: its routes always, its streams by its deletionPolicy. Never for ever: what cannot be reached is left. */
+/** Lets go of an Integration: its routes always, its messages by its deletionPolicy. Never for ever: what cannot be reached is left. */
 export const releaseIntegration = async (context: Context, object: KubeObject) => {
   if (!object.metadata.finalizers?.includes(messagingFinalizer)) return undefined;
   const problem = await cleanUp(context, object);
@@ -16,8 +15,7 @@ export const releaseIntegration = async (context: Context, object: KubeObject) =
     await applyStatus(context.cluster, object, deletingStatus(object, problem, context.now()));
     return { requeueAfterMs: hurryMs * 5 };
   }
-  if (problem)
-    context.cluster.event(object, { type: 'Warning', reason: 'Deleting', message: `left behind in NATS: ${problem}` });
+  if (problem) leaveBehind(context, object, problem);
   await context.cluster.setFinalizer(object, Integrations, messagingFinalizer, false);
   return undefined;
 };
@@ -25,32 +23,35 @@ export const releaseIntegration = async (context: Context, object: KubeObject) =
 const cleanUp = async (context: Context, object: KubeObject): Promise<string | undefined> => {
   const { cluster, broker } = context;
   const { name, namespace = '' } = object.metadata;
-  const holder = holderOf(cluster, namespace);
-  // The account goes or stays with its Tenant; while the namespace goes nothing may wait.
-  if (!holder || holder.object.metadata.deletionTimestamp) return undefined;
-  if ((await cluster.get(Namespaces, namespace))?.metadata.deletionTimestamp) return undefined;
-  const keys = await accountKeysOf(context, holder.name);
-  if (!keys) return undefined;
-  const isDelete = (object['spec'] as { deletionPolicy?: string } | undefined)?.deletionPolicy === 'Delete';
-  // With the account closed nothing comes in; streams that are to be deleted have to wait for it to open.
-  if (holder.spec.suspend) return isDelete ? 'the Tenant is suspended, so its streams cannot be deleted' : undefined;
+  const home = await cluster.get(Namespaces, namespace);
+  // By the namespace's label: a Tenant that is gone, or not valid any more, has its account and keys all the same.
+  const tenant = home?.metadata.labels?.[tenantLabel];
+  const keys = tenant === undefined ? undefined : await accountKeysOf(context, tenant);
+  if (tenant === undefined || keys === undefined || (await takesAll(context, tenant))) return undefined;
+  const messages = policyOf(object) === 'Delete';
+  // Its pods would go on working while we remove. In a namespace that goes, they go with it, and so do our rights.
+  if (messages && !home?.metadata.deletionTimestamp) await cluster.delete(Deployments, workerName(name), namespace);
   try {
-    const tenant = broker.tenant(keys);
-    await tenant.deleteRoutes(name);
-    // Schedules would go on without it, for nobody; what they made is no accepted message.
-    await tenant.ensureSchedules(name, []);
-    await tenant.deleteConsumer(tickStream, name);
-    if (isDelete) {
-      await cluster.delete(Deployments, workerName(name), namespace);
-      await tenant.deleteConsumer(busStream, name);
-      for (const stream of [inboxStream(name), deadLetterStream(name)]) await tenant.deleteStream(stream);
-    }
+    await broker.releaseIntegration(tenant, keys, name, { messages });
     return undefined;
   } catch (error) {
     if (error instanceof BrokerError) return error.message;
     throw error;
   }
 };
+
+/** The Tenant goes and takes its whole account along. */
+const takesAll = async ({ cluster }: Context, name: string): Promise<boolean> => {
+  const tenant = await cluster.get(Tenants, name);
+  return tenant?.metadata.deletionTimestamp !== undefined && policyOf(tenant) === 'Delete';
+};
+
+/** Read from an object that may not be valid any more. */
+export const policyOf = (object: KubeObject): string =>
+  (object['spec'] as { deletionPolicy?: string } | undefined)?.deletionPolicy ?? 'Retain';
+
+export const leaveBehind = ({ cluster }: Context, object: KubeObject, problem: string): void =>
+  cluster.event(object, { type: 'Warning', reason: 'Deleting', message: `left behind in NATS: ${problem}` });
 
 export const isOverdue = ({ metadata }: KubeObject, now: number): boolean =>
   now - Date.parse(metadata.deletionTimestamp ?? '') > releaseWithinMs;

@@ -1,5 +1,5 @@
 import { type EffectiveTenant, effectiveIntegration } from '../api/effective.ts';
-import { Tenants } from '../api/meta.ts';
+import { Integrations, Tenants } from '../api/meta.ts';
 import type { TenantStatus } from '../api/tenant.ts';
 import { planAccountKeys, planAccountLimits, readAccountKeys } from '../plan/account.ts';
 import { capacity, planBuckets } from '../plan/buckets.ts';
@@ -57,7 +57,10 @@ export const ensureMessaging = async (
     const suspended = spec.suspend && mayClose(context, object, spec);
     const state = await broker.ensureAccount(name, keys, planAccountLimits(spec), { suspended });
     const account = { id: state.id, serversAcked: state.serversAcked, serversTotal: state.serversTotal };
-    if (!spec.suspend) for (const stream of streams) await broker.tenant(keys).ensureStream(stream);
+    if (!spec.suspend) {
+      for (const stream of streams) await broker.tenant(keys).ensureStream(stream);
+      await broker.tenant(keys).sweepRoutes(isThere(context, spec));
+    }
     return {
       keys,
       account,
@@ -70,6 +73,11 @@ export const ensureMessaging = async (
     return { ...checked, keys, account: undefined, messaging: messagingFailure(error.code, error.message) };
   }
 };
+
+const isThere =
+  ({ cluster }: Context, { namespace }: EffectiveTenant) =>
+  (integration: string): boolean =>
+    cluster.list(Integrations, { namespace: namespace.name }).some(({ metadata }) => metadata.name === integration);
 
 /** Made once: another set would cut the tenant off from everything that is stored. */
 const ensureKeys = async ({ cluster, broker, settings }: Context, tenant: string): Promise<AccountKeys | undefined> => {

@@ -7,7 +7,7 @@ import { Deployments, Namespaces, Secrets } from '../plan/kinds.ts';
 import { applyStatus, deleteChild } from './apply.ts';
 import { type Context, hurryMs } from './context.ts';
 import { BrokerError, type KubeObject } from './ports.ts';
-import { deletingStatus, isOverdue } from './release.ts';
+import { deletingStatus, isOverdue, leaveBehind, policyOf } from './release.ts';
 import { accountKeysOf } from './tenancy.ts';
 
 /**
@@ -16,31 +16,36 @@ import { accountKeysOf } from './tenancy.ts';
  */
 export const releaseTenant = async (context: Context, object: KubeObject) => {
   const { cluster, secretWatches } = context;
-  const namespace = heldNamespace(object);
   if (!object.metadata.finalizers?.includes(messagingFinalizer)) return undefined;
-  if (namespace) {
-    const labels = { ...managedBy, [tenantLabel]: object.metadata.name };
-    for (const deployment of cluster.list(Deployments, { namespace, labels })) await deleteChild(cluster, deployment);
-  }
-  const isDelete = (object['spec'] as { deletionPolicy?: string } | undefined)?.deletionPolicy === 'Delete';
+  const namespace = await heldNamespace(context, object);
+  if (namespace && !namespace.metadata.deletionTimestamp) await stopPods(context, object, namespace.metadata.name);
+  const isDelete = policyOf(object) === 'Delete';
   const problem = await releaseAccount(context, object, isDelete);
   if (problem && !isOverdue(object, context.now())) {
     await applyStatus(cluster, object, deletingStatus(object, problem, context.now()));
     return { requeueAfterMs: hurryMs * 5 };
   }
-  if (problem)
-    cluster.event(object, { type: 'Warning', reason: 'Deleting', message: `left behind in NATS: ${problem}` });
+  if (problem) leaveBehind(context, object, problem);
   // Keys of an account that could not be deleted stay: they are the only way to it.
   if (isDelete && !problem)
     await cluster.delete(Secrets, tenantKeysName(object.metadata.name), context.settings.namespace);
-  if (isDelete && namespace) await deleteNamespace(context, object.metadata.name, namespace);
-  if (namespace) secretWatches.close(namespace);
+  if (isDelete && namespace && !namespace.metadata.deletionTimestamp) await deleteChild(cluster, namespace);
+  if (namespace) secretWatches.close(namespace.metadata.name);
   await cluster.setFinalizer(object, Tenants, messagingFinalizer, false);
   return undefined;
 };
 
-const heldNamespace = (object: KubeObject): string | undefined =>
-  (object['status'] as { namespace?: { name?: string } } | undefined)?.namespace?.name;
+/** Only the one that carries our label: a Tenant may claim a namespace that it never got. */
+const heldNamespace = async ({ cluster }: Context, object: KubeObject): Promise<KubeObject | undefined> => {
+  const { namespace } = object['spec'] as { namespace?: { name?: string } };
+  const found = namespace?.name === undefined ? undefined : await cluster.get(Namespaces, namespace.name);
+  return found?.metadata.labels?.[tenantLabel] === object.metadata.name ? found : undefined;
+};
+
+const stopPods = async ({ cluster }: Context, tenant: KubeObject, namespace: string): Promise<void> => {
+  const labels = { ...managedBy, [tenantLabel]: tenant.metadata.name };
+  for (const deployment of cluster.list(Deployments, { namespace, labels })) await deleteChild(cluster, deployment);
+};
 
 const releaseAccount = async (context: Context, object: KubeObject, isDelete: boolean): Promise<string | undefined> => {
   const { broker } = context;
@@ -63,11 +68,4 @@ const releaseAccount = async (context: Context, object: KubeObject, isDelete: bo
     if (error instanceof BrokerError) return error.message;
     throw error;
   }
-};
-
-/** Only the namespace that carries our label, and only the one that we saw. */
-const deleteNamespace = async ({ cluster }: Context, tenant: string, namespace: string): Promise<void> => {
-  const live = await cluster.get(Namespaces, namespace);
-  if (live?.metadata.labels?.[tenantLabel] === tenant && !live.metadata.deletionTimestamp)
-    await deleteChild(cluster, live);
 };

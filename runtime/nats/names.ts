@@ -39,11 +39,13 @@ export const gatewayBucket = 'gateway';
 export const bucketStream = (bucket: string) => `KV_${bucket}`;
 export const bucketSubject = (bucket: string, key: string) => `$KV.${bucket}.${key}`;
 export const bucketSubjects = (bucket: string) => `$KV.${bucket}.>`;
+export const stateSubjects = (integration: string) => `$KV.${stateBucket}.${integration}.>`;
 export const messageStateKey = (integration: string, stream: string, sequence: number) =>
   `${integration}.m.${stream}.${sequence}`;
 
 /** Keys of the gateway bucket: the route table by the operator, the applied revisions by the gateway. */
 export const routeKey = (integration: string) => `routes.${integration}`;
+export const routeSubjects = `$KV.${gatewayBucket}.routes.*`;
 export const appliedKey = (integration: string) => `applied.${integration}`;
 /** @public */
 export const wakeKey = (integration: string) => `wake.${integration}`;

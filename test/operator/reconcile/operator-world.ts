@@ -8,6 +8,7 @@ import { statusConditions } from '../../../operator/plan/conditions.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
 import { ensureBinary } from '../../cluster/binaries.ts';
 import { run } from '../../cluster/command.ts';
+import { startControllers } from '../../cluster/controllers.ts';
 import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
 import { mustKubectl } from '../../cluster/kubectl.ts';
 import { freePort } from '../../cluster/ports.ts';
@@ -52,7 +53,7 @@ export interface OperatorWorld {
   stop(): Promise<void>;
 }
 
-export const until = async <T>(what: string, look: () => Promise<T | undefined | false>, ms = 30_000): Promise<T> => {
+export const until = async <T>(what: string, look: () => Promise<T | undefined | false>, ms = 90_000): Promise<T> => {
   const end = performance.now() + ms;
   for (;;) {
     const found = await look();
@@ -116,14 +117,18 @@ const launch = async (dir: string, env: Record<string, string>): Promise<Operato
 interface WorldOptions {
   /** Inside of the `jetstream` block of nats.conf. */
   readonly jetstream?: string;
+  /** Those of Kubernetes run, too, so that owner references, foreground deletion and namespaces do what they do. */
+  readonly controllers?: boolean;
 }
 
 export const startOperatorWorld = async ({
   jetstream = 'sync_interval: always',
+  controllers = false,
 }: WorldOptions = {}): Promise<OperatorWorld> => {
   const dir = await temporaryFolder('operator');
   const [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream })]);
   await applyCrds(api);
+  const manager = controllers ? await startControllers(api) : undefined;
   const recorder = recordStatuses(api);
   await installChart(api, dir);
   const kubeconfig = await api.serviceAccountKubeconfig(operatorNamespace, 'kanava-operator');
@@ -235,6 +240,7 @@ export const startOperatorWorld = async ({
     logs: () => processes.map(({ logFile }) => readFileSync(logFile, 'utf8')).join('\n'),
     stop: async () => {
       await Promise.all(processes.map((operator) => operator.stop('SIGKILL')));
+      await manager?.stop('SIGKILL');
       const versions = await endRecord();
       await keepStatuses(versions);
       const lies = dishonest(versions);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Integrations, Tenants } from '../../../operator/api/meta.ts';
 import type { Context } from '../../../operator/reconcile/context.ts';
 import { reconcileIntegration } from '../../../operator/reconcile/integration.ts';
+import { accountKeysOf } from '../../../operator/reconcile/tenancy.ts';
 import { reconcileTenant } from '../../../operator/reconcile/tenant.ts';
 import { type InProcess, startInProcess } from './in-process.ts';
 import { until } from './operator-world.ts';
@@ -59,14 +60,28 @@ describe('deleting while NATS is away', () => {
     await world.nats.start();
   });
 
-  it('lets go at once when the namespace goes', async () => {
-    await world.create('leaving');
+  it('waits for it in a namespace that goes, too, and leaves the namespace after the same time', async () => {
+    await world.create('leaving', 'Delete');
     await settle('leaving');
     await world.nats.kill();
     await world.api.kubectl(['delete', 'namespace', 'leaving', '--wait=false']);
     await deleted('integrations.kanava.dev', 'orders', 'leaving');
     await reconcileIntegration(world.contextOf())('leaving/orders');
+    expect(JSON.stringify((await integration('leaving'))?.['status'])).toContain('then left behind');
+    await reconcileIntegration(world.contextOf(minutes(11)))('leaving/orders');
     await until('it is gone', async () => !(await integration('leaving')));
+    await world.nats.start();
+  });
+
+  it('lets go at once where the account went with its Tenant', async () => {
+    await world.create('gone', 'Delete');
+    await settle('gone');
+    await world.api.kubectl(['delete', 'secret', 'tenant-keys-gone', '-n', 'kanava-system']);
+    await until('no keys', async () => !(await accountKeysOf(world.contextOf(), 'gone')));
+    await world.nats.kill();
+    await deleted('integrations.kanava.dev', 'orders', 'gone');
+    await reconcileIntegration(world.contextOf())('gone/orders');
+    await until('it is gone', async () => !(await integration('gone')));
     await world.nats.start();
   });
 });

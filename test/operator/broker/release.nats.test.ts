@@ -1,0 +1,122 @@
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
+import { startWorld, type World, type WorldTenant } from './world.ts';
+
+/* What goes of an Integration: everything that is its own on a real server, and nothing of its neighbour, whose name begins alike. */
+let world: World;
+let acme: WorldTenant;
+let manager: JetStreamManager;
+const names = ['orders', 'orders-2'];
+const routes = (integration: string) => ({
+  version: 1 as const,
+  tenant: 'acme',
+  namespace: 'acme',
+  integration,
+  uid: 'uid-1',
+  generation: 1,
+  suspended: false,
+  partitions: 1,
+  sources: [],
+});
+const fill = async () => {
+  for (const spec of [...names.map((name) => inboxSpec(name)), ...names.map((name) => deadLetterSpec(name))])
+    await acme.broker.ensureStream(spec);
+  for (const spec of [bucketSpec('state'), bucketSpec('gateway'), busSpec(names), tickSpec(names)])
+    await acme.broker.ensureStream(spec);
+  const js = jetstream(await acme.admin());
+  for (const name of names) {
+    await js.publish(`inbox.${name}.0.shop`, 'x');
+    await js.publish(`$KV.state.${name}.m.inbox_${name}.1`, '{}');
+    await acme.broker.putRoutes(routes(name));
+  }
+};
+/** Names and keys of everything in the account that is one Integration's. */
+const present = async () => {
+  const streams = (await acme.broker.streams()).flatMap(({ name, consumers }) =>
+    names.some((own) => name.endsWith(`_${own}`)) ? [name] : consumers.map((each) => `${name}/${each.name}`),
+  );
+  const { state } = await manager.streams.info('KV_state', { subjects_filter: '>' });
+  return [...streams, ...Object.keys(state.subjects ?? {})].sort();
+};
+const of = (name: string) =>
+  [`inbox_${name}`, `dlq_${name}`, `bus/${name}`, `tick/${name}`, `$KV.state.${name}.m.inbox_${name}.1`].sort();
+const route = async (name: string) => {
+  const found = await manager.direct.getMessage('KV_gateway', { last_by_subj: `$KV.gateway.routes.${name}` });
+  return found !== null && !found.header.has('KV-Operation');
+};
+
+beforeAll(async () => {
+  world = await startWorld();
+  acme = await world.tenant('acme');
+  manager = await jetstreamManager(await acme.admin());
+});
+afterAll(() => world.stop());
+
+describe('an Integration that is released', () => {
+  test('loses its routes and its place in the ticks; its messages stay', async () => {
+    await fill();
+    await world.broker.releaseIntegration('acme', acme.keys, 'orders', { messages: false });
+    const stay = of('orders').filter((what) => what !== 'tick/orders');
+    expect(await present()).toEqual([...stay, ...of('orders-2')].sort());
+    expect([await route('orders'), await route('orders-2')]).toEqual([false, true]);
+  });
+
+  test('loses its messages, consumers and state when they go, too; again changes nothing', async () => {
+    for (let time = 0; time < 2; time += 1) {
+      await world.broker.releaseIntegration('acme', acme.keys, 'orders', { messages: true });
+      expect(await present()).toEqual(of('orders-2'));
+      expect(await route('orders-2')).toBe(true);
+    }
+  });
+
+  test('loses them in a closed account, which nobody else gets into meanwhile or after', async () => {
+    await fill();
+    await world.broker.ensureAccount('acme', acme.keys, acme.limits, { suspended: true });
+    await expect(acme.broker.streams()).rejects.toMatchObject({ code: 'Denied' });
+    await world.broker.releaseIntegration('acme', acme.keys, 'orders', { messages: true });
+    await expect(acme.broker.streams()).rejects.toMatchObject({ code: 'Denied' });
+    const { inSync } = await world.broker.ensureAccount('acme', acme.keys, acme.limits, { suspended: true });
+    expect(inSync).toBe(true);
+    await world.broker.ensureAccount('acme', acme.keys, acme.limits, { suspended: false });
+    manager = await jetstreamManager(await acme.admin());
+    expect(await present()).toEqual(of('orders-2'));
+  });
+
+  test('has nothing to lose in an account that is not there, or has nothing in it', async () => {
+    const keys = world.broker.newAccountKeys();
+    await world.broker.releaseIntegration('nobody', keys, 'orders', { messages: true });
+    const bare = await world.tenant('bare');
+    await world.broker.releaseIntegration('bare', bare.keys, 'orders', { messages: true });
+  });
+
+  test('waits for NATS', async () => {
+    await world.kill();
+    const release = world.broker.releaseIntegration('acme', acme.keys, 'orders-2', { messages: true });
+    await expect(release).rejects.toMatchObject({ code: 'Unreachable' });
+    await world.start();
+    await expect
+      .poll(
+        () =>
+          world.broker.releaseIntegration('acme', acme.keys, 'orders-2', { messages: true }).then(
+            () => 'done',
+            ({ code }: { code: string }) => code,
+          ),
+        { timeout: 60_000 },
+      )
+      .toBe('done');
+    manager = await jetstreamManager(await acme.admin());
+    expect(await present()).toEqual([]);
+  });
+});
+
+test('routes of Integrations that are gone are swept; one that comes back meanwhile keeps its own', async () => {
+  await fill();
+  expect(await acme.broker.sweepRoutes((name) => name === 'orders')).toEqual(['orders-2']);
+  expect([await route('orders'), await route('orders-2')]).toEqual([true, false]);
+  expect(await acme.broker.sweepRoutes((name) => name === 'orders')).toEqual([]);
+  let looks = 0;
+  // Gone at the first look, there at the second.
+  expect(await acme.broker.sweepRoutes(() => ++looks > 1)).toEqual([]);
+  expect(await route('orders')).toBe(true);
+});
