@@ -20,6 +20,7 @@ import { reconcileConnection } from './reconcile/connection.ts';
 import type { Context } from './reconcile/context.ts';
 import { reconcileIntegration } from './reconcile/integration.ts';
 import { whileLeading } from './reconcile/leading.ts';
+import { reconcileMountedSecret } from './reconcile/mounted-secrets.ts';
 import { createScaler } from './reconcile/scaler.ts';
 import { createSecretWatches } from './reconcile/secret-watches.ts';
 import { startProblem } from './reconcile/start-problem.ts';
@@ -103,13 +104,21 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     log,
     groupOf,
   });
+  const mountedSecrets = createController({
+    name: 'mounted-secret',
+    reconcile: reconcileMountedSecret(context),
+    metrics,
+    log,
+    groupOf,
+  });
   const scaling = createController({ name: 'scaler', reconcile: scaler.reconcile, metrics, log, groupOf, workers: 16 });
-  const controllers = [tenants, integrations, connections, scaling];
+  const controllers = [tenants, integrations, connections, mountedSecrets, scaling];
   scalerMetrics(registry, scaler, broker.meter);
   const wake = wakers(kube.cluster, {
     tenant: (name) => tenants.queue.add(name),
     integration: (key) => integrations.queue.add(key),
     connection: (key) => connections.queue.add(key),
+    mountedSecret: (key) => mountedSecrets.queue.add(key),
   });
 
   const watches = watched(wake, settings.namespace).map(({ kind, onChange, ...options }) =>

@@ -24,11 +24,11 @@ import {
   type Token,
   tombstoneClaims,
 } from './claims.ts';
-import { reasonOf } from './failures.ts';
 import { deleteConsumer } from './consumers.ts';
+import { reasonOf } from './failures.ts';
 import { deleteRoutes } from './routes.ts';
-import type { Servers } from './servers.ts';
 import { ensureSchedules } from './schedules.ts';
+import type { Servers } from './servers.ts';
 import { deleteStream, findStream } from './streams.ts';
 import type { TenantConnections, TenantSession } from './tenant-connection.ts';
 

@@ -21,6 +21,7 @@ export interface ClusterOptions {
 }
 
 const conflicts = 3;
+const fieldManager = 'kanava-operator';
 
 const isStatus = (error: unknown, status: number): boolean => error instanceof ApiError && error.status === status;
 
@@ -76,6 +77,31 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
         }
       return [...found.values()];
     },
+    read: async (kind, { namespace, labels }) => {
+      const labelSelector = Object.entries(labels)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(',');
+      const path = apiPath(kind, { namespace });
+      const { items } = (await transport.request({ method: 'GET', path, query: { labelSelector } })) as {
+        items: KubeObject[];
+      };
+      return items;
+    },
+    annotate: async (kind, { metadata }, annotations) => {
+      if (Object.entries(annotations).every(([name, value]) => metadata.annotations?.[name] === value)) return;
+      try {
+        await transport.request({
+          method: 'PATCH',
+          path: apiPath(kind, { namespace: metadata.namespace, name: metadata.name }),
+          query: { fieldManager },
+          contentType: 'application/merge-patch+json',
+          // With the uid, a patch cannot hit another object of that name.
+          body: { metadata: { uid: metadata.uid, annotations } },
+        });
+      } catch (error) {
+        if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
+      }
+    },
     apply: async (object, { manager, subresource, dryRun }) => {
       const kind = await discover(object);
       const { name, namespace } = object.metadata;
@@ -123,7 +149,7 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
           const answer = await transport.request({
             method: 'PATCH',
             path: apiPath(kind, { namespace, name }),
-            query: { fieldManager: 'kanava-operator' },
+            query: { fieldManager },
             contentType: 'application/merge-patch+json',
             body: { metadata: { resourceVersion: current.metadata.resourceVersion, uid, finalizers } },
           });

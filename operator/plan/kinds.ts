@@ -20,6 +20,8 @@ export const Services = namespacedKind('v1', 'Service', 'services');
 export const ServiceAccounts = namespacedKind('v1', 'ServiceAccount', 'serviceaccounts');
 export const ResourceQuotas = namespacedKind('v1', 'ResourceQuota', 'resourcequotas');
 export const LimitRanges = namespacedKind('v1', 'LimitRange', 'limitranges');
+/** Made by Deployments, never by a plan. */
+export const Pods = namespacedKind('v1', 'Pod', 'pods');
 export const Deployments = namespacedKind('apps/v1', 'Deployment', 'deployments');
 export const ReplicaSets = namespacedKind('apps/v1', 'ReplicaSet', 'replicasets');
 export const NetworkPolicies = namespacedKind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies');

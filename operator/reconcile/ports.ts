@@ -43,6 +43,13 @@ export interface Cluster {
   get(kind: ResourceKind, name: string, namespace?: string): Promise<KubeObject | undefined>;
   /** From the cache of a watched kind only. */
   list(kind: ResourceKind, options?: { namespace?: string; labels?: Readonly<Record<string, string>> }): KubeObject[];
+  /** From the server, of a kind that is not watched. */
+  read(
+    kind: ResourceKind,
+    options: { namespace: string; labels: Readonly<Record<string, string>> },
+  ): Promise<KubeObject[]>;
+  /** Sets annotations of exactly this object; one that is gone or has them already is left. */
+  annotate(kind: ResourceKind, object: KubeObject, annotations: Readonly<Record<string, string>>): Promise<void>;
   /** Server-side apply, forced. Returns the object as stored. Throws ApiError. */
   apply(object: KubeObject, options: ApplyOptions): Promise<KubeObject>;
   delete(

@@ -1,4 +1,5 @@
 import { Connections, Integrations, Tenants } from '../api/meta.ts';
+import { canonicalJson } from '../plan/canonical.ts';
 import {
   acceptedName,
   busGapSeenAnnotation,
@@ -16,6 +17,8 @@ export interface Keys {
   tenant(name: string): void;
   integration(key: string): void;
   connection(key: string): void;
+  /** A Secret that pods may have mounted has other values. */
+  mountedSecret(key: string): void;
 }
 export interface Change {
   readonly type: 'added' | 'updated' | 'deleted';
@@ -80,12 +83,20 @@ export const wakers = (cluster: Cluster, keys: Keys) => {
       const { namespace = '', name } = metadata;
       const isOwn = metadata.labels?.[managedByLabel] === 'kanava';
       if (isOwn && name !== gatewaySecretsName) return wakersOfOwnSecret(change, keys);
+      if (hasNewValues(change)) keys.mountedSecret(keyOf(change.object));
       everythingIn(namespace);
       const tenant = holderOf(cluster, namespace);
       if (tenant) keys.tenant(tenant.name);
     },
     namespace: ({ object }: Change) => tenantsOf(object.metadata.name),
   };
+};
+
+const freshMs = 120_000;
+/** One that is added was there before the watch, or somebody replaced it just now: then pods still have the old one. */
+const hasNewValues = ({ type, object, previous }: Change): boolean => {
+  if (type === 'added') return Date.now() - Date.parse(object.metadata.creationTimestamp ?? '') < freshMs;
+  return type === 'updated' && canonicalJson(object['data'] ?? {}) !== canonicalJson(previous?.['data'] ?? {});
 };
 
 const wakersOfOwnSecret = ({ object }: Change, keys: Keys): void => {

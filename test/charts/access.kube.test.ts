@@ -270,6 +270,43 @@ describe("what users wrote stays the users'", () => {
   });
 });
 
+describe('pods', () => {
+  const patch = (change: unknown) => [
+    'patch',
+    'pod',
+    'some',
+    '-n',
+    'acme',
+    '--type=merge',
+    '-p',
+    JSON.stringify(change),
+    '--dry-run=server',
+  ];
+  beforeAll(async () => {
+    const containers = [{ name: 'main', image: 'registry.example/none:1' }];
+    const metadata = { name: 'some', namespace: 'acme', labels: { of: 'a' }, annotations: { its: 'own' } };
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'acme' } };
+    await admin(['create', '-f', '-'], account);
+    allowed(await admin(['create', '-f', '-'], { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers } }));
+  });
+
+  it.each([
+    { spec: { containers: [{ name: 'main', image: 'evil.example/image' }] } },
+    { spec: { activeDeadlineSeconds: 1 } },
+    { metadata: { labels: { of: 'b' } } },
+    { metadata: { annotations: { its: 'changed' } } },
+    { metadata: { annotations: { its: null } } },
+    { metadata: { annotations: { new: 'one', 'kanava.dev/secrets-revision': 'shop.1' } } },
+  ])('the operator does not change one by %j', async (change) => {
+    refusedBy('kanava-pods', await operator(patch(change)));
+    allowed(await admin(patch(change)));
+  });
+
+  it('it tells them that a Secret changed', async () => {
+    allowed(await operator(patch({ metadata: { annotations: { 'kanava.dev/secrets-revision': 'shop.1' } } })));
+  });
+});
+
 describe('schema revision', () => {
   const set = (revision: string) => [
     'annotate',

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connection, http, httpSink, integration, secretKeyRef, tenant } from '../../build.ts';
 import {
   accessTo,
+  accessWith,
   accountOf,
   becomesAccessible,
-  enterAccount,
   leaves,
   messages,
   messagesOf,
@@ -127,7 +127,7 @@ describe.concurrent('deleted', () => {
     await remove(tenants, name, undefined, `--cascade=${way}`);
     await isGone('namespace', name);
     expect(await accountOf(world, name)).toBeUndefined();
-    await expect(enterAccount(world, keys)).rejects.toThrow();
+    expect(await accessWith(world, keys)).toBe('closed');
   });
 
   it('a Tenant with Retain; its Integrations go meanwhile, and the rest is taken up again', limit, async () => {

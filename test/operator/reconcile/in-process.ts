@@ -44,7 +44,7 @@ export const startInProcess = async (): Promise<InProcess> => {
   const transport = createTransport({ identity, registry: new Registry(), mayWrite: () => true });
   const kube = connectKube({ transport, metrics: controlMetrics(new Registry()), log, instance: 'test' });
   const nobody = () => {};
-  const wake = wakers(kube.cluster, { tenant: nobody, integration: nobody, connection: nobody });
+  const wake = wakers(kube.cluster, { tenant: nobody, integration: nobody, connection: nobody, mountedSecret: nobody });
   const open = watched(wake, 'kanava-system').map(({ kind, onChange, ...options }) =>
     kube.watch(kind, onChange, options),
   );

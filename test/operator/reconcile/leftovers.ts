@@ -1,7 +1,9 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { makeUser } from '../../../operator/broker/credentials.ts';
 import { readAccountKeys } from '../../../operator/plan/account.ts';
 import type { AccountKeys } from '../../../operator/reconcile/ports.ts';
+import { inboxPrefix } from '../../../runtime/nats/names.ts';
 import { adminCreds } from '../broker/world.ts';
 import { type OperatorWorld, operatorNamespace, until } from './operator-world.ts';
 
@@ -22,43 +24,47 @@ export const accountOf = async (world: OperatorWorld, tenant: string): Promise<A
   return stored && readAccountKeys(stored);
 };
 
-/** Tries once: an account that is closed, or gone, must say so at once. */
-export const enterAccount = (world: OperatorWorld, keys: AccountKeys): Promise<NatsConnection> =>
+/** Tries once: an account that is closed, or gone, must say so. */
+const enter = (world: OperatorWorld, creds: string, inboxPrefix = '_INBOX'): Promise<NatsConnection> =>
   connect({
     servers: world.nats.url,
-    authenticator: credsAuthenticator(new TextEncoder().encode(adminCreds(keys))),
-    inboxPrefix: '_INBOX',
+    authenticator: credsAuthenticator(new TextEncoder().encode(creds)),
+    inboxPrefix,
     reconnect: false,
     timeout: 3_000,
   });
 const inside = async <T>(world: OperatorWorld, tenant: string, work: (admin: NatsConnection) => Promise<T>) => {
   const keys = await accountOf(world, tenant);
   if (!keys) throw new Error(`there are no keys of ${tenant}`);
-  const admin = await enterAccount(world, keys);
+  const admin = await enter(world, adminCreds(keys));
   try {
     return await work(admin);
   } finally {
     await admin.close();
   }
 };
-/** `open`, `closed`, or what else kept us out. */
-export const accessTo = async (world: OperatorWorld, tenant: string): Promise<string> => {
-  try {
-    return await inside(world, tenant, async () => 'open');
-  } catch (error) {
-    const reason = String(error);
-    return /maximum account active connections exceeded|authorization violation/i.test(reason) ? 'closed' : reason;
-  }
+
+type Access = 'open' | 'closed';
+/** Whether a pod gets in. The server hangs up on whom it refuses, and sometimes its reason is lost with it: then it is asked again. */
+export const accessWith = (world: OperatorWorld, keys: AccountKeys): Promise<Access> =>
+  until('an answer of the account', async () => {
+    const { creds } = makeUser(keys, 'gateway', undefined, 60_000);
+    try {
+      const connection = await enter(world, creds, inboxPrefix('gateway'));
+      await connection.close();
+      return 'open';
+    } catch (error) {
+      return /connections exceeded|authorization violation/i.test(String(error)) && 'closed';
+    }
+  });
+export const accessTo = async (world: OperatorWorld, tenant: string): Promise<Access> => {
+  const keys = await accountOf(world, tenant);
+  if (!keys) throw new Error(`there are no keys of ${tenant}`);
+  return accessWith(world, keys);
 };
-export const becomesAccessible = async (
-  world: OperatorWorld,
-  tenant: string,
-  wanted: 'open' | 'closed',
-): Promise<void> => {
-  // A suspended Tenant's pods have a minute to finish.
-  const look = async () => (await accessTo(world, tenant)) === wanted;
-  await until(`the account of ${tenant} is ${wanted}`, look, 150_000);
-};
+/** A suspended Tenant's pods have a minute to finish. */
+export const becomesAccessible = (world: OperatorWorld, tenant: string, wanted: Access): Promise<boolean> =>
+  until(`the account of ${tenant} is ${wanted}`, async () => (await accessTo(world, tenant)) === wanted, 150_000);
 
 /** Two messages in the inbox, one dead letter, two entries in the state bucket. */
 export const storeMessages = (world: OperatorWorld, name: string, tenant: string): Promise<void> =>

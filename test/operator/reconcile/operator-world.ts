@@ -69,7 +69,9 @@ const lastLines = (file: string | undefined): string =>
 const installChart = async (api: KubeApi, dir: string): Promise<void> => {
   const helm = await ensureBinary('helm');
   const parts = ['rbac/operator', 'rbac/tenant', 'rbac/members', 'operator/service-account'];
-  const policies = ['bindings', 'namespaces', 'users-own-spec', 'schema-revision'].map((name) => `admission/${name}`);
+  const policies = ['bindings', 'namespaces', 'pods', 'users-own-spec', 'schema-revision'].map(
+    (name) => `admission/${name}`,
+  );
   const shown = [...parts, ...policies].flatMap((name) => ['-s', `templates/${name}.yaml`]);
   const chart = join(repository, 'charts', 'kanava');
   const rendered = await run(helm, [
