@@ -287,7 +287,8 @@ describe('pods', () => {
     const metadata = { name: 'some', namespace: 'acme', labels: { of: 'a' }, annotations: { its: 'own' } };
     const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'acme' } };
     await admin(['create', '-f', '-'], account);
-    allowed(await admin(['create', '-f', '-'], { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers } }));
+    const spec = { containers, automountServiceAccountToken: false };
+    allowed(await admin(['create', '-f', '-'], { apiVersion: 'v1', kind: 'Pod', metadata, spec }));
   });
 
   it.each([
