@@ -292,7 +292,6 @@ describe('pods', () => {
   });
 
   it.each([
-    { spec: { containers: [{ name: 'main', image: 'evil.example/image' }] } },
     { spec: { activeDeadlineSeconds: 1 } },
     { metadata: { labels: { of: 'b' } } },
     { metadata: { annotations: { its: 'changed' } } },
@@ -301,6 +300,12 @@ describe('pods', () => {
   ])('the operator does not change one by %j', async (change) => {
     refusedBy('kanava-pods', await operator(patch(change)));
     allowed(await admin(patch(change)));
+  });
+
+  it('it does not change what one runs', async () => {
+    const image = ['set', 'image', 'pod/some', 'main=evil.example/image', '-n', 'acme', '--dry-run=server'];
+    refusedBy('kanava-pods', await operator(image));
+    allowed(await admin(image));
   });
 
   it('it tells them that a Secret changed', async () => {
