@@ -29,6 +29,14 @@ const conditionOf = async (type: string): Promise<Condition | undefined> =>
 const status = async () =>
   ((await world.get('integrations.kanava.dev', 'mail', 'acme'))?.['status'] ?? {}) as IntegrationStatus;
 
+const replicas = async () =>
+  ((await world.get('deployment', 'worker-mail', 'acme'))?.['spec'] as { replicas?: number } | undefined)?.replicas;
+/** As its worker would; nothing waits afterwards. */
+const readAll = async (stream: string) => {
+  const from = await jetstream(admin).consumers.get(stream, 'mail');
+  for await (const message of await from.fetch({ max_messages: 100, expires: 1_000 })) await message.ackAck();
+};
+
 const open = async () => {
   const stored = await world.get('secret', 'tenant-keys-acme', operatorNamespace);
   const keys = stored && readAccountKeys(stored);
@@ -69,6 +77,10 @@ describe('an Integration on the bus', { timeout: 2 * slow }, () => {
     await jetstream(admin).publish('bus.a', 'after');
     expect((await consumer('bus'))?.num_pending).toBe(1);
     await becomes(async () => (await status()).lag?.pending).toBe(1);
+  });
+
+  it('is woken by it', async () => {
+    await becomes(replicas).toBe(1);
   });
 
   it('has its filters edited in place, and what waits stays', async () => {
@@ -178,6 +190,29 @@ describe('an Integration with schedules', { timeout: 2 * slow }, () => {
     await world.kubectl(['delete', 'integrations.kanava.dev', 'mail', '-n', 'acme', '--wait=true']);
     expect(await ticks()).toEqual([]);
     expect(await consumer('tick')).toBeUndefined();
+  });
+});
+
+describe('a subscriber that sleeps', { timeout: 2 * slow }, () => {
+  const sleepy = { scaling: { idleAfter: '1s' } };
+
+  it.each([
+    ['an event', 'bus', sources(bus(['a'])), () => jetstream(admin).publish('bus.a', 'x')],
+    ['a schedule', 'tick', sources(schedule({ cron: '*/5 * * * * *' })), () => undefined],
+  ])('is woken by %s, and sleeps again when it is worked on', async (_, stream, from, act) => {
+    await world.apply(mail({ ...from, ...sleepy }));
+    await becomes(() => filtersOf(stream)).toHaveLength(1);
+    await act();
+    await becomes(replicas).toBe(1);
+    // No more comes.
+    await world.apply(mail({ ...from, ...sleepy, sources: [bus(['a']), schedule({ cron: '0 0 1 1 *' })] }));
+    await becomes(async () => (await ticks()).filter((subject) => subject.startsWith('cron'))).toEqual([
+      'cron.mail.nightly',
+    ]);
+    await becomes(async () => {
+      await readAll(stream);
+      return replicas();
+    }).toBe(0);
   });
 });
 
