@@ -111,6 +111,13 @@ const rows: [why: string, changes: Partial<Facts>, ready: string, available: str
     'Current',
   ],
   ['full dead letters stop it', { deadLetters: { count: 7, full: true } }, 'False/Stalled', 'True', 'Failed'],
+  [
+    'somebody has to know of events that were dropped unread',
+    { gap: { missed: 9, through: 40, acknowledge: 'kubectl annotate ...' } },
+    'False/Stalled',
+    'True',
+    'Failed',
+  ],
 ];
 
 describe('conditions of an Integration', () => {
