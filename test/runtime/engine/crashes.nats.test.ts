@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { eventually, type Fault, flowTo, ids, startReceiver, startWorkshop } from './workshop.ts';
+import type { Fault } from './broken-rules.ts';
+import { eventually, flowTo, ids, startReceiver, startWorkshop } from './workshop.ts';
 
 const hold = (ms: number) => new Promise<number>((resolve) => setTimeout(() => resolve(200), ms));
 

@@ -1,86 +1,124 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pino from 'pino';
 import { catalog } from '../../../runtime/catalog.ts';
 import { createEgress } from '../../../runtime/egress.ts';
 import { consumersOf } from '../../../runtime/engine/consumers.ts';
 import { createEngine } from '../../../runtime/engine/engine.ts';
-import { openParts } from '../../../runtime/engine/parts.ts';
+import { openParts, type Parts } from '../../../runtime/engine/parts.ts';
 import { createPublisher } from '../../../runtime/engine/publisher.ts';
-import { flowSchema } from '../../../runtime/flow.ts';
+import type { Flow } from '../../../runtime/flow.ts';
 import { readSettings } from '../../../runtime/settings.ts';
 import { newCounters } from '../../../runtime/telemetry.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
-import type { Delivery, Transport } from '../../../runtime/transport/transport.ts';
+import type { Transport } from '../../../runtime/transport/transport.ts';
+import type { KillPlan, KillPoint, LastWords } from '../../faults/kill-plan.ts';
+import { plannedStep, streamSink } from '../../faults/planned-parts.ts';
+import { faults } from './broken-rules.ts';
 
 /*
- * The same engine on a transport that breaks one rule, for control runs: the checks that the real worker passes must fail here.
- *   ack-before-sink   the broker forgets a message when it is delivered
- *   count-deliveries  attempts are what the broker counts
+ * The real engine in a process that harms itself: it dies at a chosen point of a message (TEST_KILL), or its transport breaks one rule
+ * (TEST_FAULT), for controls. Everything is done by wrapping what the engine is given.
  */
-const faults: Readonly<Record<string, (transport: Transport) => Transport>> = {
-  'ack-before-sink': (transport) => ({
-    ...transport,
-    consume: (consumer, options) =>
-      transport.consume(consumer, {
-        ...options,
-        deliver: (delivery) => {
-          const early = delivery.ack();
-          options.deliver({ ...delivery, ack: () => early, nak: () => undefined });
-        },
-      }),
-  }),
-  'count-deliveries': (transport) => {
-    const deliveries = new Map<string, number>();
-    const remember = (delivery: Delivery) =>
-      deliveries.set(`orders.m.${delivery.stream}.${delivery.sequence}`, delivery.deliveries);
-    return {
-      ...transport,
-      consume: (consumer, options) =>
-        transport.consume(consumer, {
-          ...options,
-          deliver: (delivery) => {
-            remember(delivery);
-            options.deliver(delivery);
-          },
-        }),
-      state: {
-        ...transport.state,
-        async read(key) {
-          const found = await transport.state.read(key);
-          if (!found) return found;
-          const record = {
-            ...JSON.parse(Buffer.from(found.value).toString()),
-            attempts: (deliveries.get(key) ?? 1) - 1,
-          };
-          return { ...found, value: Buffer.from(JSON.stringify(record)) };
-        },
-      },
-    };
-  },
+const { dir } = readSettings(process.env);
+const log = pino({ level: process.env['KANAVA_LOG_LEVEL'] ?? 'info' });
+const counters = newCounters();
+const plan = JSON.parse(process.env['TEST_KILL'] ?? 'null') as KillPlan | null;
+let left = plan?.after ?? 0;
+let redelivered = 0;
+let running = (): number => 0;
+
+/** Written with the pipe's own call: nothing buffered survives a SIGKILL. */
+const lastWords = (killed: LastWords['killed']) => {
+  const words: LastWords = { killed, running: running(), redelivered, suspects: counters.suspects };
+  writeSync(1, `${JSON.stringify(words)}\n`);
+};
+const reach = (point: KillPoint) => {
+  if (plan?.point !== point) return;
+  left -= 1;
+  if (left > 0) return;
+  lastWords(point);
+  process.kill(process.pid, 'SIGKILL');
 };
 
-const { dir } = readSettings(process.env);
-const log = pino({ level: 'info' });
-const flow = flowSchema.parse(JSON.parse(readFileSync(join(dir, 'flow.json'), 'utf8')));
-const fault = faults[process.env['TEST_FAULT'] ?? ''];
-if (!fault) throw new Error(`TEST_FAULT must be one of ${Object.keys(faults).join(', ')}`);
-const transport = fault(
-  await connectTransport({
-    folder: join(dir, 'nats'),
-    role: 'worker',
-    integration: flow.integration,
-    name: 'faulty',
-    log,
-  }),
-);
-const parts = await openParts(flow, catalog, {
+const deadly = (transport: Transport): Transport => ({
+  ...transport,
+  consume: (consumer, options) =>
+    transport.consume(consumer, {
+      ...options,
+      deliver: (delivery) => {
+        if (delivery.deliveries > 1) redelivered += 1;
+        reach('pulled');
+        options.deliver({
+          ...delivery,
+          async ack() {
+            reach('before ack');
+            await delivery.ack();
+            reach('after ack');
+          },
+        });
+      },
+    }),
+  state: {
+    ...transport.state,
+    async write(key, value, revision) {
+      const written = await transport.state.write(key, value, revision);
+      reach('while parking');
+      return written;
+    },
+  },
+});
+const deadlyParts = (parts: Parts): Parts => ({
+  ...parts,
+  steps: parts.steps.map((step, index) => ({
+    ...step,
+    run: (message, attempt) => {
+      if (index === 0) reach('parsed');
+      return step.run(message, attempt);
+    },
+  })),
+  sinks: parts.sinks.map((sink) => ({
+    ...sink,
+    async send(message, attempt) {
+      reach('before sink');
+      await sink.send(message, attempt);
+      reach('after sink');
+    },
+  })),
+});
+
+const flow = JSON.parse(readFileSync(join(dir, 'flow.json'), 'utf8')) as Flow;
+const name = process.env['TEST_FAULT'] ?? 'none';
+const fault = faults[name];
+if (!fault) throw new Error(`TEST_FAULT must be one of ${Object.keys(faults).join(', ')}, not "${name}"`);
+const real = await connectTransport({
+  folder: join(dir, 'nats'),
+  role: 'worker',
+  integration: flow.integration,
+  name: 'faulty',
+  log,
+});
+const plugins = {
+  ...catalog,
+  steps: new Map([...catalog.steps, ['planned', plannedStep(() => reach('in step'))]]),
+  sinks: new Map([...catalog.sinks, ['stream', streamSink(real)]]),
+};
+const parts = await openParts(flow, plugins, {
   secret: () => '',
   ca: () => '',
   egress: createEgress(flow.egress),
-  publisher: createPublisher(Promise.resolve(transport), flow.integration),
+  publisher: createPublisher(Promise.resolve(real), flow.integration),
   signal: new AbortController().signal,
   log,
 });
-createEngine({ flow, parts, transport, counters: newCounters(), log }).start(consumersOf(flow, catalog.sources));
-log.info({}, 'worker pulls');
+const engine = createEngine({ flow, parts: deadlyParts(parts), transport: deadly(fault(real, flow)), counters, log });
+running = () => engine.load().running;
+process.once('SIGTERM', () => {
+  void engine.drain(20_000).then(async () => {
+    await real.close();
+    lastWords('no');
+    process.exit();
+  });
+});
+engine.start(consumersOf(flow, catalog.sources));
+writeSync(1, 'worker pulls\n');

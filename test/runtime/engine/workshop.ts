@@ -13,8 +13,10 @@ import { Body } from '../../../runtime/message.ts';
 import { encodeMessage, messageId } from '../../../runtime/nats/envelope.ts';
 import { inboxSubject } from '../../../runtime/nats/names.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
+import { freePort } from '../../cluster/ports.ts';
 import { bucketSpec, consumer, deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
 import { startWorld, type World, type WorldTenant } from '../../operator/broker/world.ts';
+import type { Fault } from './broken-rules.ts';
 
 /*
  * A worker as it runs in a pod: its own process, its own credentials, a real server with the tenant's streams, and a receiver at the
@@ -105,12 +107,11 @@ export const flowTo = (url: string, changed: Partial<Flow> = {}): Flow => ({
 export interface WorkerProcess {
   readonly process: ChildProcess;
   readonly output: () => string;
+  readonly healthUrl: string;
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
 }
-
-export type Fault = 'ack-before-sink' | 'count-deliveries';
 
 export interface Workshop {
   readonly world: World;
@@ -177,13 +178,14 @@ export const startWorkshop = async ({ ackWaitMs = 1_500 } = {}): Promise<Worksho
       await mkdir(join(dir, 'secrets'), { recursive: true });
       await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
       const entry = join(root, fault ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
+      const healthPort = await freePort();
       const child = spawn(process.execPath, [entry, 'worker'], {
         cwd: root,
         env: {
           ...process.env,
           ...(fault ? { TEST_FAULT: fault } : {}),
           KANAVA_DIR: dir,
-          KANAVA_HEALTH_PORT: '0',
+          KANAVA_HEALTH_PORT: String(healthPort),
           KANAVA_TENANT: 'acme',
           KANAVA_INTEGRATION: flow.integration,
         },
@@ -200,6 +202,7 @@ export const startWorkshop = async ({ ackWaitMs = 1_500 } = {}): Promise<Worksho
       return {
         process: child,
         output: () => output,
+        healthUrl: `http://127.0.0.1:${healthPort}`,
         async kill() {
           child.kill('SIGKILL');
           await exited;

@@ -1,0 +1,71 @@
+import { deadLetter } from '../../../runtime/engine/dead-letter.ts';
+import { fresh } from '../../../runtime/engine/record.ts';
+import type { Flow } from '../../../runtime/flow.ts';
+import type { Delivery, Transport } from '../../../runtime/transport/transport.ts';
+
+/*
+ * Transports that break one rule, for control runs: the checks that the real worker passes must fail with them.
+ *   ack-before-sink   the broker forgets a message when it is delivered
+ *   count-deliveries  attempts are what the broker counts
+ *   max-deliver       a message that was delivered often is a dead letter, whatever happened to it
+ */
+export type Fault = 'none' | 'ack-before-sink' | 'count-deliveries' | 'max-deliver';
+
+const mostDeliveries = 3;
+
+const onDelivery = (transport: Transport, change: (delivery: Delivery) => Delivery | undefined): Transport => ({
+  ...transport,
+  consume: (consumer, options) =>
+    transport.consume(consumer, {
+      ...options,
+      deliver: (delivery) => {
+        const changed = change(delivery);
+        if (changed) options.deliver(changed);
+      },
+    }),
+});
+
+export const faults: Readonly<Record<string, (transport: Transport, flow: Flow) => Transport>> = {
+  none: (transport) => transport,
+  'ack-before-sink': (transport) =>
+    onDelivery(transport, (delivery) => {
+      const early = delivery.ack();
+      return { ...delivery, ack: () => early, nak: () => undefined };
+    }),
+  'count-deliveries': (transport) => {
+    const deliveries = new Map<string, number>();
+    const counting = onDelivery(transport, (delivery) => {
+      deliveries.set(`orders.m.${delivery.stream}.${delivery.sequence}`, delivery.deliveries);
+      return delivery;
+    });
+    return {
+      ...counting,
+      state: {
+        ...transport.state,
+        async read(key) {
+          const found = await transport.state.read(key);
+          if (!found) return found;
+          const attempts = (deliveries.get(key) ?? 1) - 1;
+          const record = { ...JSON.parse(Buffer.from(found.value).toString()), attempts };
+          return { ...found, value: Buffer.from(JSON.stringify(record)) };
+        },
+      },
+    };
+  },
+  'max-deliver': (transport, flow) =>
+    onDelivery(transport, (delivery) => {
+      if (delivery.deliveries <= mostDeliveries) return delivery;
+      const failure = {
+        part: 'planned',
+        key: undefined,
+        instruction: 'reject',
+        class: 'poison',
+        code: 'MaxDeliver',
+        message: 'delivered too often',
+        afterMs: undefined,
+      } as const;
+      const { record } = fresh(delivery, Date.now(), 0);
+      void transport.publish(deadLetter(flow, delivery, record, failure, Date.now())).then(() => delivery.ack());
+      return undefined;
+    }),
+};
