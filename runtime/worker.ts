@@ -127,14 +127,17 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
     }
   };
   const looking = setInterval(() => void look(), fillEveryMs);
+  // Where order is kept nothing is parked, and a full window is usual.
   const parkedFull = () =>
+    flow.delivery.ordering === 'None' &&
     [...fills.values()].some(({ ackPending, maxAckPending }) => maxAckPending > 0 && ackPending >= maxAckPending);
 
   return {
     ready: () => ({
-      ok: transport.healthy() && !stopping,
+      ok: transport.healthy() && !stopping && !engine.paused(),
       detail: {
         nats: transport.healthy(),
+        paused: engine.paused() ?? false,
         parkedFull: parkedFull(),
         deadLettersRefused: counters.deadLettersRefused,
         stateRefused: counters.stateRefused,
@@ -159,9 +162,6 @@ const readFlow = (file: string): Flow => {
   const { version }: { version: number } = flow;
   if (version !== flowVersion) {
     throw new Error(`${file} is a flow of version ${version}, this worker reads version ${String(flowVersion)}`);
-  }
-  if (flow.delivery.ordering === 'Key') {
-    throw new Error(`${file}: delivery.ordering Key is not available in this version; use None`);
   }
   return flow;
 };

@@ -4,15 +4,22 @@ import { milliseconds } from '../schema.ts';
 import type { Counters } from '../telemetry.ts';
 import type { Consumption, Delivery, Transport } from '../transport/transport.ts';
 import { createAttempts } from './attempts.ts';
-import { createHandler, type Outcome } from './handler.ts';
+import { createLanes, createQueue } from './backlog.ts';
+import type { Consumer } from './consumers.ts';
+import { createHandler } from './handler.ts';
 import { createHeld } from './held.ts';
+import type { Job } from './job.ts';
+import { laneOf } from './lane-key.ts';
+import { createPartition, type Partition } from './partition.ts';
 import type { Parts } from './parts.ts';
+import { createPause, type Pause } from './pause.ts';
 import { createRecords } from './record.ts';
-import type { RetryPolicy } from './retry.ts';
+import { isShort, type RetryPolicy } from './retry.ts';
+import { createScheduler } from './scheduler.ts';
 
 /*
- * The worker's core, on a Transport and open Parts. It decides which delivery runs when: at most `concurrency` at once, at most twice as
- * many held, suspects alone. What happens to one delivery is in handler.ts.
+ * The worker's core, on a Transport and open Parts: pulls as much as it can hold, and gives back what it cannot finish. When which
+ * message runs is in scheduler.ts, what happens to one in handler.ts.
  */
 export interface EngineOptions {
   readonly flow: Flow;
@@ -24,93 +31,113 @@ export interface EngineOptions {
   readonly random?: () => number;
 }
 export interface Engine {
-  start(consumers: readonly { stream: string; name: string }[]): void;
+  start(consumers: readonly Consumer[]): void;
   /** Stops pulling, lets what runs finish within `graceMs`, gives back the rest. */
   drain(graceMs: number): Promise<void>;
   readonly load: () => { held: number; running: number };
+  /** Set while nothing is started because configuration or credentials are wrong. */
+  readonly paused: Pause['reason'];
 }
 
 export const createEngine = (options: EngineOptions): Engine => {
   const { flow, transport, counters, now = Date.now, random = Math.random } = options;
   const { concurrency } = flow.delivery;
+  const inOrder = flow.delivery.ordering === 'Key';
   const timeoutMs = milliseconds(flow.delivery.timeout) ?? 30_000;
+  const policy = policyOf(flow);
   const held = createHeld();
   const attempts = createAttempts(timeoutMs, now);
   const records = createRecords(transport.state, flow.integration, now);
-  const handle = createHandler({ ...options, now, random, attempts, records, policy: policyOf(flow) });
-
-  const queue: Delivery[] = [];
-  const suspects: Delivery[] = [];
-  const consumptions: (Consumption & { more(): void })[] = [];
-  let running = 0;
-  let alone = false;
-  let draining = false;
-  let idle: (() => void) | undefined;
-
-  const finished = (delivery: Delivery, outcome: Outcome) => {
-    running -= 1;
-    alone = false;
-    if (outcome === 'suspect' && !draining) {
-      counters.suspects += 1;
-      suspects.push(delivery);
-    } else {
-      if (outcome === 'suspect') delivery.nak(0);
-      held.remove(delivery);
+  const pause = createPause({ policy, now, random, log: options.log });
+  const handler = createHandler({
+    ...options,
+    now,
+    random,
+    attempts,
+    records,
+    policy,
+    // A key's later messages must not overtake: it waits here, however long.
+    mayWait: (job, delayMs, fatal) =>
+      inOrder ||
+      (!fatal &&
+        !scheduler.isAlone() &&
+        scheduler.waiting() < Math.max(1, Math.floor(concurrency / 4)) &&
+        isShort(delayMs, job.memory?.since ? now() - job.memory.since : 0)),
+  });
+  const consumptions: Consumption[] = [];
+  const partitions: Partition[] = [];
+  const scheduler = createScheduler({
+    backlog: inOrder ? createLanes(laneOf(flow)) : createQueue(),
+    concurrency,
+    handler,
+    pause,
+    left(job) {
+      held.remove(job.delivery);
+      job.partition?.left(job);
       for (const consumption of consumptions) consumption.more();
-    }
-    if (running === 0) idle?.();
-    pump();
-  };
-  const run = (delivery: Delivery, asSuspect: boolean) => {
-    running += 1;
-    alone = asSuspect;
-    void handle(delivery, asSuspect).then((outcome) => finished(delivery, outcome));
-  };
-  const pump = () => {
-    if (draining || alone) return;
-    // Suspects wait until nothing else runs, and nothing else starts meanwhile.
-    if (suspects.length > 0) {
-      if (running === 0) run(suspects.shift() as Delivery, true);
-      return;
-    }
-    for (const delivery of queue.splice(0, concurrency - running)) run(delivery, false);
-  };
-  const deliver = (delivery: Delivery) => {
+    },
+    counters,
+  });
+
+  const deliver = (partition: Partition | undefined) => (delivery: Delivery) => {
     counters.delivered += 1;
+    const job: Job = { delivery, partition, term: partition?.term() ?? 0, memory: undefined };
+    if (partition && !partition.arrived(job)) return;
     held.add(delivery, now());
-    queue.push(delivery);
-    pump();
+    if (!partition) scheduler.add([job]);
   };
-  const credit = () => (draining ? 0 : Math.max(0, 2 * concurrency - held.size()));
+  const credit = () => {
+    if (scheduler.isStopping()) return 0;
+    if (pause.reason()) return held.size() === 0 ? 1 : 0;
+    return Math.max(0, 2 * concurrency - held.size());
+  };
+  const consume = ({ exclusive, ...consumer }: Consumer): Consumption => {
+    if (!exclusive) return transport.consume(consumer, { credit, deliver: deliver(undefined) });
+    const fill = () => transport.fill(consumer);
+    const partition = createPartition(`${consumer.stream}/${consumer.name}`, fill, scheduler.add);
+    partitions.push(partition);
+    // The broker bounds what is unacknowledged in a partition, and a pull must stay open: it is the sign that the owner lives.
+    return transport.consume(consumer, {
+      credit: () => Math.max(1, 2 * concurrency - partition.size()),
+      deliver: deliver(partition),
+      exclusive: {
+        changed() {
+          const arrived = partition.changed();
+          void scheduler.giveBack((job) => job.partition === partition && job.term !== partition.term(), arrived);
+        },
+      },
+    });
+  };
 
   const timer = setInterval(
     () => {
       held.tick(now());
       attempts.tick(now());
+      for (const partition of partitions) void partition.check();
+      if (!pause.reason()) return;
+      scheduler.pump();
+      for (const consumption of consumptions) consumption.more();
     },
     Math.min(250, Math.max(20, timeoutMs / 4)),
   );
 
   return {
-    load: () => ({ held: held.size(), running }),
+    load: () => ({ held: held.size(), running: scheduler.running() }),
+    paused: pause.reason,
     start(consumers) {
-      for (const consumer of consumers) consumptions.push(transport.consume(consumer, { credit, deliver }));
+      for (const consumer of consumers) consumptions.push(consume(consumer));
     },
     async drain(graceMs) {
-      draining = true;
+      scheduler.stop();
       // Only when no pull is open any more: else the broker would deliver again what is given back.
       await Promise.all(consumptions.map((consumption) => consumption.stop()));
-      for (const delivery of [...queue.splice(0), ...suspects.splice(0)]) {
-        delivery.nak(0);
-        held.remove(delivery);
-      }
-      if (running > 0) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        idle = resolve;
-        const grace = setTimeout(attempts.abortAll, graceMs);
-        await promise;
-        clearTimeout(grace);
-      }
+      const arrived = partitions.flatMap((partition) => partition.changed());
+      await scheduler.giveBack(() => true, arrived);
+      const grace = setTimeout(attempts.abortAll, graceMs);
+      await scheduler.idle();
+      clearTimeout(grace);
+      // After the last ack: whoever takes over has nothing to wait for.
+      await Promise.all(consumptions.map((consumption) => consumption.handOver()));
       clearInterval(timer);
     },
   };

@@ -8,13 +8,22 @@ import { type Delivery, type Transport, TransportError } from '../transport/tran
 import type { Attempts } from './attempts.ts';
 import { courseOf, replayOf } from './course.ts';
 import { deadLetter } from './dead-letter.ts';
+import type { Job, Memory } from './job.ts';
 import { type Arrival, travel } from './journey.ts';
 import type { Parts } from './parts.ts';
 import { deadlyAfter, fresh, isSuspect, type MessageRecord, type Records, type Stored } from './record.ts';
 import { delayMs, type Failure, failureOf, judge, type RetryPolicy } from './retry.ts';
 
-/** `suspect`: hand it in again to be run alone. `released`: the broker will deliver it again. */
-export type Outcome = 'done' | 'parked' | 'released' | 'suspect';
+/**
+ * `suspect`: hand it in again to be run alone. `again`: hand it in again after the delay; the broker still counts on this worker.
+ * `parked` and `released`: the broker will deliver it again.
+ */
+export interface Outcome {
+  readonly kind: 'done' | 'parked' | 'released' | 'suspect' | 'again';
+  readonly delayMs?: number;
+  /** Configuration or credentials: what failed. */
+  readonly fatal?: Failure | undefined;
+}
 
 export interface HandlerOptions {
   readonly flow: Flow;
@@ -23,6 +32,8 @@ export interface HandlerOptions {
   readonly records: Records;
   readonly attempts: Attempts;
   readonly policy: RetryPolicy;
+  /** Whether a failed message waits here for its next attempt instead of being parked with the broker. */
+  readonly mayWait: (job: Job, delayMs: number, fatal: boolean) => boolean;
   readonly counters: Counters;
   readonly log: Log;
   readonly now: () => number;
@@ -36,49 +47,66 @@ export interface HandlerOptions {
  *   3. steps and sinks
  *   4. all confirmed: ack, confirmed by the broker; then its record goes
  *   5. failed for good: dead letters; all settled: as 4
- *   6. else: record, then NAK with a delay
+ *   6. else it waits here for its next attempt, when the wait is short or its key's order depends on it
+ *   7. else: record, then NAK with a delay
  * It never rejects. A worker that dies anywhere in between leaves the message with the broker.
  */
 export const createHandler = (options: HandlerOptions) => {
-  const { flow, parts, transport, records, attempts, policy, counters, log, now, random } = options;
+  const { flow, parts, transport, records, attempts, policy, mayWait, counters, log, now, random } = options;
 
-  const handle = async (delivery: Delivery, alone: boolean): Promise<Outcome> => {
-    let stored = delivery.deliveries > 1 ? await remembered(delivery) : fresh(delivery, now(), 0);
-    if (isSuspect(delivery, stored.record)) {
-      if (!alone) return 'suspect';
-      const deaths = stored.record.deaths + (stored.record.started ? 1 : 0);
-      if (deaths >= deadlyAfter) {
-        return await settle(delivery, stored, [], [poison(stored.record, deaths, parts)], false);
-      }
-      stored = await records.write(delivery, stored, (record) => ({ ...record, started: true, deaths }));
-    }
-    const confirmed = new Set(stored.record.confirmed);
-    const attempt = attempts.begin(stored.record.attempts + 1, replayOf(delivery, flow.integration));
+  const handle = async (job: Job, alone: boolean): Promise<Outcome> => {
+    const { delivery } = job;
+    const memory = job.memory ?? (await remembered(delivery));
+    if (isSuspect(delivery, memory.stored.record)) {
+      if (!alone) return { kind: 'suspect' };
+      const { record } = memory;
+      const deaths = record.deaths + (record.started ? 1 : 0);
+      if (deaths >= deadlyAfter) return await settle(job, memory, [poison(record, deaths, parts)], false);
+      job.memory = await mark(delivery, memory, deaths);
+    } else job.memory = memory;
+    return await attempt(job, job.memory);
+  };
+
+  const attempt = async (job: Job, memory: Memory): Promise<Outcome> => {
+    const { delivery } = job;
+    const { record, stored } = memory;
+    const confirmed = new Set(record.confirmed);
+    const running = attempts.begin(record.attempts + 1, replayOf(delivery, flow.integration));
     let arrival: Arrival;
     try {
-      arrival = await travel(parts, courseOf(delivery, flow.integration), decode(delivery), attempt, confirmed);
+      arrival = await travel(parts, courseOf(delivery, flow.integration), decode(delivery), running, confirmed);
     } catch (error) {
-      arrival = { failures: [failureOf(firstPart(parts), undefined, error, attempt.timedOut())], filtered: false };
+      arrival = { failures: [failureOf(firstPart(parts), undefined, error, running.timedOut())], filtered: false };
     } finally {
-      attempt.end();
+      running.end();
     }
     if (arrival.failures.length === 0) {
       if (arrival.filtered) counters.filtered += 1;
       return await done(delivery, stored);
     }
-    if (attempts.stopping() && attempt.timedOut()) {
-      await records.write(delivery, stored, (record) => released(record, confirmed));
-      delivery.nak(0);
-      return 'released';
-    }
+    const after = { ...memory, record: { ...record, confirmed: [...confirmed] } };
+    job.memory = after;
+    if (attempts.stopping() && running.timedOut()) return await release(job);
     await Promise.all(arrival.failures.map(reopenIfGone));
-    return await settle(delivery, stored, [...confirmed], arrival.failures, true);
+    return await settle(job, after, arrival.failures, true);
+  };
+
+  /** A suspect's start mark: found at its next delivery, a worker died with it. */
+  const mark = async (delivery: Delivery, memory: Memory, deaths: number): Promise<Memory> => {
+    const marked = (record: MessageRecord) => ({ ...record, started: true, deaths });
+    return {
+      ...memory,
+      stored: await records.write(delivery, memory.stored, marked),
+      record: marked(memory.record),
+    };
   };
 
   /** Without it nobody knows which sinks have the message already: it waits for the bucket. */
-  const remembered = async (delivery: Delivery): Promise<Stored> => {
+  const remembered = async (delivery: Delivery): Promise<Memory> => {
+    const memory = (stored: Stored) => ({ stored, record: stored.record, waits: 0, since: 0 });
+    if (delivery.deliveries === 1) return memory(fresh(delivery, now(), 0));
     try {
-      return await records.read(delivery);
+      return memory(await records.read(delivery));
     } catch (error) {
       counters.stateRefused += 1;
       throw error;
@@ -92,29 +120,31 @@ export const createHandler = (options: HandlerOptions) => {
       // What stays behind is harmless: the record names its message, and sequence numbers do not come back.
       await records.remove(delivery).catch((error: unknown) => stateRefused(delivery, error));
     }
-    return 'done';
+    return { kind: 'done' };
   };
 
   const settle = async (
-    delivery: Delivery,
-    stored: Stored,
-    confirmed: readonly string[],
+    job: Job,
+    memory: Memory,
     failures: readonly Failure[],
     attempted: boolean,
   ): Promise<Outcome> => {
-    const { attempts: count, deadLetters, retries } = judge(policy, stored.record.attempts, failures);
-    const counted = attempted ? count : stored.record.attempts;
-    const settled = new Set(confirmed);
+    const { delivery } = job;
+    const { stored, record } = memory;
+    const { attempts: count, deadLetters, retries } = judge(policy, record.attempts, failures);
+    const counted = attempted ? count : record.attempts;
+    const settled = new Set(record.confirmed);
     const waits = [...retries];
     let whole = false;
     for (const failure of deadLetters) {
-      if (await buried(delivery, { ...stored.record, attempts: counted }, failure)) {
+      if (await buried(delivery, { ...record, attempts: counted }, failure)) {
         if (failure.key === undefined) whole = true;
         else settled.add(failure.key);
       } else waits.push(failure);
     }
     if (whole || waits.length === 0) return await done(delivery, stored);
-    return await park(delivery, stored, { attempts: counted, confirmed: settled, waits });
+    job.memory = { ...memory, record: { ...record, attempts: counted, confirmed: [...settled] } };
+    return await wait(job, job.memory, waits);
   };
 
   const buried = async (delivery: Delivery, record: MessageRecord, failure: Failure): Promise<boolean> => {
@@ -135,34 +165,58 @@ export const createHandler = (options: HandlerOptions) => {
     }
   };
 
-  const park = async (
-    delivery: Delivery,
-    stored: Stored,
-    outcome: { attempts: number; confirmed: ReadonlySet<string>; waits: readonly Failure[] },
-  ): Promise<Outcome> => {
-    const delay = delayMs(policy, outcome.attempts, outcome.waits, random);
-    const gained = outcome.attempts - stored.record.attempts;
+  const wait = async (job: Job, memory: Memory, failures: readonly Failure[]): Promise<Outcome> => {
+    const { delivery } = job;
+    const { record, stored } = memory;
+    const fatal = failures.find((failure) => failure.class === 'fatal');
+    const before = { attempts: record.attempts, waits: stored.record.naks + memory.waits };
+    const delay = delayMs(policy, before, failures, random);
+    const here = mayWait(job, delay, fatal !== undefined);
+    counters.retried += 1;
+    for (const { part, code, class: failureClass } of failures) {
+      if (failureClass === 'fatal') counters.fatal += 1;
+      const where = { stream: delivery.stream, sequence: delivery.sequence, part, code, class: failureClass };
+      log.warn({ ...where, attempts: record.attempts, delayMs: delay, parked: !here }, 'an attempt failed');
+    }
+    if (!here) {
+      await remember(delivery, memory, 1);
+      delivery.nak(delay);
+      return { kind: 'parked', fatal };
+    }
+    // A suspect's mark must not outlive its attempt: others run while it waits.
+    const known = stored.record.started ? await remember(delivery, memory, 0) : stored;
+    job.memory = {
+      stored: known,
+      record: { ...record, started: false, deaths: 0 },
+      waits: memory.waits + 1,
+      since: memory.since || now(),
+    };
+    return { kind: 'again', delayMs: delay, fatal };
+  };
+
+  /** Writes down what happened since the message was read; `naks` of ours are about to follow. */
+  const remember = async (delivery: Delivery, { stored, record: ahead }: Memory, naks: number): Promise<Stored> => {
+    const gained = ahead.attempts - stored.record.attempts;
     try {
-      await records.write(delivery, stored, (record) => ({
+      return await records.write(delivery, stored, (record) => ({
         ...record,
         attempts: record.attempts + gained,
-        naks: record.naks + 1,
-        confirmed: [...new Set([...record.confirmed, ...outcome.confirmed])],
+        naks: record.naks + naks,
+        confirmed: [...new Set([...record.confirmed, ...ahead.confirmed])],
         started: false,
         deaths: 0,
       }));
     } catch (error) {
       stateRefused(delivery, error);
+      return stored;
     }
-    delivery.nak(delay);
-    counters.retried += 1;
-    for (const failure of outcome.waits) {
-      if (failure.class === 'fatal') counters.fatal += 1;
-      const { part, code } = failure;
-      const where = { stream: delivery.stream, sequence: delivery.sequence, part, code, class: failure.class };
-      log.warn({ ...where, attempts: outcome.attempts, delayMs: delay }, 'an attempt failed');
-    }
-    return 'parked';
+  };
+
+  /** Gives a message back at once, with what happened to it. Shutting down is nobody's attempt. */
+  const release = async (job: Job): Promise<Outcome> => {
+    if (job.memory) await remember(job.delivery, job.memory, 1);
+    job.delivery.nak(0);
+    return { kind: 'released' };
   };
 
   const stateRefused = (delivery: Delivery, error: unknown) => {
@@ -177,15 +231,19 @@ export const createHandler = (options: HandlerOptions) => {
     await found?.reopen().catch((error: unknown) => log.warn({ part, reason: reasonOf(error) }, 'closing failed'));
   };
 
-  return async (delivery: Delivery, alone: boolean): Promise<Outcome> => {
-    try {
-      return await handle(delivery, alone);
-    } catch (error) {
-      const { stream, sequence } = delivery;
-      log.error({ stream, sequence, reason: reasonOf(error) }, 'a message was given back to the broker');
-      delivery.nak(givenBackMs);
-      return 'released';
-    }
+  return {
+    release,
+    async handle(job: Job, alone: boolean): Promise<Outcome> {
+      try {
+        return await handle(job, alone);
+      } catch (error) {
+        const { stream, sequence } = job.delivery;
+        log.error({ stream, sequence, reason: reasonOf(error) }, 'a message was given back to the broker');
+        if (mayWait(job, givenBackMs, true)) return { kind: 'again', delayMs: givenBackMs };
+        job.delivery.nak(givenBackMs);
+        return { kind: 'released' };
+      }
+    },
   };
 };
 
@@ -207,14 +265,6 @@ const decode = (delivery: Delivery): Message => decodeMessage(delivery.headers, 
 
 /** What concerns no part in particular is filed under the first one. */
 const firstPart = ({ steps, sinks }: Parts): string => (steps[0] ?? sinks[0])?.name ?? 'worker';
-
-/** Shutting down is nobody's attempt. */
-const released = (record: MessageRecord, confirmed: ReadonlySet<string>): MessageRecord => ({
-  ...record,
-  naks: record.naks + 1,
-  confirmed: [...new Set([...record.confirmed, ...confirmed])],
-  started: false,
-});
 
 const poison = (record: MessageRecord, deaths: number, parts: Parts): Failure => ({
   part: firstPart(parts),

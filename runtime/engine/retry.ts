@@ -62,18 +62,29 @@ export const judge = (policy: RetryPolicy, attemptsBefore: number, failures: rea
   };
 };
 
-/** How long the message is parked: as long as the slowest of its failures needs. */
+/**
+ * How long a message waits for its next attempt: as long as the slowest of its failures needs. `waits` counts how often it waited
+ * before: failures that are nobody's attempt wait longer and longer too.
+ */
 export const delayMs = (
   policy: RetryPolicy,
-  attempts: number,
-  waits: readonly Failure[],
+  before: { readonly attempts: number; readonly waits: number },
+  failures: readonly Failure[],
   random: () => number,
 ): number => {
-  const backoff = backoffMs(policy, Math.max(attempts, 1), random);
+  const backoff = backoffMs(policy, Math.max(before.attempts, 1), random);
   return Math.max(
-    ...waits.map((failure) => {
+    ...failures.map((failure) => {
       if (failure.afterMs !== undefined) return Math.min(Math.max(failure.afterMs, 0), longestAfterMs);
-      return failure.class === 'fatal' || failure.instruction === 'reject' ? policy.maxMs : backoff;
+      if (failure.instruction === 'reject') return policy.maxMs;
+      return failure.class === 'fatal' ? backoffMs(policy, before.waits + 1, random) : backoff;
     }),
   );
 };
+
+/** Short waits are spent in memory, without a trace in the broker; longer ones are parked there. */
+const longestInMemoryMs = 2_000;
+const mostInMemoryMs = 5_000;
+
+export const isShort = (delay: number, spentMs: number): boolean =>
+  delay <= longestInMemoryMs && spentMs + delay <= mostInMemoryMs;

@@ -96,6 +96,10 @@ export const withoutControl = (headers: Headers): Record<string, string> =>
 export const messageId = (source: string, attrs: Attributes): string =>
   `${source}/${hash('sha256', `${attrs.source.length}:${attrs.source}${attrs.id}`, 'base64url').slice(0, 27)}`;
 
+/** The key by which order is kept, as intake computed it: CloudEvents' partitioning extension. */
+export const keyAttribute = 'partitionkey';
+export const keyHeader = `${attributePrefix}${keyAttribute}`;
+
 /** What a dead letter carries beside the original headers and body. */
 export const deadLetterHeaders = {
   class: 'kanava-class',

@@ -9,6 +9,9 @@ export const inboxSubjects = (integration: string) => `inbox.${integration}.*.*`
 export const inboxPartitionFilter = (integration: string, partition: number) => `inbox.${integration}.${partition}.*`;
 export const workerConsumer = (partition: number) => `worker-${partition}`;
 
+/** Priority group of consumers that one worker reads at a time. */
+export const ownerGroup = 'owner';
+
 export const deadLetterStream = (integration: string) => `dlq_${integration}`;
 export const deadLetterSubject = (integration: string, part: string) => `dlq.${integration}.${part}`;
 export const deadLetterSubjects = (integration: string) => `dlq.${integration}.*`;

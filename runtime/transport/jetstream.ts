@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { connect, type NatsConnection, nuid, PermissionViolationError } from '@nats-io/transport-node';
 import type { Log } from '../connector.ts';
 import { credsAuthenticator } from '../nats/creds.ts';
-import { inboxPrefix, type Role } from '../nats/names.ts';
+import { inboxPrefix, ownerGroup, type Role } from '../nats/names.ts';
 import { createAcks } from './acks.ts';
 import { createCalls } from './calls.ts';
 import { deliveryOf } from './deliveries.ts';
@@ -92,6 +92,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
           pending: found.num_pending ?? 0,
           ackPending: found.num_ack_pending ?? 0,
           maxAckPending: found.config?.max_ack_pending ?? 0,
+          deliveredTo: found.delivered?.stream_seq ?? 0,
         };
       },
     });
@@ -108,17 +109,24 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
       }
       return calls.send({ subject, payload: body, headers: wireHeaders(lines), read: readPubAck(subject) });
     },
-    consume({ stream, name }, { credit, deliver }) {
+    consume({ stream, name }, { credit, deliver, exclusive }) {
       const acks = createAcks(calls);
       const pull = startPull(connection, {
         stream,
         name,
         credit,
         deliver,
+        ...(exclusive ? { exclusive } : {}),
         log,
         replyPrefix: `${session}.p${pulls.size}`,
         online: () => online,
         probe: () => info(stream, name),
+        unpin: () =>
+          calls.send({
+            subject: `$JS.API.CONSUMER.UNPIN.${stream}.${name}`,
+            payload: JSON.stringify({ group: ownerGroup }),
+            read: () => undefined,
+          }),
         received: (message) => deliver(deliveryOf(connection, acks, message)),
         onTrouble: () => options.onTrouble?.(),
       });
@@ -143,6 +151,7 @@ interface ConsumerInfo {
   readonly num_pending?: number;
   readonly num_ack_pending?: number;
   readonly config?: { readonly max_ack_pending?: number };
+  readonly delivered?: { readonly stream_seq?: number };
   readonly error?: { readonly description?: string };
 }
 

@@ -1,5 +1,6 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Log } from '../connector.ts';
+import { ownerGroup } from '../nats/names.ts';
 import type { ConsumeOptions, Consumption } from './transport.ts';
 
 /*
@@ -16,10 +17,11 @@ export interface PullOptions extends ConsumeOptions {
   /** Resolves if the consumer exists; rejects with the reason. */
   readonly probe: () => Promise<unknown>;
   readonly received: (message: Msg) => void;
+  /** Asks the broker to end the turn of whoever reads exclusively. */
+  readonly unpin: () => Promise<unknown>;
   readonly onTrouble: () => void;
 }
 export interface Pull extends Consumption {
-  more(): void;
   reconnected(): void;
   healthy(): boolean;
 }
@@ -27,10 +29,16 @@ export interface Pull extends Consumption {
 const expiresMs = 30_000;
 const heartbeatMs = 5_000;
 const nanos = 1_000_000;
-const status = { heartbeat: 100, expired: 408, noMessages: 404 } as const;
+/** The owner of an exclusive consumer is taken for dead when it has not pulled for a while (`priority_timeout`). */
+const exclusiveExpiresMs = 5_000;
+const exclusiveHeartbeatMs = 2_000;
+const status = { heartbeat: 100, expired: 408, noMessages: 404, otherOwner: 423 } as const;
 
 export const startPull = (connection: NatsConnection, options: PullOptions): Pull => {
-  const { stream, name, replyPrefix, credit, log, online } = options;
+  const { stream, name, replyPrefix, credit, exclusive, log, online } = options;
+  const rhythm = exclusive
+    ? { expiresMs: exclusiveExpiresMs, heartbeatMs: exclusiveHeartbeatMs }
+    : { expiresMs, heartbeatMs };
   const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`;
   let subscription: Subscription | undefined;
   let round = 0;
@@ -41,6 +49,8 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
   let stopped = false;
   let healthy = false;
   let largestCredit = 1;
+  /** The turn of this process, as the broker named it. */
+  let pin: string | undefined;
 
   const heard = () => {
     lastHeard = Date.now();
@@ -54,16 +64,30 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
     if (code === 0) {
       outstanding = Math.max(0, outstanding - 1);
       heard();
+      if (exclusive) noteTurn(message.headers?.get('Nats-Pin-Id') || undefined);
       options.received(message);
       if (outstanding === 0) more();
       return;
     }
     if (code === status.heartbeat) return heard();
+    if (code === status.otherOwner) {
+      heard();
+      noteTurn(undefined);
+      renew();
+      return more();
+    }
     outstanding = Math.max(0, outstanding - Number(message.headers?.get('Nats-Pending-Messages') || 0));
     if (code === status.expired || code === status.noMessages) {
       heard();
       more();
     } else trouble(`${code} ${message.headers?.description ?? ''}`.trim());
+  };
+
+  const noteTurn = (current: string | undefined) => {
+    if (current === pin) return;
+    log.info({ stream, consumer: name, owner: current !== undefined }, 'the turn to read in order changed');
+    pin = current;
+    exclusive?.changed();
   };
 
   const trouble = (reason: string) => {
@@ -95,7 +119,12 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
     }
     if (outstanding === 0) lastHeard = Date.now();
     outstanding += wanted;
-    const request = { batch: wanted, expires: expiresMs * nanos, idle_heartbeat: heartbeatMs * nanos };
+    const request = {
+      batch: wanted,
+      expires: rhythm.expiresMs * nanos,
+      idle_heartbeat: rhythm.heartbeatMs * nanos,
+      ...(exclusive ? { group: ownerGroup, ...(pin === undefined ? {} : { id: pin }) } : {}),
+    };
     connection.publish(subject, JSON.stringify(request), { reply: `${replyPrefix}.${round}` });
   };
 
@@ -114,7 +143,7 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
 
   const timer = setInterval(() => {
     if (stopped || !online()) return;
-    if (outstanding > 0 && Date.now() - lastHeard > 2.5 * heartbeatMs) trouble('heartbeats were missed');
+    if (outstanding > 0 && Date.now() - lastHeard > 2.5 * rhythm.heartbeatMs) trouble('heartbeats were missed');
     else if (!healthy && outstanding === 0 && Date.now() >= pausedUntil) probe();
     more();
   }, 500);
@@ -138,6 +167,12 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
       clearInterval(timer);
       // What the server sent before it saw the end still reaches `deliver`, which gives it back.
       if (subscription && online()) await subscription.drain();
+    },
+    async handOver() {
+      if (pin === undefined || !online()) return;
+      pin = undefined;
+      // Else the next one waits until this one is taken for dead.
+      await options.unpin().catch(() => undefined);
     },
   };
 };

@@ -42,10 +42,16 @@ export interface Delivery {
 }
 
 export interface Consumption {
+  /** `credit` grew. */
+  more(): void;
   /** Stops pulling; what was delivered stays valid until its AckWait. */
   stop(): Promise<void>;
+  /** After `stop` and the last ack: lets the next one of those that read exclusively begin at once. */
+  handOver(): Promise<void>;
 }
 export interface ConsumerFill {
+  /** Sequence of the last message in the stream that was delivered, to whomever. */
+  readonly deliveredTo: number;
   readonly pending: number;
   readonly ackPending: number;
   readonly maxAckPending: number;
@@ -65,7 +71,7 @@ export interface Transport {
    * Pulls from a durable consumer; supervised: a lost heartbeat, a deleted consumer or a leader change is healed inside, with
    * back-off. `credit` is asked before each pull for how many more deliveries the caller will hold (0: pause); call `more()` when it grew.
    */
-  consume(consumer: { stream: string; name: string }, options: ConsumeOptions): Consumption & { more(): void };
+  consume(consumer: { stream: string; name: string }, options: ConsumeOptions): Consumption;
   fill(consumer: { stream: string; name: string }): Promise<ConsumerFill>;
   readonly state: State;
   readonly healthy: () => boolean;
@@ -75,4 +81,9 @@ export interface Transport {
 export interface ConsumeOptions {
   readonly credit: () => number;
   readonly deliver: (delivery: Delivery) => void;
+  /**
+   * One reader at a time: this one may have to wait for its turn. `changed` is called before the first delivery of a turn and when a turn
+   * was lost: others may have read meanwhile. Its credit must not fall to 0, since an open pull is the sign that the owner lives.
+   */
+  readonly exclusive?: { changed(): void };
 }

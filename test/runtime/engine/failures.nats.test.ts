@@ -15,18 +15,38 @@ const letterOf = async (workshop: Workshop, part: string) => {
 const delivery = (changed: object) => ({ ...flowTo('').delivery, ...changed });
 
 describe('failures', { timeout: 120_000 }, () => {
-  it('are repeated, and sinks that confirmed are not called again', async () => {
+  it.each([
+    ['in memory, without a trace in the broker, when the wait is short', '50ms', 0],
+    ['by the broker, with a record, when the wait is long', '2500ms', 1],
+  ])('are repeated %s; sinks that confirmed are not called again', async (_, wait, records) => {
     const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
     await workshop.publish(['m0']);
     receiver.behave((call, calls) =>
       call.path === '/b' && calls.filter(({ path }) => path === '/b').length < 3 ? 503 : 200,
     );
-    await workshop.startWorker(flowTo(receiver.url, { sinks: [sink('a'), sink('b')] }));
+    const retry = { attempts: 3, backoff: { initial: wait, max: wait } };
+    await workshop.startWorker(flowTo(receiver.url, { sinks: [sink('a'), sink('b')], delivery: delivery({ retry }) }));
     await eventually(() => workshop.messages('inbox_orders')).toBe(0);
     expect(receiver.calls.map(({ path }) => path).toSorted()).toEqual(['/a', '/b', '/b', '/b']);
     expect(await workshop.messages('dlq_orders')).toBe(0);
+    expect(await workshop.messages('KV_state')).toBe(records);
+    if (records === 0) return;
     const last = await workshop.manager.streams.getMessage('KV_state', { last_by_subj: '$KV.state.>' });
     expect(last?.header.get('KV-Operation'), 'the record is removed').toBe('DEL');
+  });
+
+  it('of one message in four at most wait in memory: the others are parked, and what works goes on', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [bad, good] = [ids(40), Array.from({ length: 40 }, (_, index) => `good${index}`)];
+    receiver.behave(({ id }) => (id.startsWith('good') ? 200 : 503));
+    await workshop.publish([...bad, ...good]);
+    const retry = { attempts: 1000, backoff: { initial: '1s', max: '2s' } };
+    await workshop.startWorker(flowTo(receiver.url, { delivery: delivery({ concurrency: 8, retry }) }));
+    await eventually(() => good.filter((id) => !receiver.counts().has(id))).toEqual([]);
+    // A parked one has a record; two of eight may wait without.
+    await eventually(() => workshop.messages('KV_state')).toBeGreaterThanOrEqual(38);
+    receiver.behave(() => 200);
+    await eventually(() => workshop.messages('inbox_orders')).toBe(0);
   });
 
   it('become dead letters that carry everything when the attempts are used up', async () => {
@@ -94,13 +114,24 @@ describe('failures', { timeout: 120_000 }, () => {
     expect(await workshop.messages('dlq_orders')).toBe(1);
   });
 
-  it('of credentials cost no attempt and make no dead letter', async () => {
+  it('of credentials pause the worker, cost no attempt and make no dead letter', async () => {
     const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
-    await workshop.publish(['m0']);
-    receiver.behave((_, calls) => (calls.length <= 5 ? 401 : 200));
-    await workshop.startWorker(flowTo(receiver.url));
+    const sent = ids(200);
+    await workshop.publish(sent);
+    receiver.behave(() => 401);
+    const worker = await workshop.startWorker(flowTo(receiver.url, { delivery: delivery({ concurrency: 8 }) }));
+    const ready = async () => {
+      const response = await fetch(`${worker.healthUrl}/readyz`);
+      return [response.status, ((await response.json()) as { paused: unknown }).paused];
+    };
+    await eventually(ready).toEqual([503, { part: 'out', code: 'HttpStatus401' }]);
+    // Those that ran when the first one failed, then one at a time: five tries of it.
+    await eventually(() => receiver.calls.length).toBeGreaterThanOrEqual(13);
+    expect(receiver.calls.length).toBeLessThan(60);
+    receiver.behave(() => 200);
     await eventually(() => workshop.messages('inbox_orders')).toBe(0);
-    expect(receiver.calls).toHaveLength(6);
+    await eventually(ready).toEqual([200, false]);
+    expect(sent.filter((id) => !receiver.counts().has(id))).toEqual([]);
     expect(await workshop.messages('dlq_orders')).toBe(0);
   });
 
@@ -137,7 +168,8 @@ describe('failures', { timeout: 120_000 }, () => {
     await workshop.manager.streams.delete('KV_state');
     receiver.behave((_, calls) => (calls.length < 2 ? 503 : 200));
     await workshop.publish(['m0', 'm1']);
-    const worker = await workshop.startWorker(flowTo(receiver.url));
+    const retry = { attempts: 3, backoff: { initial: '2500ms', max: '2500ms' } };
+    const worker = await workshop.startWorker(flowTo(receiver.url, { delivery: delivery({ retry }) }));
     await eventually(() => worker.output()).toContain('the state bucket refused a record');
     await eventually(() => worker.output()).toContain('given back to the broker');
     await workshop.tenant.broker.ensureStream(bucketSpec('state'));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backoffMs, delayMs, type Failure, failureOf, judge } from '../../../runtime/engine/retry.ts';
+import { backoffMs, delayMs, type Failure, failureOf, isShort, judge } from '../../../runtime/engine/retry.ts';
 import { reconnect, reject, retry } from '../../../runtime/errors.ts';
 
 const policy = { attempts: 3, initialMs: 1_000, maxMs: 8_000 };
@@ -52,6 +52,17 @@ describe('what becomes of failures', () => {
   });
 });
 
+describe('waits in memory', () => {
+  it.each<[string, number, number, boolean]>([
+    ['a short one', 2_000, 0, true],
+    ['not a long one', 2_001, 0, false],
+    ['while there is time', 2_000, 3_000, true],
+    ['not for ever', 2_000, 3_001, false],
+  ])('%s', (_, delay, spent, short) => {
+    expect(isShort(delay, spent)).toBe(short);
+  });
+});
+
 describe('back-off', () => {
   it.each([
     [1, 0, 1_000, 'never below initial'],
@@ -70,10 +81,10 @@ describe('back-off', () => {
     ['a server that says when is heard', [retry('A', '', { afterMs: 20_000 })], 20_000],
     ['but not for ever', [retry('A', '', { afterMs: 1e12 })], 3_600_000],
     ['nor in the past', [retry('A', '', { afterMs: -5 })], 0],
-    ['credentials wait the longest', [retry('A', '', { failure: 'fatal' })], 8_000],
+    ['credentials wait longer each time', [retry('A', '', { failure: 'fatal' })], 2_000],
     ['a refused dead letter too', [reject('A', '')], 8_000],
     ['several failures wait for the slowest', [retry('A', ''), retry('B', '', { afterMs: 5_000 })], 5_000],
   ])('%s', (_, errors, expected) => {
-    expect(delayMs(policy, 1, errors.map(failed), () => 1)).toBe(expected);
+    expect(delayMs(policy, { attempts: 1, waits: 1 }, errors.map(failed), () => 1)).toBe(expected);
   });
 });

@@ -1,0 +1,40 @@
+import type { ExpressionScope } from '../connector.ts';
+import { compileKey } from '../expr/key.ts';
+import type { Flow } from '../flow.ts';
+import { decodeMessage, keyHeader, percentDecoded } from '../nats/envelope.ts';
+import type { Job } from './job.ts';
+
+/**
+ * The lane of a message: the key that intake wrote on it. Messages that came before the Integration kept order, or that nobody wrote a
+ * key on, are asked for it here; those that have none share a lane.
+ */
+export const laneOf = ({ tenant, integration, delivery }: Flow): ((job: Job) => string) => {
+  const keyOf = compileKey('delivery.key', delivery.key ?? "''");
+  const computed = ({ delivery: { headers, body } }: Job): string => {
+    try {
+      const message = decodeMessage(headers, body);
+      const scope: ExpressionScope = {
+        get body() {
+          return message.body.value();
+        },
+        headers: message.headers,
+        attrs: message.attrs,
+        vars: {},
+        error: null,
+        meta: { tenant, integration, attempt: 1 },
+      };
+      return keyOf(scope);
+    } catch {
+      return '';
+    }
+  };
+  const lanes = new WeakMap<Job, string>();
+  return (job) => {
+    const known = lanes.get(job);
+    if (known !== undefined) return known;
+    const written = job.delivery.headers[keyHeader];
+    const lane = `${job.partition?.name ?? ''} ${written === undefined ? computed(job) : percentDecoded(written)}`;
+    lanes.set(job, lane);
+    return lane;
+  };
+};
