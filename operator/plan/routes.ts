@@ -16,7 +16,8 @@ export const planRoutes = (flow: Flow, suspended: boolean): Routes | undefined =
     generation,
     suspended,
     partitions: flow.delivery.partitions,
-    ...(flow.delivery.key === undefined ? {} : { key: flow.delivery.key }),
+    // Else nobody needs it, and a message without one need not be refused.
+    ...(flow.delivery.ordering === 'Key' && flow.delivery.key !== undefined ? { key: flow.delivery.key } : {}),
     sources,
   };
 };

@@ -66,6 +66,7 @@ const notAccepted = (error: unknown, context: GatewayContext): HttpResponse => {
       'retry-after': '2',
     });
   }
+  if (code === 'KeyMissing') return problem(422, code, reasonOf(error));
   if (code === 'MessageTooLarge') return problem(413, code, 'body and attributes are too large: send less');
   context.log.error({ source: context.source, error: reasonOf(error) }, 'a message was not accepted');
   return problem(500, 'NotAccepted', 'the message was not stored: send it again');

@@ -1,4 +1,3 @@
-import type { ExpressionScope } from '../connector.ts';
 import { compileKey } from '../expr/key.ts';
 import type { Flow } from '../flow.ts';
 import { decodeMessage, keyHeader, percentDecoded } from '../nats/envelope.ts';
@@ -8,22 +7,11 @@ import type { Job } from './job.ts';
  * The lane of a message: the key that intake wrote on it. Messages that came before the Integration kept order, or that nobody wrote a
  * key on, are asked for it here; those that have none share a lane.
  */
-export const laneOf = ({ tenant, integration, delivery }: Flow): ((job: Job) => string) => {
-  const keyOf = compileKey('delivery.key', delivery.key ?? "''");
+export const laneOf = ({ tenant, integration, delivery: { key } }: Flow): ((job: Job) => string) => {
+  const keyOf = compileKey(key ?? "''", { tenant, integration });
   const computed = ({ delivery: { headers, body } }: Job): string => {
     try {
-      const message = decodeMessage(headers, body);
-      const scope: ExpressionScope = {
-        get body() {
-          return message.body.value();
-        },
-        headers: message.headers,
-        attrs: message.attrs,
-        vars: {},
-        error: null,
-        meta: { tenant, integration, attempt: 1 },
-      };
-      return keyOf(scope);
+      return keyOf(decodeMessage(headers, body));
     } catch {
       return '';
     }

@@ -98,7 +98,7 @@ export const createScheduler = ({
       void run(suspect, true);
       return;
     }
-    while (running < concurrency && pause.mayStart()) {
+    for (let free = concurrency - running; free > 0 && pause.mayStart(); free -= 1) {
       const job = again.shift() ?? backlog.next();
       if (!job) return;
       void run(job, false);

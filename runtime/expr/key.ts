@@ -1,26 +1,38 @@
-import { hash } from 'node:crypto';
 import type { ExpressionScope } from '../connector.ts';
 import { reject } from '../errors.ts';
+import type { Message } from '../message.ts';
 import { parseExpression } from './cel.ts';
 
+const what = 'delivery.key';
 const longestKey = 256;
 
-/** The key by which order is kept, as text. Throws `reject('KeyMissing')` where there is none. `what` names the expression in errors. */
-export const compileKey = (what: string, source: string): ((scope: ExpressionScope) => string) => {
+/** The key by which the order of messages is kept, as text; throws `reject('KeyMissing')` for a message that has none. */
+export const compileKey = (source: string, meta: { tenant: string; integration: string }) => {
   const parsed = parseExpression(source);
   if (!parsed.ok) throw new Error(`${what}: ${parsed.message}`);
-  return (scope) => {
-    const value = evaluate(what, () => parsed.expression.evaluate(scope));
+  return (message: Message): string => {
+    const scope: ExpressionScope = {
+      get body() {
+        return message.body.value();
+      },
+      headers: message.headers,
+      attrs: message.attrs,
+      vars: {},
+      error: null,
+      meta: { ...meta, attempt: 1 },
+    };
+    const value = evaluate(() => parsed.expression.evaluate(scope));
     if (!['string', 'number', 'boolean', 'bigint'].includes(typeof value)) {
       const found = value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
       throw reject('KeyMissing', `${what} must give a text, a number or a boolean, not ${found}`);
     }
     const text = String(value);
-    return text.length <= longestKey ? text : hash('sha256', text, 'base64url');
+    if (text.length <= longestKey) return text;
+    throw reject('KeyMissing', `${what} gives a key of ${text.length} characters; at most ${longestKey} are possible`);
   };
 };
 
-const evaluate = (what: string, act: () => unknown): unknown => {
+const evaluate = (act: () => unknown): unknown => {
   try {
     return act();
   } catch (cause) {

@@ -1,27 +1,46 @@
 import type { Accept, Accepted, Log } from '../connector.ts';
 import { type InstructionError, reject, retry } from '../errors.ts';
+import { compileKey } from '../expr/key.ts';
 import type { Message } from '../message.ts';
-import { encodeMessage, headerRoom, messageId } from '../nats/envelope.ts';
+import { encodeMessage, headerRoom, keyAttribute, messageId } from '../nats/envelope.ts';
 import { inboxSubject } from '../nats/names.ts';
+import { partitionOf } from '../nats/partition.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 
-/** Puts messages of one source into its inbox. The event's first appearance here is the start of its correlation. */
-export const createAccept =
-  (transport: Transport, integration: string, source: string, log: Log): Accept =>
-  async (message: Message): Promise<Accepted> => {
+export interface Inbox {
+  readonly tenant: string;
+  readonly integration: string;
+  readonly partitions: number;
+  /** CEL, where order is kept. */
+  readonly key?: string | undefined;
+}
+
+/**
+ * Puts messages of one source into its inbox. The event's first appearance here is the start of its correlation. Where order is kept its
+ * key is computed here, once, and says where the message lies.
+ */
+export const createAccept = (transport: Transport, inbox: Inbox, source: string, log: Log): Accept => {
+  const { integration, partitions } = inbox;
+  const keyOf = inbox.key === undefined ? undefined : compileKey(inbox.key, inbox);
+  return async (message: Message): Promise<Accepted> => {
     // While NATS is away the client would keep what is published for later, and nobody would know when.
     if (!transport.healthy()) throw retry('InboxUnavailable', 'NATS is not connected');
     const { attrs } = message;
+    const key = keyOf?.(message);
     const { headers, body } = encodeMessage({
       ...message,
-      attrs: { ...attrs, correlationid: attrs['correlationid'] ?? attrs.id },
+      attrs: {
+        ...attrs,
+        correlationid: attrs['correlationid'] ?? attrs.id,
+        ...(key === undefined ? {} : { [keyAttribute]: key }),
+      },
     });
     if (body.length > transport.maxPayload() - headerRoom) {
       throw reject('MessageTooLarge', `the body has ${body.length} bytes; ${transport.maxPayload() - headerRoom} fit`);
     }
     try {
       const { duplicate } = await transport.publish({
-        subject: inboxSubject(integration, 0, source),
+        subject: inboxSubject(integration, key === undefined ? 0 : partitionOf(key, partitions), source),
         id: messageId(source, attrs),
         headers,
         body,
@@ -31,6 +50,7 @@ export const createAccept =
       throw instruction(error, integration, log);
     }
   };
+};
 
 const instruction = (cause: unknown, integration: string, log: Log): unknown => {
   if (!(cause instanceof TransportError)) return cause;

@@ -61,7 +61,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       ca: (ref) => readFileSync(join(folder, caFile(ref)), 'utf8'),
       signal: shutdown.signal,
     },
-    accept: (integration, source) => createAccept(transport, integration, source, log),
+    accept: (entry, source) => createAccept(transport, entry, source, log),
     applied: (integration, applied) => reports.report(integration, applied),
     log,
   });

@@ -25,7 +25,7 @@ export interface TableOptions {
   readonly catalog: Catalog;
   readonly tenant: string;
   readonly context: Omit<OpenContext, 'log'>;
-  readonly accept: (integration: string, source: string) => Accept;
+  readonly accept: (entry: Routes, source: string) => Accept;
   /** Called after each entry; `undefined` when the Integration is gone. */
   readonly applied: (integration: string, applied: Applied | undefined) => void;
   readonly log: Log;
@@ -195,7 +195,7 @@ const open = async (entry: Routes, revision: number, incomplete: boolean, option
       const opened = await definition.open(config, {
         ...options.context,
         log: options.log,
-        accept: options.accept(integration, item.name),
+        accept: options.accept(entry, item.name),
         call: callUnavailable,
         source: `/${tenant}/${integration}/${item.name}`,
       });

@@ -83,7 +83,7 @@ const controls = async (seed: number): Promise<Claim[]> => {
 
 const print = ({ killed, ...rest }: KillResult) => {
   console.log(`  killed      ${killPoints.map((point) => `${point} ${killed[point]}`).join(', ')}`);
-  for (const [name, value] of Object.entries(rest)) console.log(`  ${name.padEnd(20)} ${Math.round(Number(value))}`);
+  for (const [name, value] of Object.entries(rest)) console.log(`  ${name.padEnd(20)} ${Math.round(value)}`);
 };
 const sumOf = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((sum, each) => sum + each, 0);
 

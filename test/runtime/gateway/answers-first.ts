@@ -22,8 +22,8 @@ const table = createRouteTable({
   catalog,
   tenant: 'acme',
   context: { secret: () => '', ca: () => '', signal: new AbortController().signal },
-  accept: (integration, source) => {
-    const accept = createAccept(transport, integration, source, silent);
+  accept: (entry, source) => {
+    const accept = createAccept(transport, entry, source, silent);
     return async (message) => {
       setTimeout(() => void accept(message).catch(() => undefined), 50);
       return { id: message.attrs.id, duplicate: false };
