@@ -120,7 +120,7 @@ export const createHandler = (options: HandlerOptions) => {
       // What stays behind is harmless: the record names its message, and sequence numbers do not come back.
       await records.remove(delivery).catch((error: unknown) => stateRefused(delivery, error));
     }
-    return { kind: 'done' };
+    return finished;
   };
 
   const settle = async (
@@ -247,6 +247,8 @@ export const createHandler = (options: HandlerOptions) => {
   };
 };
 
+/** Of most messages: made once. */
+const finished: Outcome = { kind: 'done' };
 const givenBackMs = 1_000;
 const mostAckTries = 12;
 
