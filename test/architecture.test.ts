@@ -229,4 +229,10 @@ describe('architecture', () => {
       );
     expect(impure).toEqual([]);
   });
+
+  it('gives each decision a number of its own', () => {
+    const numbers = readdirSync(join(root, 'docs/decisions')).map((name) => name.slice(0, 3));
+    expect(numbers.length).toBeGreaterThan(5);
+    expect(numbers).toEqual([...new Set(numbers)]);
+  });
 });

@@ -42,7 +42,7 @@ test('the chart has the same CRDs, and keeps them on uninstall', () => {
 test('--check shows the difference and the command that mends it', () => {
   const copy = mkdtempSync(join(tmpdir(), 'kanava-generate-test-'));
   try {
-    for (const folder of ['operator', 'runtime', 'crds', 'charts'])
+    for (const folder of ['operator', 'runtime', 'crds', 'charts', 'docs'])
       cpSync(join(root, folder), join(copy, folder), { recursive: true });
     for (const file of ['package.json']) cpSync(join(root, file), join(copy, file));
     spawnSync('ln', ['-s', join(root, 'node_modules'), join(copy, 'node_modules')]);
