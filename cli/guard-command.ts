@@ -57,6 +57,7 @@ const integrations = async ({ kubeconfig }: Options, env: NodeJS.ProcessEnv): Pr
   }
 };
 
+/** One line without quotes: Helm 4 writes the log of a hook as one quoted line, in which others are hard to read and to copy. */
 const refusal = ({ items, metadata }: IntegrationList, { release, namespace, revision }: Options): string => {
   const more = metadata.remainingItemCount ?? 0;
   const count = items.length + more;
@@ -64,12 +65,8 @@ const refusal = ({ items, metadata }: IntegrationList, { release, namespace, rev
   return [
     `uninstall refused, nothing was removed: ${count === 1 ? '1 Integration exists' : `${count} Integrations exist`}: ${names}${more > 0 ? ` and ${more} more` : ''}.`,
     'Without the operator nothing renews their credentials (they end within a day), and deleting them would hang.',
-    '',
-    'Helm shows the release as "uninstalling" now, and upgrades of it fail. This repairs it:',
-    `  helm rollback ${release} ${revision} --namespace ${namespace}`,
-    `(If that revision is gone: the last one of \`helm history ${release} --namespace ${namespace}\`.)`,
-    '',
-    'To uninstall, delete the Integrations first, and then uninstall again:',
-    '  kubectl get integrations.kanava.dev --all-namespaces',
-  ].join('\n');
+    `Helm shows the release as uninstalling now, and upgrades of it fail; this repairs it: helm rollback ${release} ${revision} --namespace ${namespace}`,
+    `(if that revision is gone: the last one of helm history ${release} --namespace ${namespace}).`,
+    'To uninstall, delete the Integrations first: kubectl get integrations.kanava.dev --all-namespaces',
+  ].join(' ');
 };

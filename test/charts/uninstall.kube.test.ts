@@ -62,7 +62,7 @@ const refused = async (): Promise<string[]> => {
   expect(await statusOf()).toBe('uninstalling');
   const { job, stderr } = jobs.ran.at(-1) as (typeof jobs.ran)[number];
   expect(job).toBe('kanava-uninstall-guard');
-  const command = /^ {2}helm (rollback kanava [0-9]+) --namespace kanava-system$/m.exec(stderr)?.[1];
+  const command = /: helm (rollback kanava [0-9]+) --namespace kanava-system /.exec(stderr)?.[1];
   return (command as string).split(' ');
 };
 

@@ -10,7 +10,7 @@ import type { Report } from './report.ts';
 /* Everything below the demo: a cluster, our images in it, and the chart as a platform team installs it. */
 export const systemNamespace = 'kanava-system';
 const release = 'kanava';
-const chart = join(import.meta.dirname, '../../../charts/kanava');
+export const kanavaChart = join(import.meta.dirname, '../../../charts/kanava');
 
 export interface Platform {
   readonly provider: Provider;
@@ -44,26 +44,25 @@ export const provideImages = async ({ provider }: Platform, report: Report): Pro
   return Object.fromEntries(Object.entries(images).map(([name, { ref }]) => [name, ref]));
 };
 
+/** What the chart has to be told of this cluster. */
+export const chartValues = (platform: Platform, images: Record<string, string>) => ({
+  images: {
+    operator: imageOf(images['operator']),
+    runtime: imageOf(images['runtime']),
+    nats: imageOf(images['nats']),
+  },
+  network: { closedRanges: platform.closedRanges, nodeRanges: platform.hostRanges },
+});
+
 export const installChart = async (platform: Platform, images: Record<string, string>): Promise<void> => {
-  const { kubectl, closedRanges } = platform;
+  const { kubectl } = platform;
   await mustKubectl(kubectl, ['apply', '--server-side', '-f', '-'], {
     stdin: JSON.stringify(namespaceObject(systemNamespace)),
   });
-  const values = {
-    images: {
-      operator: imageOf(images['operator']),
-      runtime: imageOf(images['runtime']),
-      nats: imageOf(images['nats']),
-    },
-    network: {
-      closedRanges,
-      nodeRanges: platform.hostRanges,
-    },
-  };
   const { code, stderr, stdout } = await runHelm(
     platform,
-    ['upgrade', '--install', release, chart, '--wait', '--timeout', '3m', '--reset-values', '--values', '-'],
-    JSON.stringify(values),
+    ['upgrade', '--install', release, kanavaChart, '--wait', '--timeout', '3m', '--reset-values', '--values', '-'],
+    JSON.stringify(chartValues(platform, images)),
   );
   if (code === 0) return;
   const pods = await kubectl(['get', 'pods', '--namespace', systemNamespace]);
