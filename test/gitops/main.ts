@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { KubeObject } from '../../operator/reconcile/ports.ts';
 import { environmentWith } from '../cluster/settings.ts';
-import { fewest, statusesFile } from './statuses.ts';
+import { fewest, recordedStatuses, statusesFile } from './statuses.ts';
 
 /*
- * `node test/gitops/main.ts [FILE...]`: runs the tests that run the operator as a process, and keeps statuses that it wrote there. Needed
- * when a condition or a reason is new; test/gitops/health.test.ts says when.
+ * `node test/gitops/main.ts [FILE...]`: runs the tests that run the operator as a process, and keeps statuses that it wrote there; with
+ * files, beside those that are kept. Needed when a condition or a reason is new; test/gitops/health.test.ts says when.
  */
 const all = ['test/operator/reconcile', 'test/examples', 'test/gitops', 'test/charts'];
 
@@ -26,7 +26,7 @@ const files = process.argv.slice(2);
 const folder = await mkdtemp(join(tmpdir(), 'kanava-statuses-'));
 try {
   const code = await runTests(files.length > 0 ? files : all, folder);
-  const recorded: KubeObject[] = [];
+  const recorded: KubeObject[] = files.length > 0 ? recordedStatuses() : [];
   for (const name of (await readdir(folder)).sort())
     recorded.push(...(JSON.parse(await readFile(join(folder, name), 'utf8')) as KubeObject[]));
   const kept = fewest(recorded);
