@@ -1,6 +1,6 @@
 import type { SinkContext } from '../connector.ts';
 import { reject, retry } from '../errors.ts';
-import { encodeMessage, headerRoom, messageId, withoutControl } from '../nats/envelope.ts';
+import { encodeMessage, headerRoom, messageId } from '../nats/envelope.ts';
 import { busSubject } from '../nats/names.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 
@@ -22,7 +22,7 @@ export const createPublisher =
       await transport.publish({
         subject: busSubject(message.attrs.type),
         id: `${messageId(`bus/${integration}/${sink}`, message.attrs)}${replay === undefined ? '' : `.p${replay}`}`,
-        headers: withoutControl(headers),
+        headers,
         body,
       });
     } catch (cause) {

@@ -9,7 +9,16 @@ import { replayHeaders } from '../../../runtime/nats/envelope.ts';
 import { bus, busSink, httpSink, integration, schedule } from '../../build.ts';
 import { deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
 import { acme } from '../../operator/plan/fixtures.ts';
-import { eventually, flowTo, ids, type Receiver, startReceiver, startWorkshop, type Workshop } from './workshop.ts';
+import {
+  eventually,
+  type Fault,
+  flowTo,
+  ids,
+  type Receiver,
+  startReceiver,
+  startWorkshop,
+  type Workshop,
+} from './workshop.ts';
 
 /* Publishers and subscribers as worker processes, on streams and consumers as the operator plans them. */
 type Sources = Parameters<typeof integration>[0] & object;
@@ -53,6 +62,39 @@ const received = (receiver: Receiver, name: string) => {
 };
 const once = (sent: readonly string[]) => new Map(sent.map((id) => [id, 1]));
 const sorted = (counts: ReadonlyMap<string, number>) => [...counts].toSorted(([a], [b]) => a.localeCompare(b));
+
+/** 600 messages, each to the bus and to a slow sink beside it, so that every kill meets some that the bus has and nobody has acked. */
+const killedTwice = async (changed: Partial<StreamSpec> = {}, fault?: Fault) => {
+  const [workshop, receiver] = await Promise.all([startWorkshop({ ackWaitMs: acks }), startReceiver()]);
+  await ownStreams(workshop, 'mail');
+  await subscribe(workshop, 'mail', [bus(['order.placed'])], changed);
+  const sent = ids(600);
+  await workshop.publish(sent);
+  receiver.behave(({ path }) =>
+    path === '/out' ? new Promise((resolve) => setTimeout(() => resolve(200), 100)) : 200,
+  );
+  const calls = () => receiver.calls.filter(({ path }) => path === '/out').length;
+  const sinks = [busSink('order.placed'), httpSink({ path: '/out' }, 'out')];
+  const start = () =>
+    Promise.all([
+      workshop.startWorker(publisher(receiver.url, ...sinks), fault),
+      workshop.startWorker(subscriber('mail', ['order.placed'], receiver)),
+    ]);
+  for (const killAt of [100, 350]) {
+    const workers = await start();
+    await eventually(calls).toBeGreaterThan(killAt);
+    await Promise.all(workers.map((worker) => worker.kill()));
+  }
+  await start();
+  await eventually(() => workshop.messages('inbox_orders')).toBe(0);
+  await eventually(() => waiting(workshop, 'bus', 'mail')).toBe(0);
+  const counts = received(receiver, 'mail');
+  return {
+    stored: await workshop.messages('bus'),
+    lost: sent.filter((id) => !counts.has(id)).length,
+    deadLetters: await workshop.messages('dlq_mail'),
+  };
+};
 
 describe('the bus', { timeout: 180_000 }, () => {
   it('brings each event to each subscriber of its type once, with its attributes; one that sleeps misses nothing', async () => {
@@ -135,6 +177,30 @@ describe('the bus', { timeout: 180_000 }, () => {
     expect([messageIds, await workshop.messages('bus')]).toEqual([new Set(['', '.p1', '.p2']), 3]);
   });
 
+  it('lets through no header that steers the server', async () => {
+    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    await workshop.tenant.broker.ensureStream(busStream);
+    await workshop.startWorker(publisher(receiver.url, busSink('order.placed')));
+    const hostile = headers();
+    const event = { 'ce-id': 'm0', 'ce-source': '/shop', 'ce-type': 'order', 'ce-specversion': '1.0' };
+    const steering = {
+      'header-nats-rollup': 'all',
+      'header-nats-ttl': '1s',
+      'ce-nats': 'x',
+      'Nats-Foreign': 'x',
+      'nats-schedule-x': 'x',
+    };
+    for (const [name, value] of Object.entries({ ...event, ...steering })) hostile.set(name, value);
+    await workshop.publish(['earlier']);
+    await eventually(() => workshop.messages('bus')).toBe(1);
+    await jetstream(workshop.admin).publish('inbox.orders.0.in', '{}', { headers: hostile });
+    await eventually(() => workshop.messages('bus')).toBe(2);
+    const stored = await workshop.manager.streams.getMessage('bus', { seq: 2 });
+    const names = [...(stored?.header ?? [])].map(([name]) => name);
+    expect(names.filter((name) => /^nats-/i.test(name))).toEqual(['Nats-Msg-Id']);
+    expect(names).toContain('header-nats-rollup');
+  });
+
   it('changes the types of a subscriber under load: a new one starts with its next event, those that stay lose none', async () => {
     const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
     await ownStreams(workshop, 'mail');
@@ -160,31 +226,16 @@ describe('the bus', { timeout: 180_000 }, () => {
     expect(all.filter((id) => counts.get(id) !== 1)).toEqual([]);
   });
 
-  it('loses nothing when subscriber and publisher are killed', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop({ ackWaitMs: acks }), startReceiver()]);
-    await ownStreams(workshop, 'mail');
-    await subscribe(workshop, 'mail', [bus(['order.placed'])]);
-    const sent = ids(1_000);
-    await workshop.publish(sent);
-    receiver.behave(() => new Promise((resolve) => setTimeout(() => resolve(200), 20)));
-    const start = () =>
-      Promise.all([
-        workshop.startWorker(publisher(receiver.url, busSink('order.placed'))),
-        workshop.startWorker(subscriber('mail', ['order.placed'], receiver)),
-      ]);
-    for (const killAt of [100, 400]) {
-      const workers = await start();
-      await eventually(() => receiver.calls.length).toBeGreaterThan(killAt);
-      await Promise.all(workers.map((worker) => worker.kill()));
-    }
-    await start();
-    await eventually(() => workshop.messages('inbox_orders')).toBe(0);
-    await eventually(() => waiting(workshop, 'bus', 'mail')).toBe(0);
-    const counts = received(receiver, 'mail');
-    expect(sent.filter((id) => !counts.has(id))).toEqual([]);
-    // Killed between PubAck and ack the publisher repeats itself, and the bus has every event once all the same.
-    expect(await workshop.messages('bus')).toBe(1_000);
-    expect(await workshop.messages('dlq_mail')).toBe(0);
+  it('loses nothing and stores nothing twice when publisher and subscriber are killed', async () => {
+    expect(await killedTwice()).toEqual({ stored: 600, lost: 0, deadLetters: 0 });
+  });
+
+  it('control: without ids that the stream remembers, what a killed publisher repeats is there twice', async () => {
+    expect((await killedTwice({ duplicateWindowMs: 100 })).stored).toBeGreaterThan(600);
+  });
+
+  it('control: with the ack before the sinks, events are lost', async () => {
+    expect((await killedTwice({}, 'ack-before-sink')).lost).toBeGreaterThan(0);
   });
 
   it('keeps retries and dead letters of each subscriber apart', async () => {
