@@ -9,16 +9,8 @@ import { replayHeaders } from '../../../runtime/nats/envelope.ts';
 import { bus, busSink, httpSink, integration, schedule } from '../../build.ts';
 import { deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
 import { acme } from '../../operator/plan/fixtures.ts';
-import {
-  eventually,
-  type Fault,
-  flowTo,
-  ids,
-  type Receiver,
-  startReceiver,
-  startWorkshop,
-  type Workshop,
-} from './workshop.ts';
+import type { Fault } from './broken-rules.ts';
+import { eventually, flowTo, ids, type Receiver, startReceiver, startWorkshop, type Workshop } from './workshop.ts';
 
 /* Publishers and subscribers as worker processes, on streams and consumers as the operator plans them. */
 type Sources = Parameters<typeof integration>[0] & object;
