@@ -85,7 +85,7 @@ export const createMeter = (
   connection: LazyConnection,
   serverCount: () => Promise<number>,
   log: Logger,
-  { everyMs = { least: 200, most: 1_000 }, consumersEveryMs = 10_000, pageSize = 256 }: MeterOptions = {},
+  { everyMs = { least: 100, most: 1_000 }, consumersEveryMs = 10_000, pageSize = 256 }: MeterOptions = {},
 ): Meter => {
   const known = new Map<string, Map<string, Known>>();
   const listeners = new Set<(report: LagReport) => void>();
@@ -97,9 +97,12 @@ export const createMeter = (
   let movedAt = performance.now();
   let failures = 0;
   let failing = false;
+  /** On asking, since the last pause. */
+  let spentMs = 0;
   let wanted: { accounts: Set<string>; done: Promise<void> } | undefined;
 
   const ask = async (query: object): Promise<Answer[]> => {
+    const started = performance.now();
     const answers = await askServers(await connection.get(), {
       subject: '$SYS.REQ.SERVER.PING.JSZ',
       payload: JSON.stringify(query),
@@ -108,7 +111,9 @@ export const createMeter = (
     });
     if (answers.length === 0)
       throw new BrokerError('Unreachable', 'No NATS server told its JetStream figures within 3 s');
-    return answers.map((text) => answer.parse(JSON.parse(text)));
+    const parsed = answers.map((text) => answer.parse(JSON.parse(text)));
+    spentMs += performance.now() - started;
+    return parsed;
   };
 
   /** Takes up what the servers said, and tells what of it is new. */
@@ -197,7 +202,8 @@ export const createMeter = (
     }
     polling = false;
     movedAt = performance.now();
-    const pauseMs = failing ? everyMs.most : (movedAt - started) / share;
+    const pauseMs = failing ? everyMs.most : spentMs / share;
+    spentMs = 0;
     if (listeners.size > 0)
       timer = setTimeout(() => void poll(), Math.min(everyMs.most, Math.max(everyMs.least, pauseMs)));
     else timer = undefined;

@@ -4,7 +4,7 @@ import { decideReplicas, type ScalingPolicy, type ScalingState } from '../plan/d
 import { magnitude } from '../plan/integration-status.ts';
 import { Deployments } from '../plan/kinds.ts';
 import { replicasOf } from '../plan/scaling.ts';
-import { type ConsumerFigures, type DeliveryMarks, splitPending, type Work } from '../plan/work.ts';
+import { type DeliveryMarks, type Work, workOf } from '../plan/work.ts';
 import { scaleTo } from './apply.ts';
 import type { Cluster, LagReport, Lags, StreamLag } from './ports.ts';
 
@@ -19,6 +19,7 @@ export interface ScalingTarget {
   /** Shared streams that its worker listens to, each by a consumer of the Integration's name. */
   readonly sharedStreams: readonly string[];
   readonly deployment: { readonly name: string; readonly namespace: string };
+  readonly partitions: number;
   readonly attemptMs: number;
   readonly concurrency: number;
 }
@@ -44,7 +45,7 @@ interface ScalerOptions {
   readonly wake: (key: string) => void;
   /** What the status shows has changed. */
   readonly changed: (key: string) => void;
-  /** A stream is gone that was there. */
+  /** A stream or a consumer is gone that should be there. */
   readonly broken: (key: string) => void;
   readonly now?: () => number;
 }
@@ -54,12 +55,18 @@ interface Tracked {
   state: ScalingState | undefined;
   marks: DeliveryMarks;
   work: Work | undefined;
+  /** A consumer that should be there is not. */
+  isMissing: boolean;
+  /** When that was told last. */
+  toldAt: number;
   /** What the status shows of it, and what was told last. */
   shown: string | undefined;
 }
 
 /** What was seen longer ago is not known any more. */
 const staleAfterMs = 15_000;
+/** To whoever makes a consumer anew, and may not succeed. */
+const tellAgainMs = 5_000;
 
 export const createScaler = (options: ScalerOptions): Scaler => {
   const { cluster, lags, wake, changed, broken, now = () => performance.now() } = options;
@@ -81,16 +88,11 @@ export const createScaler = (options: ScalerOptions): Scaler => {
     }
   };
 
-  const look = (entry: Tracked): Work | undefined => {
-    const at = lags.lookedAt();
-    if (at === undefined || now() - at > staleAfterMs) return undefined;
-    const { target } = entry;
-    const inbox = lags.lag(target.account, inboxStream(target.integration));
-    const shared = target.sharedStreams.map((stream) => lags.lag(target.account, stream));
-    if (!inbox || shared.some((lag) => lag === undefined)) return undefined;
-    const { work, marks } = workOf(entry, inbox, shared as StreamLag[]);
-    entry.marks = marks;
-    return work;
+  const look = (entry: Tracked): void => {
+    const seen = see(entry.target, entry, lags, now());
+    entry.isMissing = seen === 'missing';
+    entry.work = seen === undefined || seen === 'missing' ? undefined : seen.work;
+    if (seen !== undefined && seen !== 'missing') entry.marks = seen.marks;
   };
 
   const reconcile: Reconcile = async (key) => {
@@ -101,13 +103,19 @@ export const createScaler = (options: ScalerOptions): Scaler => {
     if (!live) return undefined;
     // A new operator begins where the old one stood.
     const before = entry.state ?? { replicas: replicasOf(live) ?? 0 };
-    entry.work = look(entry);
-    let decided = decideReplicas(target.policy, before, entry.work, now());
-    if (entry.work && isWorthAsking(entry, before.replicas, decided.state.replicas, lags)) {
+    const decide = () => {
+      look(entry);
+      return decideReplicas(target.policy, before, entry.work, now());
+    };
+    let decided = decide();
+    if (entry.isMissing || (entry.work && isWorthAsking(entry, before.replicas, decided.state.replicas, lags))) {
       // Without an answer it is decided by what is known: too many pods harm less than none.
       await lags.refresh(target.account).catch(() => undefined);
-      entry.work = look(entry);
-      decided = decideReplicas(target.policy, before, entry.work, now());
+      decided = decide();
+    }
+    if (entry.isMissing && now() - entry.toldAt > tellAgainMs) {
+      entry.toldAt = now();
+      broken(key);
     }
     // It may have been forgotten meanwhile, and its Deployment with it.
     if (tracked.get(key) !== entry) return undefined;
@@ -122,7 +130,15 @@ export const createScaler = (options: ScalerOptions): Scaler => {
   return {
     track: (key, target) => {
       const known = tracked.get(key);
-      const entry: Tracked = known ?? { target, state: undefined, marks: {}, work: undefined, shown: undefined };
+      const entry: Tracked = known ?? {
+        target,
+        state: undefined,
+        marks: {},
+        work: undefined,
+        isMissing: false,
+        toldAt: Number.NEGATIVE_INFINITY,
+        shown: undefined,
+      };
       if (known) unlink(key, known);
       entry.target = target;
       tracked.set(key, entry);
@@ -152,24 +168,14 @@ export const createScaler = (options: ScalerOptions): Scaler => {
 const streamsOf = ({ account, integration, sharedStreams }: ScalingTarget): string[] =>
   [inboxStream(integration), deadLetterStream(integration), ...sharedStreams].map((stream) => `${account}/${stream}`);
 
-const workOf = (
-  { target, state, marks }: Tracked,
-  inbox: StreamLag,
-  shared: readonly StreamLag[],
-): { work: Work; marks: DeliveryMarks } => {
-  const own = shared.flatMap(({ consumers }) => consumers.filter(({ name }) => name === target.integration));
-  const all = [...inbox.consumers, ...own];
-  const stored = inbox.consumers.reduce((sum, { ackPending }) => sum + ackPending, 0);
-  const figures: ConsumerFigures = {
-    at: Math.min(...[inbox, ...shared].map(({ consumersAt }) => consumersAt ?? 0)),
-    ackPending: all.reduce((sum, { ackPending }) => sum + ackPending, 0),
-    delivered: all.reduce((sum, { delivered }) => sum + delivered, 0),
-  };
+const see = (target: ScalingTarget, { marks, state }: Tracked, lags: Lags, now: number) => {
+  const at = lags.lookedAt();
+  if (at === undefined || now - at > staleAfterMs) return undefined;
+  const inbox = lags.lag(target.account, inboxStream(target.integration));
+  const shared = target.sharedStreams.flatMap((stream) => lags.lag(target.account, stream) ?? []);
+  if (!inbox || shared.length < target.sharedStreams.length) return undefined;
   const held = 2 * target.concurrency * Math.max(1, state?.replicas ?? 0);
-  const { inFlight, parked, marks: next } = splitPending(figures, marks, { attemptMs: target.attemptMs, held });
-  // The inbox is a work queue: what is in it and was not delivered waits. Its count is newer than that of the consumers.
-  const waiting = Math.max(0, inbox.messages - stored) + own.reduce((sum, { pending }) => sum + pending, 0);
-  return { work: { waiting, inFlight, parked }, marks: next };
+  return workOf({ ...target, held }, inbox, shared, marks);
 };
 
 /** How old figures of consumers may be while nothing depends on them. */

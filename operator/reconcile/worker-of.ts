@@ -40,6 +40,7 @@ export const scalingTarget = (
     policy: scalingPolicy({ ...spec, suspend: isSuspended(object) }, holder.spec),
     sharedStreams: [...new Set(shared)],
     deployment: { name: workerName(name), namespace },
+    partitions: spec.delivery.partitions,
     attemptMs: milliseconds(spec.delivery.timeout) ?? 30_000,
     concurrency: spec.delivery.concurrency,
   };

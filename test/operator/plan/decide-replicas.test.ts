@@ -6,7 +6,8 @@ import {
   scaleInAfterMs,
   scalingPolicy,
 } from '../../../operator/plan/decide-replicas.ts';
-import { splitPending, type Work } from '../../../operator/plan/work.ts';
+import { splitPending, type Work, workOf } from '../../../operator/plan/work.ts';
+import type { StreamLag } from '../../../operator/reconcile/ports.ts';
 import { integration } from '../../build.ts';
 import { type AutoPolicy, play, policyOf, violations } from './load-curves.ts';
 
@@ -168,5 +169,52 @@ describe('what is in flight', () => {
   it('is counted anew when the consumer was made anew', () => {
     const seen = splitPending(at(0, 100, 500), {}, limits);
     expect(splitPending(at(61, 7, 20), seen.marks, limits)).toMatchObject({ inFlight: 7, parked: 0 });
+  });
+});
+
+describe('what there is to do', () => {
+  const worker = { integration: 'orders', partitions: 1, attemptMs: 30_000, held: 128 };
+  const consumer = (name: string, pending: number, ackPending: number) => ({
+    name,
+    pending,
+    ackPending,
+    delivered: 500,
+  });
+  const stream = (
+    name: string,
+    messages: number,
+    consumers: StreamLag['consumers'],
+    consumersAt?: number,
+  ): StreamLag => ({
+    account: 'A',
+    stream: name,
+    messages,
+    bytes: 0,
+    firstSequence: 1,
+    lastSequence: 900,
+    lastTime: undefined,
+    consumers,
+    consumersAt,
+  });
+  const inbox = (messages: number, ackPending: number) =>
+    stream('inbox_orders', messages, [consumer('worker-0', 3, ackPending)], 1_000);
+  const work = (found: ReturnType<typeof workOf>) => (found === 'missing' ? found : found.work);
+
+  it('is in the inbox, by its newest count', () =>
+    expect(work(workOf(worker, inbox(50, 20), [], {}))).toEqual({ waiting: 30, inFlight: 20, parked: 0 }));
+  it('is on the bus, too, as far as it is for this one', () => {
+    const bus = stream('bus', 700, [consumer('billing', 600, 0), consumer('orders', 7, 5)], 1_000);
+    expect(work(workOf(worker, inbox(50, 20), [bus], {}))).toEqual({ waiting: 37, inFlight: 25, parked: 0 });
+  });
+  it('is all that is stored before anybody looked at consumers', () =>
+    expect(work(workOf(worker, stream('inbox_orders', 4, []), [], {}))).toEqual({
+      waiting: 4,
+      inFlight: 0,
+      parked: 0,
+    }));
+  it('is not known without a consumer', () => {
+    expect(workOf(worker, stream('inbox_orders', 4_000, [], 1_000), [], {})).toBe('missing');
+    expect(workOf({ ...worker, partitions: 2 }, inbox(4_000, 0), [], {})).toBe('missing');
+    expect(workOf(worker, inbox(0, 0), [stream('bus', 700, [consumer('billing', 600, 0)], 1_000)], {})).toBe('missing');
   });
 });

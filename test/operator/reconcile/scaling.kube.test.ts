@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeUser } from '../../../operator/broker/credentials.ts';
 import { isScalers } from '../../../operator/plan/scaling.ts';
 import type { AccountKeys, KubeObject } from '../../../operator/reconcile/ports.ts';
-import { inboxPrefix, inboxStream, inboxSubject, workerConsumer } from '../../../runtime/nats/names.ts';
+import { busSubject, inboxPrefix, inboxStream, inboxSubject, workerConsumer } from '../../../runtime/nats/names.ts';
 import { connection, integration, tenant } from '../../build.ts';
 import { adminCreds, connectWith } from '../broker/world.ts';
 import { type OperatorProcess, type OperatorWorld, startOperatorWorld, until } from './operator-world.ts';
@@ -188,5 +188,45 @@ describe('an integration', () => {
   it('gets its workers back as many as they were', { timeout: 120_000 }, async () => {
     await world.kubectl(['delete', 'deployment', 'worker-orders', '-n', 'acme']);
     await become(5);
+  });
+
+  it('gets its consumer back, which begins with all that is stored', { timeout: 120_000 }, async () => {
+    const admin = await connectWith(world.nats.url, adminCreds(keys), '_INBOX');
+    const manager = await jetstreamManager(admin);
+    const { created } = await manager.consumers.info(inboxStream('orders'), workerConsumer(0));
+    await manager.consumers.delete(inboxStream('orders'), workerConsumer(0));
+    await until(
+      'a new consumer',
+      async () => {
+        const found = await manager.consumers.info(inboxStream('orders'), workerConsumer(0)).catch(() => undefined);
+        return found && found.created !== created;
+      },
+      60_000,
+    );
+    await admin.close();
+    expect(await replicas()).toBe(5);
+    expect(await takeAll('ack')).toBe(61);
+  });
+
+  it('wakes for what the bus has for it, and for nothing else', { timeout: 180_000 }, async () => {
+    const heard = { sources: [{ name: 'in', bus: { types: ['order.created'] } }], scaling: { idleAfter: '1s' } };
+    await world.apply(integration(heard, { name: 'listener', namespace: 'acme' }));
+    await world.becomes(integrations, 'listener', { Ready: 'Idle' }, 'acme');
+    const listeners = async () =>
+      ((await world.get('deployment', 'worker-listener', 'acme'))?.['spec'] as { replicas?: number } | undefined)
+        ?.replicas;
+    const { creds } = makeUser(keys, 'worker', 'orders', 600_000);
+    const publisher = await connectWith(world.nats.url, creds, inboxPrefix('worker', 'orders'));
+    const publish = (type: string) => publisher.request(busSubject(type), 'an event', { timeout: 5_000 });
+    await publish('order.deleted');
+    const lag = 'kanava_integration_messages{namespace="acme",integration="listener",state="waiting"}';
+    const seen = async () => (await metric(lag)) === 0;
+    await until('the operator has looked', seen, 60_000);
+    const generation = (await world.get('deployment', 'worker-listener', 'acme'))?.metadata.generation;
+    expect(await listeners()).toBe(0);
+    await publish('order.created');
+    await until('a worker', async () => (await listeners()) === 1, 60_000);
+    expect((await world.get('deployment', 'worker-listener', 'acme'))?.metadata.generation).toBe((generation ?? 0) + 1);
+    await publisher.close();
   });
 });
