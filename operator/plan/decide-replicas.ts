@@ -21,14 +21,16 @@ export type ScalingPolicy =
 
 /** Nothing pulls while the Integration, or its tenant, is suspended. */
 export const scalingPolicy = (
-  { suspend, scaling }: Pick<EffectiveIntegration, 'suspend' | 'scaling'>,
+  { suspend, scaling, delivery }: Pick<EffectiveIntegration, 'suspend' | 'scaling' | 'delivery'>,
   tenant: { readonly suspend: boolean },
 ): ScalingPolicy => {
   if (suspend || tenant.suspend) return { mode: 'Fixed', replicas: 0 };
-  const { mode, replicas, minReplicas, maxReplicas, lagPerReplica, idleAfterMs } = scaling;
-  return mode === 'Manual'
-    ? { mode: 'Fixed', replicas: replicas ?? 1 }
-    : { mode, minReplicas, maxReplicas, lagPerReplica, idleAfterMs };
+  const { mode, replicas, lagPerReplica, idleAfterMs } = scaling;
+  if (mode === 'Manual') return { mode: 'Fixed', replicas: replicas ?? 1 };
+  // In order means one pod at a time for each partition; more would only wait for their turn.
+  const useful = delivery.ordering === 'Key' ? delivery.partitions : Number.POSITIVE_INFINITY;
+  const [minReplicas, maxReplicas] = [Math.min(scaling.minReplicas, useful), Math.min(scaling.maxReplicas, useful)];
+  return { mode, minReplicas, maxReplicas, lagPerReplica, idleAfterMs };
 };
 
 /** What must be ready for the Integration to do what its spec says: pods that only the load asks for come and go. */

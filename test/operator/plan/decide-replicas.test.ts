@@ -140,6 +140,11 @@ describe('the number of workers', () => {
     expect(decideReplicas(found, { replicas: 0 }, busy, 0).state.replicas).toBe(count);
     expect(neededReplicas(found, count)).toBe(count);
   });
+  it('is no more than there are partitions to keep in order', () => {
+    const delivery = { ordering: 'Key' as const, key: 'body.id', partitions: 3 };
+    const spec = effectiveIntegration({ ...integration({ delivery }).spec });
+    expect(scalingPolicy(spec, { suspend: false })).toMatchObject({ minReplicas: 0, maxReplicas: 3 });
+  });
   it('needs to be ready only as far as it is not for the load', () => {
     expect(neededReplicas(policy, 8)).toBe(1);
     expect(neededReplicas({ ...policy, minReplicas: 3 }, 8)).toBe(3);
