@@ -38,6 +38,7 @@ const help = `The Kanava operator. It takes no arguments; the chart sets everyth
   KANAVA_NATS_FOLDER      keys and credentials; default /etc/kanava-operator/nats
   KANAVA_HEALTH_PORT      /healthz, /readyz, /metrics; default 8081
   KANAVA_LOG_LEVEL        trace, debug, info, warn, error; default info
+  KANAVA_TOKEN_FOLDER     the pod's own account; default /var/run/secrets/kubernetes.io/serviceaccount
   KUBECONFIG              instead of the pod's own account, for running it outside of a cluster`;
 
 /** Time for the admission policies of a fresh installation to take effect; then the pod restarts and says so again. */
@@ -45,6 +46,7 @@ const startWithinMs = 120_000;
 const drainMs = 20_000;
 /** Figures in a status are rough, and each write of them wakes every watcher. */
 const statusEveryMs = 5_000;
+const tenantRestMs = 1_000;
 
 const natsCa = ({ natsFolder }: Settings): string | undefined => {
   const file = join(natsFolder, 'ca.crt');
@@ -63,7 +65,8 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
 
   // The election needs the transport and the transport asks the election; before there is one, nobody leads.
   let isLeading = () => false;
-  const identity = await loadIdentity({ env, ...(env['KUBECONFIG'] ? { kubeconfig: env['KUBECONFIG'] } : {}) });
+  const { KUBECONFIG: kubeconfig, KANAVA_TOKEN_FOLDER: folder } = env;
+  const identity = await loadIdentity({ env, ...(kubeconfig && { kubeconfig }), ...(folder && { folder }) });
   const transport = createTransport({ identity, registry, mayWrite: () => isLeading() });
   const kube = connectKube({ transport, metrics, log, instance: settings.podName });
   const broker = await connectBroker({ url: settings.config.nats.url, folder: settings.natsFolder, log });
@@ -88,7 +91,14 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     secretWatches: secrets,
   };
   const groupOf = (key: string) => key.split('/', 1)[0] ?? '';
-  const tenants = createController({ name: 'tenant', reconcile: reconcileTenant(context), metrics, log });
+  const tenants = createController({
+    name: 'tenant',
+    reconcile: reconcileTenant(context),
+    metrics,
+    log,
+    // Each Integration that comes or goes is one more thing to take up, and they come by the hundred.
+    restMs: tenantRestMs,
+  });
   const integrations = createController({
     name: 'integration',
     reconcile: reconcileIntegration(context),

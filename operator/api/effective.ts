@@ -2,6 +2,7 @@ import type { Delivery } from '../../runtime/flow.ts';
 import { milliseconds, quantityValue } from '../../runtime/schema.ts';
 import { integrationDefaults, tenantDefaults } from './defaults.ts';
 import type { IntegrationSpec } from './integration.ts';
+import { remembered, rememberedWith } from './remembered.ts';
 import type { TenantSpec } from './tenant.ts';
 
 /** A quantity that the schema has accepted, as a number. */
@@ -17,7 +18,7 @@ const ms = (duration: string): number => {
 };
 
 /** The spec with every default written out; sizes in bytes, times in milliseconds, delivery as the runtime takes it. */
-export const effectiveIntegration = (spec: IntegrationSpec) => {
+export const effectiveIntegration = remembered((spec: IntegrationSpec) => {
   const absent = integrationDefaults;
   const { delivery = {}, inbox = {}, deadLetter = {}, scaling = {}, podSettings = {} } = spec;
   const backoff = { ...absent.delivery.retry.backoff, ...delivery.retry?.backoff };
@@ -62,11 +63,14 @@ export const effectiveIntegration = (spec: IntegrationSpec) => {
     },
     deletionPolicy: spec.deletionPolicy ?? absent.deletionPolicy,
   };
-};
+});
 export type EffectiveIntegration = ReturnType<typeof effectiveIntegration>;
 
 /** The spec with every default written out; sizes in bytes. */
-export const effectiveTenant = (name: string, spec: TenantSpec) => {
+export const effectiveTenant = (name: string, spec: TenantSpec): EffectiveTenant =>
+  tenants(spec, [name], () => tenantWithDefaults(name, spec));
+
+const tenantWithDefaults = (name: string, spec: TenantSpec) => {
   const absent = tenantDefaults;
   const { quota = {}, messaging = {}, network = {}, workload = {} } = spec;
   return {
@@ -107,4 +111,6 @@ export const effectiveTenant = (name: string, spec: TenantSpec) => {
     deletionPolicy: spec.deletionPolicy ?? absent.deletionPolicy,
   };
 };
-export type EffectiveTenant = ReturnType<typeof effectiveTenant>;
+export type EffectiveTenant = ReturnType<typeof tenantWithDefaults>;
+
+const tenants = rememberedWith<EffectiveTenant>();

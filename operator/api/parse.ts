@@ -7,6 +7,7 @@ import { type Integration, integrationSpec } from './integration.ts';
 import { integrationTransitions } from './integration-rules.ts';
 import { apiVersion, Connections, Integrations, type Kind, type Metadata, Tenants } from './meta.ts';
 import { annotated, type SchemaNode } from './openapi.ts';
+import { remembered } from './remembered.ts';
 import { brokenTransitions, type Transition } from './rules.ts';
 import { type Tenant, tenantSpec, tenantTransitions } from './tenant.ts';
 
@@ -55,7 +56,7 @@ const parser = <S>(kind: Kind, spec: z.ZodType<S>, checks: readonly ((spec: S) =
   const model = z.object({ apiVersion: z.literal(apiVersion), kind: z.literal(kind.kind), metadata, spec });
   const specSchema = annotated(spec);
   const schema: SchemaNode = { properties: { spec: specSchema } };
-  return (object: unknown): Parsed<Shaped<S>> => {
+  const parse = (object: unknown): Parsed<Shaped<S>> => {
     const parsed = model.safeParse(object);
     if (!parsed.success) return refused(findingsOf(parsed.error.issues, object, schema));
     const { data } = parsed;
@@ -68,6 +69,10 @@ const parser = <S>(kind: Kind, spec: z.ZodType<S>, checks: readonly ((spec: S) =
     if (findings.length > 0) return refused(findings);
     return { ok: true, value: { metadata: data.metadata as Metadata, spec: data.spec } };
   };
+  const once = remembered(parse);
+  // Objects of a cache are frozen; what is not may have changed since.
+  return (object: unknown) =>
+    typeof object === 'object' && object !== null && Object.isFrozen(object) ? once(object) : parse(object);
 };
 
 const refused = (findings: readonly Finding[]): Parsed<never> => {

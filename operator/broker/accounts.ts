@@ -1,4 +1,5 @@
 import type { KeyPair } from '@nats-io/nkeys';
+import { rememberedWith } from '../api/remembered.ts';
 import { type AccountKeys, type AccountLimits, type AccountState, BrokerError } from '../reconcile/ports.ts';
 import { type AccountClaims, accountClaimsOf, claimsHash, decodeToken, encodeClaims, type Token } from './claims.ts';
 import type { Servers } from './servers.ts';
@@ -32,7 +33,9 @@ export const createAccounts = (servers: Servers, signer: KeyPair): Accounts => {
     (await servers.lookup(account)).map((text) => decoded(account, text));
 
   const push = async (tenant: string, account: string, claims: AccountClaims): Promise<AccountState> => {
-    const wanted = claimsHash({ issuer, subject: account, name: tenant, nats: claims });
+    const wanted = wantedHash(claims, [issuer, account, tenant], () =>
+      claimsHash({ issuer, subject: account, name: tenant, nats: claims }),
+    );
     const isOurs = (token: Token | undefined): boolean => token !== undefined && claimsHash(token) === wanted;
     const total = await servers.count();
     const before = await lookup(account);
@@ -65,6 +68,8 @@ export const createAccounts = (servers: Servers, signer: KeyPair): Accounts => {
     },
   };
 };
+
+const wantedHash = rememberedWith<string>();
 
 const stateOf = (id: string, acked: number, total: number, refusals: readonly string[]): AccountState => {
   const state = { id, serversAcked: acked, serversTotal: total, inSync: acked >= total };

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { decode, fmtCreds } from '@nats-io/jwt';
+import { fmtCreds } from '@nats-io/jwt';
 import type { KeyPair } from '@nats-io/nkeys';
 import { z } from 'zod';
 import { type Role, roles } from '../../runtime/nats/names.ts';
 import { type Permissions, rolePermissions } from '../../runtime/nats/permissions.ts';
+import { remembered, rememberedWith } from '../api/remembered.ts';
 import type { AccountKeys, AccountLimits } from '../reconcile/ports.ts';
-import { keyFromSeed } from './keys.ts';
+import { isSignedBy, keyFromSeed } from './keys.ts';
 
 /*
  * NATS JWTs: what they hold and how they are signed. The only module that knows `@nats-io/jwt`, which validates nothing and whose
@@ -143,10 +144,17 @@ const envelope = z.object({
   nats: z.record(z.string(), z.unknown()),
 });
 
+const algorithm = z.object({ alg: z.string() });
+const decoded = (segment: string): string => Buffer.from(segment, 'base64url').toString();
+
 /** Verifies the signature by the issuer that the token names and its form; `undefined` when it is neither. */
 export const decodeToken = (jwt: string): Token | undefined => {
   try {
-    const { iss, sub, name, iat, exp, nats } = envelope.parse(decode(jwt));
+    const [head = '', body = '', signature = ''] = jwt.trim().split('.');
+    const { iss, sub, name, iat, exp, nats } = envelope.parse(JSON.parse(decoded(body)));
+    const { alg } = algorithm.parse(JSON.parse(decoded(head)));
+    const isGenuine = isSignedBy(iss, `${head}.${body}`, Buffer.from(signature, 'base64url'));
+    if (alg !== 'ed25519-nkey' || !isGenuine) return undefined;
     return { issuer: iss, subject: sub, name, issuedAt: iat, expiresAt: exp, nats };
   } catch {
     return undefined;
@@ -162,10 +170,11 @@ const sorted = (value: unknown): unknown => {
   return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
 };
 /** Of what a token grants to whom by whose word: equal for two pushes of the same state, whatever their time. */
-export const claimsHash = (token: Pick<Token, 'issuer' | 'subject' | 'name' | 'nats'>): string =>
+export const claimsHash: (token: Pick<Token, 'issuer' | 'subject' | 'name' | 'nats'>) => string = remembered((token) =>
   createHash('sha256')
     .update(JSON.stringify(sorted({ i: token.issuer, s: token.subject, n: token.name, c: token.nats })))
-    .digest('hex');
+    .digest('hex'),
+);
 
 /** All that a role's users may do is in its signing key; the user tokens carry a name and a tag. `resp` only where the role has one. */
 const scopeOf = (role: Role, { pub, sub, resp }: Permissions, seed: string): z.infer<typeof scopedKey> => ({
@@ -218,7 +227,11 @@ const limitsOf = (limits: AccountLimits, open: boolean): AccountClaims['limits']
 });
 
 /** A suspended account keeps its JetStream limits: without them its streams make the servers unhealthy for good. */
-export const accountClaimsOf = (keys: AccountKeys, limits: AccountLimits, suspended: boolean): AccountClaims => ({
+export const accountClaimsOf = (keys: AccountKeys, limits: AccountLimits, suspended: boolean): AccountClaims =>
+  accounts(keys, [suspended, ...Object.values(limits)], () => accountClaimsWith(keys, limits, suspended));
+const accounts = rememberedWith<AccountClaims>();
+
+const accountClaimsWith = (keys: AccountKeys, limits: AccountLimits, suspended: boolean): AccountClaims => ({
   type: 'account',
   version: 2,
   limits: limitsOf(limits, !suspended),

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Authenticator, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { type Authenticator, connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
+import { credsAuthenticator } from '../../runtime/nats/creds.ts';
 import { BrokerError } from '../reconcile/ports.ts';
 import { reasonOf } from './failures.ts';
 
@@ -98,6 +99,6 @@ export const systemConnection = (endpoint: Endpoint, user: 'ctl' | 'meter', log:
     ...endpoint,
     name: `kanava-operator-${user}`,
     inboxPrefix: `_INBOX_${user}`,
-    authenticator: credsAuthenticator(() => readFileSync(join(endpoint.folder, `${user}.creds`))),
+    authenticator: credsAuthenticator(() => readFileSync(join(endpoint.folder, `${user}.creds`), 'utf8')),
     log,
   });

@@ -117,9 +117,8 @@ export const deleteStream = async (manager: JetStreamManager, name: string): Pro
   }
 };
 
-/** Some options switch others on silently: rollup headers let one writer wipe everybody's messages. So the result is read back. */
-const verify = async (manager: JetStreamManager, spec: StreamSpec): Promise<StreamInfo> => {
-  const info = await manager.streams.info(spec.name);
+/** Some options switch others on silently: rollup headers let one writer wipe everybody's messages. The answer has what is kept. */
+const verified = (info: StreamInfo, spec: StreamSpec): StreamInfo => {
   const left = streamDifferences(spec, info.config);
   if (left.length > 0)
     throw new BrokerError(
@@ -132,14 +131,12 @@ const verify = async (manager: JetStreamManager, spec: StreamSpec): Promise<Stre
 export const ensureStreamConfig = async (manager: JetStreamManager, spec: StreamSpec): Promise<StreamInfo> => {
   const actual = await findStream(manager, spec.name);
   if (!actual) {
-    await manager.streams.add(configOf(spec));
-    return verify(manager, spec);
+    return verified(await manager.streams.add(configOf(spec)), spec);
   }
   if (streamDifferences(spec, actual.config).length === 0) return actual;
   refuseImpossible(spec, actual.config);
   const cleared = Object.fromEntries(forbidden.map((key) => [key, undefined]));
-  await manager.streams.update(spec.name, { ...cleared, ...configOf(spec) });
-  return verify(manager, spec);
+  return verified(await manager.streams.update(spec.name, { ...cleared, ...configOf(spec) }), spec);
 };
 
 export const stateOf = (info: StreamInfo, consumers: StreamState['consumers']): StreamState => {

@@ -1,10 +1,11 @@
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
-import { jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
+import { credsAuthenticator } from '../../runtime/nats/creds.ts';
 import { inboxPrefix } from '../../runtime/nats/names.ts';
 import { type AccountKeys, BrokerError } from '../reconcile/ports.ts';
 import { type Endpoint, type LazyConnection, lazyConnection } from './connection.ts';
-import { makeUser, type UserToken } from './credentials.ts';
+import { makeUser } from './credentials.ts';
 import { translated } from './failures.ts';
 
 /*
@@ -37,17 +38,8 @@ interface Pooled {
 const lifetimeMs = 60 * 60 * 1000;
 
 /** A fresh short-lived user for each login. */
-const authenticator = (keys: AccountKeys) => {
-  let user: UserToken | undefined;
-  const renewed = (): UserToken => {
-    user = makeUser(keys, 'ops', undefined, lifetimeMs);
-    return user;
-  };
-  return jwtAuthenticator(
-    () => renewed().jwt,
-    () => (user ?? renewed()).seed,
-  );
-};
+const authenticator = (keys: AccountKeys) =>
+  credsAuthenticator(() => makeUser(keys, 'ops', undefined, lifetimeMs).creds);
 
 export const tenantConnections = (endpoint: Endpoint, log: Logger, idleMs = 60_000): TenantConnections => {
   const pool = new Map<string, Pooled>();

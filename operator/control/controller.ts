@@ -30,6 +30,8 @@ export interface ControllerOptions {
   /** Workers that one group may have; default a quarter. */
   readonly groupWorkers?: number;
   readonly stuckAfterMs?: number;
+  /** Least time between two reconciles of a key. */
+  readonly restMs?: number;
 }
 
 // What Go calls a panic: the code is wrong, not the world.
@@ -41,6 +43,7 @@ export const createController = (options: ControllerOptions): Controller => {
   const queue = createQueue({
     name,
     metrics,
+    ...(options.restMs !== undefined && { restMs: options.restMs }),
     ...(options.groupOf && {
       groupOf: options.groupOf,
       groupWorkers: options.groupWorkers ?? Math.max(1, Math.floor(workers / 4)),

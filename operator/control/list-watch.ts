@@ -4,7 +4,7 @@ import type { KubeObject } from '../reconcile/ports.ts';
 import { lines } from './lines.ts';
 import type { ControlMetrics } from './metrics.ts';
 import { type Change, createStore, hasLabels, isNewer, type Store, versionOf } from './store.ts';
-import { cached, isObject, parseEvent, statusOf, WatchError } from './watch-event.ts';
+import { cached, isObject, parseEvent, statusOf, WatchError, withoutManagedFields } from './watch-event.ts';
 
 /** The two calls that a list-watch needs. Errors carry the HTTP status as `status`. */
 export interface ObjectSource {
@@ -34,8 +34,8 @@ export interface ListWatchOptions {
   /** What the source is restricted to; `observe` ignores other objects. */
   readonly namespace?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** They are half of an object's size; only who decides by them needs them. */
-  readonly keepManagedFields?: boolean;
+  /** What of an object is kept; by default all but its managedFields, which are half of its size. */
+  readonly trim?: (object: KubeObject) => KubeObject;
   readonly metrics: ControlMetrics;
   readonly log: Logger;
   readonly timings?: Partial<Timings>;
@@ -77,7 +77,7 @@ interface Page {
 
 /** Keeps a copy of a collection and reports its changes, for ever, whatever the connection or the server does, until it is closed. */
 export const startListWatch = (options: ListWatchOptions): ListWatch => {
-  const { name, source, onChange, metrics, log, keepManagedFields = false } = options;
+  const { name, source, onChange, metrics, log, trim = withoutManagedFields } = options;
   const timings = { ...defaults, ...options.timings };
   const resource = { resource: name };
   const store = createStore();
@@ -148,7 +148,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
         // Items of a list carry no kind of their own.
         const object: unknown = { ...ofKind, ...item };
         if (!isObject(object)) throw new WatchError(0, 'an item of the list is not an object');
-        objects.push(cached(object, keepManagedFields));
+        objects.push(cached(object, trim));
       }
       next = metadata.continue || undefined;
       if (!next) return { objects, resourceVersion: metadata.resourceVersion };
@@ -196,7 +196,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       return;
     }
     if (event.type !== 'BOOKMARK') {
-      const object = cached(event.object, keepManagedFields);
+      const object = cached(event.object, trim);
       deliver(event.type === 'DELETED' ? store.remove(object, resourceVersion) : store.put(object));
     }
     advance(resourceVersion);
@@ -281,7 +281,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       if (!isSynced || !here || !hasLabels(object, options.labels) || !resourceVersion) return;
       // What the watch has passed it has also told; an object that is not there by now was deleted.
       if (position === undefined || !isNewer(resourceVersion, position)) return;
-      deliver(store.put(cached(structuredClone(object), keepManagedFields)));
+      deliver(store.put(cached(object, trim)).map((change) => ({ ...change, isOwn: true })));
     },
     close: async () => {
       closing.abort(new Error(`the watch of ${name} was closed`));

@@ -31,6 +31,8 @@ export interface QueueOptions {
   readonly groupWorkers?: number;
   /** client-go: 5 ms, doubled up to 1000 s. */
   readonly backoffMs?: { readonly first: number; readonly max: number };
+  /** A key is not worked on again before it has rested for so long: what changes meanwhile is dealt with together. */
+  readonly restMs?: number;
   /** Retries of one group: so many a second after a burst (client-go has it for the whole queue, which is unfair). */
   readonly retryRate?: { readonly perSecond: number; readonly burst: number };
 }
@@ -42,7 +44,7 @@ interface Bucket {
 const longestTimer = 2 ** 31 - 1;
 
 export const createQueue = (options: QueueOptions): KeyedQueue => {
-  const { name, metrics, groupOf = () => '', groupWorkers = Number.POSITIVE_INFINITY } = options;
+  const { name, metrics, groupOf = () => '', groupWorkers = Number.POSITIVE_INFINITY, restMs = 0 } = options;
   const backoff = options.backoffMs ?? { first: 5, max: 1_000_000 };
   const rate = options.retryRate ?? { perSecond: 10, burst: 100 };
   /** Keys that wait, with when they came; groups in the order of their turns. */
@@ -53,6 +55,8 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
   const again = new Set<string>();
   const delayed = new Map<string, { readonly due: number; readonly timer: NodeJS.Timeout }>();
   const failures = new Map<string, number>();
+  /** Until when keys rest. */
+  const resting = new Map<string, number>();
   const buckets = new Map<string, Bucket>();
   const takers: ((key: string | undefined) => void)[] = [];
   const drained = Promise.withResolvers<void>();
@@ -99,14 +103,17 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
     return bucket.tokens >= 0 ? 0 : (-bucket.tokens / rate.perSecond) * 1000;
   };
 
-  const add = (key: string) => {
+  const add = (key: string): void => {
     if (closed || isWaiting(key) || again.has(key)) return;
+    const restLeft = (resting.get(key) ?? 0) - performance.now();
+    if (restLeft > 0) return after(key, restLeft);
+    resting.delete(key);
     metrics.adds.inc({ name });
     if (running.has(key)) again.add(key);
     else enqueue(key);
     dispatch();
   };
-  const after = (key: string, ms: number) => {
+  const after = (key: string, ms: number): void => {
     if (closed) return;
     if (ms <= 0) return add(key);
     const due = performance.now() + ms;
@@ -151,7 +158,11 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
       if (left > 0) runningOf.set(group, left);
       else runningOf.delete(group);
       metrics.workSeconds.observe({ name }, (performance.now() - since) / 1000);
-      if (again.delete(key) && !closed) enqueue(key);
+      if (restMs > 0) resting.set(key, performance.now() + restMs);
+      if (again.delete(key) && !closed) {
+        if (restMs > 0) after(key, restMs);
+        else enqueue(key);
+      }
       if (closed && running.size === 0) drained.resolve();
       dispatch();
     },

@@ -6,6 +6,8 @@ export interface Change {
   readonly object: KubeObject;
   /** The object before an update. */
   readonly previous?: KubeObject;
+  /** It is the answer to a write of our own. */
+  readonly isOwn?: boolean;
 }
 export interface Filter {
   readonly namespace?: string;

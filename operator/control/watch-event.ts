@@ -26,11 +26,16 @@ const deepFreeze = (value: unknown): void => {
   for (const inner of Object.values(value)) deepFreeze(inner);
 };
 
-/** An object as it is kept: frozen, and without managedFields (half of its size) unless they are needed. */
-export const cached = (object: KubeObject, keepManagedFields: boolean): KubeObject => {
-  if (!keepManagedFields) Reflect.deleteProperty(object.metadata, 'managedFields');
-  deepFreeze(object);
-  return object;
+export const withoutManagedFields = (object: KubeObject): KubeObject => {
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+};
+
+/** An object as it is kept: frozen, and only what is needed of it. */
+export const cached = (object: KubeObject, trim: (object: KubeObject) => KubeObject): KubeObject => {
+  const kept = trim(object);
+  deepFreeze(kept);
+  return kept;
 };
 
 export const isObject = (value: unknown): value is KubeObject =>

@@ -15,8 +15,8 @@ export interface Cache {
 }
 export interface ClusterOptions {
   readonly transport: Transport;
-  /** Asked for each read: watches come and go with tenants. */
-  readonly caches: () => Iterable<Cache>;
+  /** Those of a kind. Asked for each read: watches come and go with tenants. */
+  readonly caches: (kind: Cache['kind']) => Iterable<Cache>;
   readonly events: EventRecorder;
 }
 
@@ -39,8 +39,11 @@ const scaleOf = ({ metadata, spec }: KubeObject) => ({
 
 export const createCluster = ({ transport, caches, events }: ClusterOptions): Cluster => {
   const discover = createDiscovery(transport);
-  const cachesOf = (kind: Pick<ResourceKind, 'apiVersion' | 'plural'>): Cache[] =>
-    [...caches()].filter((cache) => cache.kind.apiVersion === kind.apiVersion && cache.kind.plural === kind.plural);
+  /** Those that may hold objects of the namespace; of all without one. */
+  const holding = (kind: ResourceKind, namespace: string | undefined): Cache[] =>
+    [...caches(kind)].filter(
+      ({ scope }) => namespace === undefined || scope.namespace === undefined || scope.namespace === namespace,
+    );
 
   const read = async (kind: ResourceKind, name: string, namespace?: string): Promise<KubeObject | undefined> => {
     try {
@@ -52,14 +55,14 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
   };
   /** The answer to a write goes into the caches: the next reconcile must not decide by what was before it. */
   const remember = (kind: ResourceKind, object: KubeObject): KubeObject => {
-    for (const cache of cachesOf(kind)) cache.watch.observe(object);
+    for (const cache of holding(kind, object.metadata.namespace)) cache.watch.observe(object);
     return object;
   };
 
   return {
     get: async (kind, name, namespace) => {
-      for (const { scope, watch } of cachesOf(kind)) {
-        if (!watch.hasSynced() || (scope.namespace !== undefined && scope.namespace !== namespace)) continue;
+      for (const { scope, watch } of holding(kind, namespace)) {
+        if (!watch.hasSynced()) continue;
         const found = watch.get(name, namespace);
         if (found) return found;
         // Where only some labels are watched, one that is not there may still be on the server: somebody else's of the same name.
@@ -67,9 +70,18 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
       }
       return read(kind, name, namespace);
     },
+    cached: (kind, name, namespace) => {
+      for (const { watch } of holding(kind, namespace)) {
+        const found = watch.get(name, namespace);
+        if (found) return found;
+      }
+      return undefined;
+    },
     list: (kind, options = {}) => {
+      const [first, ...others] = holding(kind, options.namespace);
+      if (others.length === 0) return first?.watch.list(options) ?? [];
       const found = new Map<string, KubeObject>();
-      for (const { watch } of cachesOf(kind))
+      for (const { watch } of [first, ...others] as Cache[])
         for (const object of watch.list(options)) {
           const key = `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
           const known = found.get(key)?.metadata.resourceVersion;

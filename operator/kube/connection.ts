@@ -14,7 +14,7 @@ export interface KubeConnection {
   watch(
     kind: ResourceKind,
     onChange: ListWatchOptions['onChange'],
-    options?: Scope & Pick<ListWatchOptions, 'keepManagedFields' | 'timings'>,
+    options?: Scope & Pick<ListWatchOptions, 'trim' | 'timings'>,
   ): ListWatch;
   /** All that are open. */
   watches(): ListWatch[];
@@ -32,9 +32,11 @@ export const connectKube = (options: {
 }): KubeConnection => {
   const { transport, metrics, log, instance } = options;
   const open = new Map<ListWatch, Cache>();
+  /** By resource name. One kind may have hundreds: Secrets are watched by namespace. */
+  const byKind = new Map<string, Set<Cache>>();
   const events = createEventRecorder({ transport, log, controller: 'kanava.dev/operator', instance });
   return {
-    cluster: createCluster({ transport, caches: () => open.values(), events }),
+    cluster: createCluster({ transport, caches: (kind) => byKind.get(resourceName(kind)) ?? [], events }),
     watch: (kind, onChange, { namespace, labels, ...rest } = {}) => {
       const scope: Scope = { ...(namespace !== undefined && { namespace }), ...(labels && { labels }) };
       const started = startListWatch({
@@ -50,10 +52,14 @@ export const connectKube = (options: {
         ...started,
         close: async () => {
           open.delete(watch);
+          byKind.get(started.name)?.delete(cache);
           await started.close();
         },
       };
-      open.set(watch, { kind, scope, watch });
+      const cache: Cache = { kind, scope, watch };
+      open.set(watch, cache);
+      const same = byKind.get(started.name) ?? new Set();
+      byKind.set(started.name, same.add(cache));
       return watch;
     },
     watches: () => [...open.keys()],

@@ -1,4 +1,5 @@
 import type { IntegrationSpec } from '../api/integration.ts';
+import { remembered } from '../api/remembered.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
 import { canonicalJson } from './canonical.ts';
 import { acceptedName, child, type Home } from './children.ts';
@@ -30,9 +31,14 @@ export const planAccepted = (home: Home & { integration: { name: string } }, acc
 
 /** `undefined` for the record of an earlier object of the same name, and for one that is not whole. */
 export const readAccepted = (config: KubeObject | undefined, uid?: string): Accepted | undefined => {
-  const data = (config?.['data'] ?? {}) as Readonly<Record<string, string>>;
+  const found = config && recordIn(config);
+  return uid === undefined || found?.uid === uid ? found : undefined;
+};
+
+const recordIn = remembered((config: KubeObject): Accepted | undefined => {
+  const data = (config['data'] ?? {}) as Readonly<Record<string, string>>;
   const { 'spec.json': spec, 'connections.json': connections, hash, generation } = data;
-  if (!spec || !connections || !hash || (uid !== undefined && data['uid'] !== uid)) return undefined;
+  if (!spec || !connections || !hash) return undefined;
   try {
     return {
       uid: data['uid'] ?? '',
@@ -45,4 +51,4 @@ export const readAccepted = (config: KubeObject | undefined, uid?: string): Acce
     // Somebody wrote into it: as good as none, the next accepted spec replaces it.
     return undefined;
   }
-};
+});

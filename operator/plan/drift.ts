@@ -1,3 +1,4 @@
+import { remembered, rememberedWith } from '../api/remembered.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
 import { contentHash } from './canonical.ts';
 
@@ -8,7 +9,7 @@ import { contentHash } from './canonical.ts';
 const appliedAnnotation = 'kanava.dev/applied';
 
 /** Adds the hash. The values of a Secret stay out of it: a short one could be guessed from its hash. */
-export const sealed = (desired: KubeObject): KubeObject => {
+export const sealed: (desired: KubeObject) => KubeObject = remembered((desired) => {
   const hashed = desired.kind === 'Secret' ? { ...desired, data: Object.keys(dataOf(desired)).sort() } : desired;
   return {
     ...desired,
@@ -17,12 +18,15 @@ export const sealed = (desired: KubeObject): KubeObject => {
       annotations: { ...desired.metadata.annotations, [appliedAnnotation]: contentHash(hashed) },
     },
   };
-};
+});
 
 const dataOf = (object: KubeObject) => (object['data'] ?? {}) as Record<string, unknown>;
 
 export const isUpToDate = (desired: KubeObject, live: KubeObject | undefined): boolean =>
-  live !== undefined && live.metadata.deletionTimestamp === undefined && holds(live, desired);
+  live !== undefined &&
+  live.metadata.deletionTimestamp === undefined &&
+  comparison(desired, [live], () => holds(live, desired));
+const comparison = rememberedWith<boolean>();
 
 /** Every field of `part` is in `whole` with that value. */
 const holds = (whole: unknown, part: unknown): boolean => {

@@ -25,8 +25,18 @@ export const isScaled = (live: KubeObject | undefined, replicas: number): boolea
 export const sharesReplicas = (live: KubeObject): boolean =>
   isScalers(live) && ownsReplicas(live, (manager) => manager === fieldManager);
 
+/** The object with the little of its managedFields that the above go by. */
+export const withReplicasOwners = (deployment: KubeObject): KubeObject => {
+  const { managedFields = [], ...metadata } = deployment.metadata;
+  const owners = managedFields.filter(({ fieldsV1 }) => namesReplicas(fieldsV1));
+  const reduced = owners.map(({ manager = '' }) => ({ manager, fieldsV1: { 'f:spec': { 'f:replicas': {} } } }));
+  return { ...deployment, metadata: { ...metadata, managedFields: reduced } };
+};
+
 const ownsReplicas = (live: KubeObject, who: (manager: string) => boolean): boolean =>
-  (live.metadata.managedFields ?? []).some((entry) => {
-    const spec = (entry.fieldsV1 as { 'f:spec'?: Record<string, unknown> } | undefined)?.['f:spec'];
-    return who(entry.manager ?? '') && spec !== undefined && 'f:replicas' in spec;
-  });
+  (live.metadata.managedFields ?? []).some(({ manager = '', fieldsV1 }) => who(manager) && namesReplicas(fieldsV1));
+
+const namesReplicas = (fieldsV1: unknown): boolean => {
+  const spec = (fieldsV1 as { 'f:spec'?: Record<string, unknown> } | undefined)?.['f:spec'];
+  return spec !== undefined && 'f:replicas' in spec;
+};

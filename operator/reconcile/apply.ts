@@ -8,7 +8,8 @@ import { ApiError, type Cluster, type KubeObject } from './ports.ts';
 /** Brings a child to what the plan says; writes nothing when it is so already. */
 export const applyChild = async (cluster: Cluster, desired: KubeObject): Promise<KubeObject> => {
   const child = sealed(desired);
-  const live = await cluster.get(kindOf(child), child.metadata.name, child.metadata.namespace);
+  // One that is not watched (its label is gone) gets it back by being applied.
+  const live = cluster.cached(kindOf(child), child.metadata.name, child.metadata.namespace);
   return live && isUpToDate(child, live) ? live : cluster.apply(child, { manager: fieldManager });
 };
 
@@ -18,10 +19,15 @@ export const deleteChild = async (cluster: Cluster, child: KubeObject): Promise<
 };
 
 /** The Deployment without its number of pods, which has a writer of its own (operator/plan/scaling.ts). */
-export const applyDeployment = async (cluster: Cluster, desired: KubeObject): Promise<KubeObject> => {
+export const applyDeployment = async (
+  cluster: Cluster,
+  desired: KubeObject,
+  { isNew = false } = {},
+): Promise<KubeObject> => {
   const planned = sealed(desired);
   const { name, namespace } = planned.metadata;
-  const live = await cluster.get(Deployments, name, namespace);
+  // One that only lost its label must keep its pods: whether it is there has to be known.
+  const live = isNew ? undefined : await cluster.get(Deployments, name, namespace);
   const isCurrent = live !== undefined && isUpToDate(planned, live) && !sharesReplicas(live);
   return isCurrent ? live : cluster.apply(withReplicas(planned, live), { manager: fieldManager });
 };
@@ -40,16 +46,25 @@ export const scaleTo = async (cluster: Cluster, live: KubeObject, replicas: numb
   );
 };
 
-/** Why the API server would refuse the Deployment, which a user's pod settings can cause; asked only when it would change. */
-export const refusalOf = async (cluster: Cluster, desired: KubeObject): Promise<string | undefined> => {
+export interface Rehearsal {
+  /** Why the API server would refuse the Deployment, which a user's pod settings can cause. */
+  readonly refusal?: string;
+  /** There is none of its name yet. */
+  readonly isNew?: boolean;
+}
+
+/** What the API server would say to the Deployment; asked only when it would change. */
+export const rehearse = async (cluster: Cluster, desired: KubeObject): Promise<Rehearsal> => {
   const planned = sealed(desired);
-  const live = await cluster.get(Deployments, planned.metadata.name, planned.metadata.namespace);
-  if (isUpToDate(planned, live)) return undefined;
+  // The number of pods does not matter to a dry run.
+  const live = cluster.cached(Deployments, planned.metadata.name, planned.metadata.namespace);
+  if (isUpToDate(planned, live)) return {};
   try {
-    await cluster.apply(withReplicas(planned, live), { manager: fieldManager, dryRun: true });
-    return undefined;
+    const answer = await cluster.apply(withReplicas(planned, live), { manager: fieldManager, dryRun: true });
+    // Only what is stored has a version.
+    return { isNew: !answer.metadata.resourceVersion };
   } catch (error) {
-    if (error instanceof ApiError && error.status === 422) return error.message;
+    if (error instanceof ApiError && error.status === 422) return { refusal: error.message };
     throw error;
   }
 };

@@ -1,16 +1,17 @@
 import { catalog } from '../../runtime/catalog.ts';
-import { systemOf } from '../api/connection.ts';
-import { Connections } from '../api/meta.ts';
+import { type ConnectionSpec, systemOf } from '../api/connection.ts';
+import { Connections, Integrations } from '../api/meta.ts';
 import { parseConnection, parseIntegration } from '../api/parse.ts';
 import { referencesOfIntegration } from '../api/references.ts';
+import { remembered } from '../api/remembered.ts';
 import type { Reconcile } from '../control/controller.ts';
 import { connectionStatus } from '../plan/connection-status.ts';
 import { filesOfConnection } from '../plan/references.ts';
 import { applyStatus } from './apply.ts';
 import { type Context } from './context.ts';
-import { keysIn } from './keys-in.ts';
-import type { Cluster } from './ports.ts';
-import { holderOf, integrationsOf } from './tenancy.ts';
+import { keysIn, referredTo } from './keys-in.ts';
+import type { Cluster, KubeObject } from './ports.ts';
+import { hasAccount, holderOf } from './tenancy.ts';
 
 /** A Connection makes nothing: it is checked, and its status says what of it can be used. */
 export const reconcileConnection =
@@ -21,13 +22,14 @@ export const reconcileConnection =
     const object = await cluster.get(Connections, name, namespace);
     if (!object || object.metadata.deletionTimestamp) return undefined;
     const tenant = holderOf(cluster, namespace);
+    if (tenant && hasAccount(tenant)) await context.secretWatches.open(namespace);
     const parsed = parseConnection(object);
     const status = connectionStatus(object, {
       parsed,
       tenant: tenant?.spec,
       closedRanges: settings.config.network.closedRanges,
       // Without a tenant there is no right to read Secrets either.
-      keysOf: tenant && parsed.ok ? await keysIn(cluster, namespace, filesOfConnection(parsed.value.spec)) : undefined,
+      keysOf: tenant && parsed.ok ? await keysNamedBy(cluster, namespace, parsed.value.spec) : undefined,
       endpoints: parsed.ok ? endpointsOf(parsed.value.spec) : [],
       usedBy: usersOf(cluster, namespace, name),
       now: now(),
@@ -36,13 +38,18 @@ export const reconcileConnection =
     return undefined;
   };
 
+const keysNamedBy = async (cluster: Cluster, namespace: string, spec: ConnectionSpec) =>
+  keysIn(await referredTo(cluster, namespace, filesOfConnection(spec)));
+
 const endpointsOf = (spec: Parameters<typeof systemOf>[0]) => {
   const { system, config } = systemOf(spec);
   return catalog.connections.get(system)?.endpoints(config) ?? [];
 };
 
 const usersOf = (cluster: Cluster, namespace: string, name: string): number =>
-  integrationsOf(cluster, namespace).filter((integration) => {
-    const parsed = parseIntegration(integration);
-    return parsed.ok && referencesOfIntegration(parsed.value.spec).connections.some((ref) => ref.name === name);
-  }).length;
+  cluster.list(Integrations, { namespace }).filter((integration) => connectionsOf(integration).has(name)).length;
+const connectionsOf = remembered((integration: KubeObject) => {
+  const parsed = parseIntegration(integration);
+  const references = parsed.ok ? referencesOfIntegration(parsed.value.spec).connections : [];
+  return new Set(references.map(({ name }) => name));
+});

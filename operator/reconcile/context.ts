@@ -29,14 +29,14 @@ export interface SecretWatches {
 
 /** Streams, lag and the gateway's word come without events: they are looked at again after this time. */
 const observeEveryMs = 10_000;
-/** While something is being put in place, and for so long: what takes longer is not made faster by looking. */
+/** While something is being put in place; less often the longer it takes, because looking does not make it faster. */
 export const hurryMs = 500;
-const hurryForMs = 60_000;
 
 export const lookAgainMs = (conditions: readonly Condition[], now: number): number => {
   const reconciling = conditions.find(({ type }) => type === 'Reconciling');
-  const isFresh = reconciling?.status === 'True' && now - Date.parse(reconciling.lastTransitionTime) < hurryForMs;
-  return isFresh ? hurryMs : observeEveryMs;
+  if (reconciling?.status !== 'True') return observeEveryMs;
+  const age = now - Date.parse(reconciling.lastTransitionTime);
+  return Math.min(observeEveryMs, Math.max(hurryMs, age / 4));
 };
 /** Deleting never waits longer than this for NATS. */
 export const releaseWithinMs = 10 * 60_000;

@@ -1,62 +1,101 @@
 import type { Connection } from '../api/connection.ts';
+import type { IntegrationSpec } from '../api/integration.ts';
 import { Connections } from '../api/meta.ts';
 import { type Parsed, parseConnection, parseIntegration } from '../api/parse.ts';
 import { referencesOfIntegration } from '../api/references.ts';
+import { remembered, rememberedWith } from '../api/remembered.ts';
 import { type Assessment, assess, type Resolved, resolve } from '../plan/acceptance.ts';
 import { readAccepted } from '../plan/accepted.ts';
 import { acceptedName } from '../plan/children.ts';
 import { verdict } from '../plan/conditions.ts';
+import type { NamespaceLabels } from '../plan/egress.ts';
 import { ConfigMaps, Namespaces } from '../plan/kinds.ts';
 import { filesOfConnection, referencesOf } from '../plan/references.ts';
 import type { Settings } from '../settings.ts';
-import { refusalOf } from './apply.ts';
+import { rehearse } from './apply.ts';
 import type { Context } from './context.ts';
-import { keysIn } from './keys-in.ts';
+import { keysIn, referredTo } from './keys-in.ts';
 import type { Cluster, KubeObject } from './ports.ts';
-import { type Holder, integrationsOf } from './tenancy.ts';
+import { type Holder, positionOf } from './tenancy.ts';
 import { workerOf } from './worker-of.ts';
 
+export interface Examined extends Assessment {
+  /** Its Deployment is not there yet. */
+  readonly isNew?: boolean;
+}
+
 /** Whether the spec can be put in place; the last word is the API server's, which checks pod settings better than we can. */
-export const examine = async (context: Context, object: KubeObject, holder: Holder): Promise<Assessment> => {
-  const assessment = assess(await candidateOf(context, object, holder));
+export const examine = async (context: Context, object: KubeObject, holder: Holder): Promise<Examined> => {
+  const assessment = await assessed(context, object, holder);
   if (!assessment.resolved) return assessment;
-  const refusal = await refusalOf(context.cluster, workerOf(context, object, holder, assessment.resolved).deployment);
-  if (refusal === undefined) return assessment;
+  const { deployment } = workerOf(context, object, holder, assessment.resolved);
+  const { refusal, isNew = false } = await rehearse(context.cluster, deployment);
+  if (refusal === undefined) return { ...assessment, isNew };
   return {
     accepted: verdict('Accepted', 'False', 'Invalid', `spec.podSettings: the API server refuses the pods: ${refusal}`),
     connections: assessment.connections,
   };
 };
 
-const candidateOf = async ({ cluster, settings }: Context, object: KubeObject, holder: Holder) => {
+const assessments = rememberedWith<Assessment>();
+
+/** Most looks find everything as it was: then nothing is checked and planned again. */
+const assessed = async ({ cluster, settings }: Context, object: KubeObject, holder: Holder): Promise<Assessment> => {
   const { namespace = '' } = object.metadata;
   const parsed = parseIntegration(object);
-  const connections = new Map<string, Parsed<Connection>>();
-  if (parsed.ok)
-    for (const { name } of referencesOfIntegration(parsed.value.spec).connections) {
-      const found = await cluster.get(Connections, name, namespace);
-      if (found && !found.metadata.deletionTimestamp) connections.set(name, parseConnection(found));
-    }
-  const own = parsed.ok ? referencesOf(parsed.value.spec, {}, () => false).worker : [];
-  const theirs = [...connections.values()].flatMap((connection) =>
-    connection.ok ? filesOfConnection(connection.value.spec) : [],
+  const named = parsed.ok ? connectionsOf(parsed.value.spec) : [];
+  const stored = await Promise.all(named.map((name) => cluster.get(Connections, name, namespace)));
+  const connections = stored.filter((found) => found && !found.metadata.deletionTimestamp) as KubeObject[];
+  const own = parsed.ok ? filesOf(parsed.value.spec) : [];
+  const theirs = connections.flatMap((found) => filesIn(parseConnection(found)));
+  const objects = await referredTo(cluster, namespace, [...own, ...theirs]);
+  const position = positionOf(cluster, object);
+  const around = surroundings(cluster, settings);
+  const inputs = [
+    holder.name,
+    holder.spec,
+    position,
+    ...Object.values(around),
+    ...connections,
+    null,
+    ...objects.values(),
+  ];
+  return assessments(object, inputs, () =>
+    assess({
+      identity: identityOf(object, holder),
+      parsed,
+      tenant: holder.spec,
+      position,
+      connection: (name) => {
+        const found = connections.find(({ metadata }) => metadata.name === name);
+        return found && parseConnection(found);
+      },
+      keysOf: keysIn(objects),
+      ...around,
+    }),
   );
-  return {
-    identity: identityOf(object, holder),
-    parsed,
-    tenant: holder.spec,
-    position: 1 + integrationsOf(cluster, namespace).findIndex(({ metadata }) => metadata.uid === object.metadata.uid),
-    connection: (name: string) => connections.get(name),
-    keysOf: await keysIn(cluster, namespace, [...own, ...theirs]),
-    ...surroundings(cluster, settings),
-  };
 };
+const connectionsOf = remembered((spec: IntegrationSpec) => [
+  ...new Set(referencesOfIntegration(spec).connections.map(({ name }) => name)),
+]);
+const filesOf = remembered((spec: IntegrationSpec) => referencesOf(spec, {}, () => false).worker);
+const filesIn = remembered((connection: Parsed<Connection>) =>
+  connection.ok ? filesOfConnection(connection.value.spec) : [],
+);
 
 /** What the tenant's egress ceiling is about: the cluster's closed ranges, and the namespaces that selectors may select. */
 const surroundings = (cluster: Cluster, settings: Settings) => ({
   closedRanges: settings.config.network.closedRanges,
-  namespaces: cluster.list(Namespaces).map(({ metadata }) => ({ name: metadata.name, labels: metadata.labels ?? {} })),
+  namespaces: namespacesOf(cluster),
 });
+/** The same list as long as no namespace has changed. */
+const namespacesOf = (cluster: Cluster): readonly NamespaceLabels[] => {
+  const objects = cluster.list(Namespaces);
+  return namespaceLists(cluster, objects, () =>
+    objects.map(({ metadata }) => ({ name: metadata.name, labels: metadata.labels ?? {} })),
+  );
+};
+const namespaceLists = rememberedWith<readonly NamespaceLabels[]>();
 
 export const identityOf = ({ metadata }: KubeObject, holder: Holder) => ({
   tenant: holder.name,

@@ -1,7 +1,7 @@
 import { type EffectiveIntegration, effectiveIntegration } from '../api/effective.ts';
 import { Integrations } from '../api/meta.ts';
-import type { Assessment, Resolved } from '../plan/acceptance.ts';
-import { planAccepted, readAccepted } from '../plan/accepted.ts';
+import type { Resolved } from '../plan/acceptance.ts';
+import { readAccepted } from '../plan/accepted.ts';
 import {
   acceptedName,
   flowName,
@@ -25,12 +25,12 @@ import type { Work } from '../plan/work.ts';
 import { applyChild, applyDeployment } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
-import { lastAccepted } from './examine.ts';
+import { type Examined, lastAccepted } from './examine.ts';
 import { type AccountKeys, BrokerError, type Cluster, type KubeObject, type StreamState } from './ports.ts';
 import { ensureSubscriptions, type Subscribed } from './subscriptions.ts';
-import { accountKeysOf, type Holder } from './tenancy.ts';
+import { accountKeysOf, type Holder, hasAccount } from './tenancy.ts';
 import { keyOf } from './wake.ts';
-import { homeOf, isSuspended, scalingTarget, workerOf } from './worker-of.ts';
+import { acceptedRecordOf, homeOf, isSuspended, scalingTarget, workerOf } from './worker-of.ts';
 
 /** What was put in place, and what was seen on the way. */
 export interface Installed {
@@ -70,7 +70,7 @@ export const install = async (
   context: Context,
   object: KubeObject,
   holder: Holder,
-  assessment: Assessment,
+  assessment: Examined,
 ): Promise<Installed> => {
   const { cluster, scaler } = context;
   const wish = assessment.resolved ?? (await lastAccepted(context, object, holder));
@@ -90,10 +90,11 @@ export const install = async (
     keys,
   );
   await ensureFlow(context, object, holder, basis);
-  if (basis === assessment.resolved) await applyChild(cluster, planAccepted(home, acceptedOf(object, basis)));
+  if (basis === assessment.resolved) await applyChild(cluster, acceptedRecordOf(object, holder, basis));
   const worker = workerOf(context, object, holder, basis);
   await applyChild(cluster, worker.serviceAccount);
-  const deployment = await applyDeployment(cluster, worker.deployment);
+  const isNew = basis === assessment.resolved && assessment.isNew === true;
+  const deployment = await applyDeployment(cluster, worker.deployment, { isNew });
   const target = scalingTarget(object, holder, basis, keys);
   const key = keyOf(object);
   scaler.track(key, target);
@@ -107,16 +108,6 @@ export const install = async (
 /** Without its streams a new flow could not work, so the last one stays; a suspended one works with none. */
 const withoutStreams = async (context: Context, object: KubeObject, holder: Holder, wish: Resolved) =>
   (await lastAccepted(context, object, holder)) ?? (holder.spec.suspend ? wish : undefined);
-
-const hasAccount = ({ object }: Holder): boolean =>
-  (object['status'] as { account?: unknown } | undefined)?.account !== undefined;
-
-const acceptedOf = ({ metadata }: KubeObject, basis: Resolved) => ({
-  uid: metadata.uid ?? '',
-  generation: metadata.generation ?? 0,
-  hash: basis.hash,
-  ...basis.source,
-});
 
 type Streams = Pick<Installed, 'messaging' | 'inbox' | 'deadLetters' | 'lastDeadLetter' | 'subscribed'>;
 const noStreams = { inbox: undefined, deadLetters: undefined, lastDeadLetter: undefined, subscribed: {} };
@@ -153,14 +144,14 @@ const ensureStreams = async (
 
 const specInPlace = async (cluster: Cluster, { metadata }: KubeObject): Promise<EffectiveIntegration | undefined> => {
   const { name, namespace, uid } = metadata;
-  const accepted = readAccepted(await cluster.get(ConfigMaps, acceptedName(name), namespace), uid);
+  const accepted = readAccepted(cluster.cached(ConfigMaps, acceptedName(name), namespace), uid);
   return accepted && effectiveIntegration(accepted.spec);
 };
 
 /** A flow is named by what is in it and immutable: one that is there is right. */
 const ensureFlow = async ({ cluster }: Context, object: KubeObject, holder: Holder, basis: Resolved): Promise<void> => {
   const { name, namespace } = object.metadata;
-  const live = await cluster.get(ConfigMaps, flowName(name, basis.hash), namespace);
+  const live = cluster.cached(ConfigMaps, flowName(name, basis.hash), namespace);
   if (!live) await applyChild(cluster, planFlowConfig(homeOf(object, holder), basis.flow));
 };
 
@@ -198,7 +189,7 @@ const pruneFlows = async ({ cluster }: Context, object: KubeObject, basis: Resol
   const flows = cluster
     .list(ConfigMaps, { namespace, labels })
     .filter(({ metadata }) => metadata.name.startsWith(flowName(name, '')));
-  const live = await cluster.get(Deployments, deployment.metadata.name, namespace);
+  const live = cluster.cached(Deployments, deployment.metadata.name, namespace);
   const workloads = [deployment, ...(live ? [live] : []), ...cluster.list(ReplicaSets, { namespace, labels })];
   for (const flow of unusedFlows(flows, { accepted: flowName(name, basis.hash), workloads }))
     await cluster.delete(ConfigMaps, flow, namespace);

@@ -15,7 +15,7 @@ import { examine } from './examine.ts';
 import { type Installed, install, nothingInstalled } from './install.ts';
 import type { KubeObject } from './ports.ts';
 import { releaseIntegration } from './release.ts';
-import { type Holder, holderOf } from './tenancy.ts';
+import { type Holder, hasAccount, holderOf } from './tenancy.ts';
 import { sayingTrouble } from './trouble.ts';
 import { isSuspended } from './worker-of.ts';
 
@@ -48,6 +48,8 @@ const reconcile = async (context: Context, object: KubeObject): Promise<Reconcil
       nothingInstalled('the namespace belongs to no Tenant'),
     );
   if (holder.object.metadata.deletionTimestamp) return undefined;
+  // A new operator knows the Secrets of a tenant once that tenant was looked at, or here.
+  if (hasAccount(holder)) await context.secretWatches.open(namespace);
   const assessment = await examine(context, object, holder);
   const installed = await install(context, object, holder, assessment);
   return report(context, object, holder, assessment, installed);

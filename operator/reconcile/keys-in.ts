@@ -1,23 +1,26 @@
 import { ConfigMaps, Secrets } from '../plan/kinds.ts';
 import type { KeysOf, Reference } from '../plan/references.ts';
-import type { Cluster } from './ports.ts';
+import type { Cluster, KubeObject } from './ports.ts';
 
-/** The keys of all objects that references name, read before a plan is made; values are not looked at. */
-export const keysIn = async (
+/** The objects that references name, by kind and name; `undefined` for one that is not there. */
+export const referredTo = async (
   cluster: Cluster,
   namespace: string,
   references: readonly Reference[],
-): Promise<KeysOf> => {
-  const known = new Map<string, readonly string[] | undefined>();
+): Promise<Map<string, KubeObject | undefined>> => {
+  const found = new Map<string, KubeObject | undefined>();
   for (const { kind, name } of references) {
     const id = `${kind}/${name}`;
-    if (known.has(id)) continue;
-    const object = await cluster.get(kind === 'Secret' ? Secrets : ConfigMaps, name, namespace);
-    const gone = object === undefined || object.metadata.deletionTimestamp !== undefined;
-    known.set(
-      id,
-      gone ? undefined : [...Object.keys(object['data'] ?? {}), ...Object.keys(object['binaryData'] ?? {})],
-    );
+    if (!found.has(id)) found.set(id, await cluster.get(kind === 'Secret' ? Secrets : ConfigMaps, name, namespace));
   }
-  return (kind, name) => known.get(`${kind}/${name}`);
+  return found;
 };
+
+/** Their keys; values are not looked at. */
+export const keysIn =
+  (objects: ReadonlyMap<string, KubeObject | undefined>): KeysOf =>
+  (kind, name) => {
+    const object = objects.get(`${kind}/${name}`);
+    const isGone = object === undefined || object.metadata.deletionTimestamp !== undefined;
+    return isGone ? undefined : [...Object.keys(object['data'] ?? {}), ...Object.keys(object['binaryData'] ?? {})];
+  };

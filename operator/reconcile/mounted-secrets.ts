@@ -3,6 +3,7 @@ import { managedBy } from '../plan/children.ts';
 import { Deployments, Pods, Secrets } from '../plan/kinds.ts';
 import { mountsSecret, secretsRevision } from '../plan/mounted-secrets.ts';
 import type { Context } from './context.ts';
+import type { KubeObject } from './ports.ts';
 
 /**
  * A changed Secret gets to the files of a running pod when the kubelet looks at the pod again: up to a minute and a half later, or at once
@@ -18,10 +19,15 @@ export const reconcileMountedSecret =
     const mounting = cluster
       .list(Deployments, { namespace, labels: managedBy })
       .filter((deployment) => mountsSecret(deployment, name));
-    for (const deployment of mounting) {
-      const { selector } = deployment['spec'] as { selector: { matchLabels: Record<string, string> } };
-      for (const pod of await cluster.read(Pods, { namespace, labels: selector.matchLabels }))
-        if (!pod.metadata.deletionTimestamp) await cluster.annotate(Pods, pod, annotations);
-    }
+    if (mounting.length === 0) return undefined;
+    // One read for all: many Integrations may share a Connection.
+    for (const pod of await cluster.read(Pods, { namespace, labels: managedBy }))
+      if (!pod.metadata.deletionTimestamp && mounting.some((deployment) => isOf(pod, deployment)))
+        await cluster.annotate(Pods, pod, annotations);
     return undefined;
   };
+
+const isOf = (pod: KubeObject, deployment: KubeObject): boolean => {
+  const { selector } = deployment['spec'] as { selector: { matchLabels: Record<string, string> } };
+  return Object.entries(selector.matchLabels).every(([name, value]) => pod.metadata.labels?.[name] === value);
+};

@@ -41,6 +41,8 @@ export interface ResourceKind {
 export interface Cluster {
   /** From the cache where the kind is watched (CRs, children by label), else a read of the server. Frozen; `undefined` when absent. */
   get(kind: ResourceKind, name: string, namespace?: string): Promise<KubeObject | undefined>;
+  /** From the cache of a watched kind only: `undefined` may also mean that it lost the label by which it is watched. */
+  cached(kind: ResourceKind, name: string, namespace?: string): KubeObject | undefined;
   /** From the cache of a watched kind only. */
   list(kind: ResourceKind, options?: { namespace?: string; labels?: Readonly<Record<string, string>> }): KubeObject[];
   /** From the server, of a kind that is not watched. */

@@ -1,6 +1,7 @@
 import { type EffectiveTenant, effectiveTenant } from '../api/effective.ts';
 import { Integrations, Tenants } from '../api/meta.ts';
 import { parseTenant } from '../api/parse.ts';
+import { remembered } from '../api/remembered.ts';
 import { readAccountKeys } from '../plan/account.ts';
 import { tenantKeysName } from '../plan/children.ts';
 import { Secrets } from '../plan/kinds.ts';
@@ -15,12 +16,14 @@ export interface Holder {
   readonly spec: EffectiveTenant;
 }
 
-export const claimsOf = (tenants: readonly KubeObject[]): Claim[] =>
-  tenants.map((tenant) => ({
+export const claimsOf = (tenants: readonly KubeObject[]): Claim[] => tenants.map(claimOf);
+const claimOf = remembered(
+  (tenant: KubeObject): Claim => ({
     tenant: tenant.metadata.name,
     namespace: (tenant['spec'] as { namespace?: { name?: string } } | undefined)?.namespace?.name ?? '',
     since: tenant.metadata.creationTimestamp,
-  }));
+  }),
+);
 
 /** The Tenant of a namespace is never what an object in it says: it is the one that claimed it first and that has it. */
 export const holderOf = (cluster: Cluster, namespace: string): Holder | undefined => {
@@ -33,15 +36,23 @@ export const holderOf = (cluster: Cluster, namespace: string): Holder | undefine
   return parsed.ok ? { name, object, spec: effectiveTenant(name, parsed.value.spec) } : undefined;
 };
 
+/** It was put in place as far as that Integrations can be, too. */
+export const hasAccount = ({ object }: Holder): boolean =>
+  (object['status'] as { account?: unknown } | undefined)?.account !== undefined;
+
 export const accountKeysOf = async (
   { cluster, settings }: Context,
   tenant: string,
 ): Promise<AccountKeys | undefined> => {
   const secret = await cluster.get(Secrets, tenantKeysName(tenant), settings.namespace);
-  return secret && readAccountKeys(secret);
+  return secret && keysIn(secret);
 };
+const keysIn = remembered(readAccountKeys);
 
-/** The Integrations of a namespace, oldest first. */
-export const integrationsOf = (cluster: Cluster, namespace: string): KubeObject[] =>
-  cluster.list(Integrations, { namespace }).sort((a, b) => (age(a) < age(b) ? -1 : 1));
-const age = ({ metadata }: KubeObject) => `${metadata.creationTimestamp ?? '9'} ${metadata.name}`;
+/** An Integration's place among those of its namespace by age, from 1. */
+export const positionOf = (cluster: Cluster, object: KubeObject): number => {
+  const own = age(object);
+  const others = cluster.list(Integrations, { namespace: object.metadata.namespace ?? '' });
+  return 1 + others.filter((other) => age(other) < own).length;
+};
+const age = remembered(({ metadata }: KubeObject) => `${metadata.creationTimestamp ?? '9'} ${metadata.name}`);

@@ -1,13 +1,14 @@
 import type { EffectiveTenant } from '../api/effective.ts';
 import { Integrations } from '../api/meta.ts';
 import { parseIntegration } from '../api/parse.ts';
+import { rememberedWith } from '../api/remembered.ts';
 import { resolve } from '../plan/acceptance.ts';
 import { componentLabel, gatewayCredentialsName, managedBy } from '../plan/children.ts';
 import { planGateway, planGatewaySecrets } from '../plan/gateway.ts';
 import { Deployments, Secrets, ServiceAccounts, Services } from '../plan/kinds.ts';
 import type { Reference } from '../plan/references.ts';
 import { planEndpoints } from '../plan/routes.ts';
-import { acceptedIn } from './accepted-in.ts';
+import { type AcceptedIn, acceptedIn } from './accepted-in.ts';
 import { applyChild, applyDeployment, deleteChild, scaleTo } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
@@ -27,34 +28,49 @@ export const ensureGateway = async (
   await ensureCredentials(context, home, { name: gatewayCredentialsName, component: 'gateway' }, keys);
   const values = await secretValues(context, home.namespace, references);
   await applyChild(cluster, planGatewaySecrets(home, references, values));
-  const gateway = planGateway(home, spec, settings, { tls: natsCa !== undefined });
+  const gateway = gateways(spec, [home.tenant, settings, natsCa], () =>
+    planGateway(home, spec, settings, { tls: natsCa !== undefined }),
+  );
   for (const other of gateway.others) await applyChild(cluster, other);
   await scaleTo(cluster, await applyDeployment(cluster, gateway.deployment), gateway.replicas);
 };
 
+const gateways = rememberedWith<ReturnType<typeof planGateway>>();
+
 /** Of all accepted Integrations; `undefined` when none of them has a source for the gateway. */
 const gatewayReferences = ({ cluster }: Context, tenant: string, spec: EffectiveTenant) => {
   const namespace = spec.namespace.name;
-  const integrations = cluster.list(Integrations, { namespace });
-  const found = acceptedIn(cluster, namespace).flatMap(({ name, accepted }) => {
-    const integration = integrations.find(({ metadata }) => metadata.name === name);
-    const parsed = integration && parseIntegration({ ...integration, spec: accepted.spec });
-    if (!integration || integration.metadata.deletionTimestamp || !parsed?.ok) return [];
-    const resolved = resolve(
-      {
-        identity: { tenant, namespace, integration: name, uid: accepted.uid, generation: accepted.generation },
-        tenant: spec,
-        // Only its references are looked at.
-        closedRanges: [],
-        namespaces: [],
-      },
-      { spec: parsed.value.spec, connections: accepted.connections },
-    );
-    return planEndpoints({ namespace, integration: name }, resolved.spec).length > 0
-      ? [resolved.gatewayReferences]
-      : [];
+  const found = acceptedIn(cluster, namespace).flatMap((record) => {
+    const integration = cluster.cached(Integrations, record.name, namespace);
+    if (!integration || integration.metadata.deletionTimestamp) return [];
+    return referencesOf(record, [tenant, spec], () => resolvedReferences(record, integration, tenant, spec));
   });
   return found.length > 0 ? unique(found.flat()) : undefined;
+};
+/** In a list of one, or none when the gateway has nothing to serve. */
+const referencesOf = rememberedWith<readonly (readonly Reference[])[]>();
+
+const resolvedReferences = (
+  { name, accepted }: AcceptedIn,
+  integration: KubeObject,
+  tenant: string,
+  spec: EffectiveTenant,
+): readonly (readonly Reference[])[] => {
+  const namespace = spec.namespace.name;
+  const parsed = parseIntegration({ ...integration, spec: accepted.spec });
+  if (!parsed.ok) return [];
+  const resolved = resolve(
+    {
+      identity: { tenant, namespace, integration: name, uid: accepted.uid, generation: accepted.generation },
+      tenant: spec,
+      // Only its references are looked at.
+      closedRanges: [],
+      namespaces: [],
+    },
+    { spec: parsed.value.spec, connections: accepted.connections },
+  );
+  const isServed = planEndpoints({ namespace, integration: name }, resolved.spec).length > 0;
+  return isServed ? [resolved.gatewayReferences] : [];
 };
 const unique = (references: readonly Reference[]): Reference[] =>
   [...new Map(references.map((reference) => [reference.path, reference])).values()].sort((a, b) =>

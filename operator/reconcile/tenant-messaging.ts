@@ -1,5 +1,6 @@
 import { type EffectiveTenant, effectiveIntegration } from '../api/effective.ts';
 import { Integrations, Tenants } from '../api/meta.ts';
+import { remembered } from '../api/remembered.ts';
 import type { TenantStatus } from '../api/tenant.ts';
 import { planAccountKeys, planAccountLimits, readAccountKeys } from '../plan/account.ts';
 import { capacity, planBuckets } from '../plan/buckets.ts';
@@ -11,7 +12,7 @@ import { planNatsConfig } from '../plan/nats-config.ts';
 import { planSharedStreams } from '../plan/shared-streams.ts';
 import { planStreams } from '../plan/streams.ts';
 import { accountVerdict, capacityVerdict, durableVerdict, type TenantFacts } from '../plan/tenant-conditions.ts';
-import { acceptedIn } from './accepted-in.ts';
+import { type AcceptedIn, acceptedIn } from './accepted-in.ts';
 import { applyChild } from './apply.ts';
 import type { Context } from './context.ts';
 import { type AccountKeys, BrokerError, type KubeObject } from './ports.ts';
@@ -89,9 +90,10 @@ const ensureKeys = async ({ cluster, broker, settings }: Context, tenant: string
 };
 
 const plannedStreams = (context: Context, spec: EffectiveTenant) =>
-  acceptedIn(context.cluster, spec.namespace.name).flatMap(({ name, accepted }) =>
-    planStreams({ name, uid: accepted.uid }, effectiveIntegration(accepted.spec)),
-  );
+  acceptedIn(context.cluster, spec.namespace.name).flatMap(streamsOf);
+const streamsOf = remembered(({ name, accepted }: AcceptedIn) =>
+  planStreams({ name, uid: accepted.uid }, effectiveIntegration(accepted.spec)),
+);
 
 const drainMs = 60_000;
 /** Closing the account cuts connections: pods get the time to finish what they have in work, and no longer. */

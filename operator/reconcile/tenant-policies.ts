@@ -1,4 +1,5 @@
 import type { EffectiveTenant } from '../api/effective.ts';
+import { rememberedWith } from '../api/remembered.ts';
 import { managedBy, tenantLabel } from '../plan/children.ts';
 import { type Verdict, verdict } from '../plan/conditions.ts';
 import { NetworkPolicies, RoleBindings } from '../plan/kinds.ts';
@@ -9,6 +10,8 @@ import { applyChild, deleteChild } from './apply.ts';
 import type { Context } from './context.ts';
 import { ApiError, type KubeObject } from './ports.ts';
 
+const walls = rememberedWith<{ own: KubeObject; planned: KubeObject[] }>();
+
 /** Closes the namespace before anything is in it. What is not planned any more goes: an old opening would stay open. */
 export const ensurePolicies = async (
   { cluster, settings, secretWatches }: Context,
@@ -17,12 +20,14 @@ export const ensurePolicies = async (
 ): Promise<Verdict<'PoliciesReady'>> => {
   const namespace = spec.namespace.name;
   const home = { tenant, namespace };
-  const own = planOwnRoleBinding(home, settings);
-  const planned = [
-    ...planNetworkPolicies(home, spec, settings.config),
-    ...planQuota(home, spec),
-    ...planMemberBindings(home, spec.members),
-  ];
+  const { own, planned } = walls(spec, [tenant, settings], () => ({
+    own: planOwnRoleBinding(home, settings),
+    planned: [
+      ...planNetworkPolicies(home, spec, settings.config),
+      ...planQuota(home, spec),
+      ...planMemberBindings(home, spec.members),
+    ],
+  }));
   try {
     await applyChild(cluster, own);
     for (const object of planned) await applyChild(cluster, object);

@@ -1,5 +1,5 @@
 import { type EffectiveTenant, effectiveTenant } from '../api/effective.ts';
-import { Tenants } from '../api/meta.ts';
+import { Integrations, Tenants } from '../api/meta.ts';
 import { parseTenant } from '../api/parse.ts';
 import type { TenantStatus } from '../api/tenant.ts';
 import type { Reconcile, ReconcileResult } from '../control/controller.ts';
@@ -9,7 +9,6 @@ import { announce } from './announce.ts';
 import { applyStatus } from './apply.ts';
 import { type Context, lookAgainMs } from './context.ts';
 import type { KubeObject } from './ports.ts';
-import { integrationsOf } from './tenancy.ts';
 import { ensureGateway } from './tenant-gateway.ts';
 import { ensureMessaging } from './tenant-messaging.ts';
 import { ensureNamespace } from './tenant-namespace.ts';
@@ -89,7 +88,7 @@ const known = (object: KubeObject): Pick<TenantStatus, 'namespace' | 'account' |
 };
 
 const countIntegrations = ({ cluster }: Context, spec: EffectiveTenant): { total: number; ready: number } => {
-  const all = integrationsOf(cluster, spec.namespace.name);
+  const all = cluster.list(Integrations, { namespace: spec.namespace.name });
   return { total: all.length, ready: all.filter(({ status }) => isTrue(statusConditions(status), 'Ready')).length };
 };
 

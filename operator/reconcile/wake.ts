@@ -24,16 +24,19 @@ export interface Change {
   readonly type: 'added' | 'updated' | 'deleted';
   readonly object: KubeObject;
   readonly previous?: KubeObject;
+  /** The answer to a write of our own: who wrote it has gone on by it, and only others need to look. */
+  readonly isOwn?: boolean;
 }
 
 export const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
-/** Our own status writes come back as updates; nothing has to be done about them. */
-const isMore = ({ type, object, previous }: Change): boolean =>
-  type !== 'updated' ||
-  object.metadata.generation !== previous?.metadata.generation ||
-  object.metadata.deletionTimestamp !== previous?.metadata.deletionTimestamp ||
-  object.metadata.annotations?.[busGapSeenAnnotation] !== previous?.metadata.annotations?.[busGapSeenAnnotation] ||
-  object.metadata.finalizers?.length !== previous?.metadata.finalizers?.length;
+/** Our own status and finalizers come back as updates; nothing has to be done about them. */
+const isMore = ({ type, object, previous, isOwn = false }: Change): boolean =>
+  !isOwn &&
+  (type !== 'updated' ||
+    object.metadata.generation !== previous?.metadata.generation ||
+    object.metadata.deletionTimestamp !== previous?.metadata.deletionTimestamp ||
+    object.metadata.annotations?.[busGapSeenAnnotation] !== previous?.metadata.annotations?.[busGapSeenAnnotation] ||
+    object.metadata.finalizers?.length !== previous?.metadata.finalizers?.length);
 const readiness = (object: KubeObject | undefined): boolean => isTrue(statusConditions(object?.['status']), 'Ready');
 
 export const wakers = (cluster: Cluster, keys: Keys) => {
@@ -69,14 +72,14 @@ export const wakers = (cluster: Cluster, keys: Keys) => {
       for (const object of cluster.list(Integrations, { namespace: change.object.metadata.namespace ?? '' }))
         keys.integration(keyOf(object));
     },
-    child: ({ object }: Change) => {
+    child: ({ object, isOwn = false }: Change) => {
       const { labels = {}, namespace, name } = object.metadata;
       const integration = labels[integrationLabel];
-      if (integration !== undefined) keys.integration(`${namespace}/${integration}`);
+      if (integration !== undefined && !isOwn) keys.integration(`${namespace}/${integration}`);
       // The gateway serves what was accepted.
       const isAccepted = integration !== undefined && name === acceptedName(integration);
       const tenant = labels[tenantLabel];
-      if (tenant !== undefined && (integration === undefined || isAccepted)) keys.tenant(tenant);
+      if (tenant !== undefined && (isAccepted || (integration === undefined && !isOwn))) keys.tenant(tenant);
     },
     secret: (change: Change) => {
       const { metadata } = change.object;
@@ -99,7 +102,8 @@ const hasNewValues = ({ type, object, previous }: Change): boolean => {
   return type === 'updated' && canonicalJson(object['data'] ?? {}) !== canonicalJson(previous?.['data'] ?? {});
 };
 
-const wakersOfOwnSecret = ({ object }: Change, keys: Keys): void => {
+const wakersOfOwnSecret = ({ object, isOwn }: Change, keys: Keys): void => {
+  if (isOwn) return;
   const { labels = {}, namespace } = object.metadata;
   const integration = labels[integrationLabel];
   const tenant = labels[tenantLabel];

@@ -1,5 +1,7 @@
 import { milliseconds } from '../../runtime/schema.ts';
+import { rememberedWith } from '../api/remembered.ts';
 import type { Resolved } from '../plan/acceptance.ts';
+import { planAccepted } from '../plan/accepted.ts';
 import { flowName, workerName } from '../plan/children.ts';
 import { scalingPolicy } from '../plan/decide-replicas.ts';
 import { bindingsOf } from '../plan/shared-streams.ts';
@@ -15,16 +17,31 @@ export const homeOf = ({ metadata }: KubeObject, holder: Holder) => ({
   integration: { name: metadata.name, uid: metadata.uid ?? '' },
 });
 
+/** The same objects as long as nothing has changed that they are made from. */
 export const workerOf = ({ settings, natsCa }: Context, object: KubeObject, holder: Holder, basis: Resolved) =>
-  planWorker({
-    home: homeOf(object, holder),
-    spec: basis.spec,
-    tenant: holder.spec,
-    settings,
-    nats: { tls: natsCa !== undefined },
-    flow: flowName(object.metadata.name, basis.hash),
-    references: basis.workerReferences,
-  });
+  workers(basis, [settings, natsCa, object, holder.name, holder.spec], () =>
+    planWorker({
+      home: homeOf(object, holder),
+      spec: basis.spec,
+      tenant: holder.spec,
+      settings,
+      nats: { tls: natsCa !== undefined },
+      flow: flowName(object.metadata.name, basis.hash),
+      references: basis.workerReferences,
+    }),
+  );
+const workers = rememberedWith<ReturnType<typeof planWorker>>();
+
+export const acceptedRecordOf = (object: KubeObject, holder: Holder, basis: Resolved): KubeObject =>
+  records(basis, [object, holder.name], () =>
+    planAccepted(homeOf(object, holder), {
+      uid: object.metadata.uid ?? '',
+      generation: object.metadata.generation ?? 0,
+      hash: basis.hash,
+      ...basis.source,
+    }),
+  );
+const records = rememberedWith<KubeObject>();
 
 export const scalingTarget = (
   object: KubeObject,

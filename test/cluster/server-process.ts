@@ -20,7 +20,7 @@ interface Definition {
   /** Output of every run is appended here. */
   log: string;
   ready: () => Promise<boolean>;
-  /** Milliseconds until a start that is not ready is a failure. Default 30,000. */
+  /** Milliseconds until a start that is not ready is a failure. Default 120,000: machines may be busy. */
   timeout?: number;
 }
 
@@ -38,7 +38,7 @@ const spawnLogged = ({ command, args, log }: Definition): ChildProcess => {
 
 /** Starts a server as a child of this process and waits until it is ready. */
 export const startServer = async (definition: Definition): Promise<ServerProcess> => {
-  const { name, log, ready, timeout = 30_000 } = definition;
+  const { name, log, ready, timeout = 120_000 } = definition;
   let child: ChildProcess | undefined;
   let pid = 0;
   let exited: Promise<void> = Promise.resolve();

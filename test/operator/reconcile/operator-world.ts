@@ -28,6 +28,8 @@ export const operatorNamespace = 'kanava-system';
 
 export interface OperatorProcess {
   readonly pid: number;
+  /** `/healthz`, `/readyz` and `/metrics` are on it. */
+  readonly healthPort: number;
   readonly logFile: string;
   /** What a scrape would get. */
   metrics(): Promise<string>;
@@ -37,6 +39,8 @@ export interface OperatorProcess {
 export interface OperatorWorld {
   readonly api: KubeApi;
   readonly nats: World;
+  /** Path of the operator's own kubeconfig: its ServiceAccount. */
+  readonly kubeconfig: string;
   startOperator(config?: Record<string, unknown>): Promise<OperatorProcess>;
   kubectl(args: string[], input?: unknown): Promise<string>;
   apply(...objects: unknown[]): Promise<void>;
@@ -91,10 +95,26 @@ const installChart = async (api: KubeApi, dir: string): Promise<void> => {
   await mustKubectl(api.kubectl, ['apply', '--server-side', '-f', file]);
 };
 
-const launch = async (dir: string, env: Record<string, string>): Promise<OperatorProcess> => {
+/** What a pod finds at /var/run/secrets/kubernetes.io/serviceaccount. */
+const podFolder = async (api: KubeApi, dir: string): Promise<string> => {
+  const folder = join(dir, 'service-account');
+  const token = await mustKubectl(api.kubectl, ['create', 'token', 'kanava-operator', '-n', operatorNamespace]);
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'token'), token);
+  await writeFile(join(folder, 'ca.crt'), api.ca);
+  return folder;
+};
+
+interface Launch {
+  readonly dir: string;
+  readonly program: readonly string[];
+  readonly healthPort: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+const launch = async ({ dir, program, healthPort, env }: Launch): Promise<OperatorProcess> => {
   const logFile = join(dir, `operator-${env['KANAVA_POD_NAME']}.log`);
-  const child: ChildProcess = spawn(process.execPath, [join(repository, 'operator', 'main.ts')], {
-    env: { PATH: process.env['PATH'] ?? '', ...env },
+  const child: ChildProcess = spawn(process.execPath, program, {
+    env: { PATH: process.env['PATH'] ?? '', KANAVA_HEALTH_PORT: String(healthPort), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = createWriteStream(logFile, { flags: 'a' });
@@ -105,6 +125,7 @@ const launch = async (dir: string, env: Record<string, string>): Promise<Operato
   process.once('exit', killNow);
   return {
     pid: child.pid ?? 0,
+    healthPort,
     logFile,
     metrics: async () => (await fetch(`http://127.0.0.1:${env['KANAVA_HEALTH_PORT']}/metrics`)).text(),
     stop: async (signal = 'SIGTERM') => {
@@ -116,17 +137,22 @@ const launch = async (dir: string, env: Record<string, string>): Promise<Operato
   };
 };
 
-interface WorldOptions {
-  /** Inside of the `jetstream` block of nats.conf. */
+export interface OperatorWorldOptions {
+  /** Arguments of node; default: the operator as it is here. */
+  readonly program?: readonly string[];
+  readonly logLevel?: string;
+  /** Inside the `jetstream` block of nats.conf. */
   readonly jetstream?: string;
   /** Those of Kubernetes run, too, so that owner references, foreground deletion and namespaces do what they do. */
   readonly controllers?: boolean;
 }
 
 export const startOperatorWorld = async ({
+  program = [join(repository, 'operator', 'main.ts')],
+  logLevel = 'debug',
   jetstream = 'sync_interval: always',
   controllers = false,
-}: WorldOptions = {}): Promise<OperatorWorld> => {
+}: OperatorWorldOptions = {}): Promise<OperatorWorld> => {
   const dir = await temporaryFolder('operator');
   const [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream })]);
   await applyCrds(api);
@@ -134,6 +160,7 @@ export const startOperatorWorld = async ({
   const recorder = recordStatuses(api);
   await installChart(api, dir);
   const kubeconfig = await api.serviceAccountKubeconfig(operatorNamespace, 'kanava-operator');
+  const tokenFolder = await podFolder(api, dir);
   const processes: OperatorProcess[] = [];
 
   const kubectl = (args: string[], input?: unknown) =>
@@ -182,6 +209,7 @@ export const startOperatorWorld = async ({
   return {
     api,
     nats,
+    kubeconfig,
     kubectl,
     get,
     becomes,
@@ -199,16 +227,18 @@ export const startOperatorWorld = async ({
           ...config,
         }),
       );
-      const started = await launch(dir, {
-        KUBECONFIG: kubeconfig,
+      const env = {
+        KUBERNETES_SERVICE_HOST: '127.0.0.1',
+        KUBERNETES_SERVICE_PORT: String(api.port),
+        KANAVA_TOKEN_FOLDER: tokenFolder,
         KANAVA_CONFIG: file,
         KANAVA_NATS_FOLDER: nats.natsFolder,
         KANAVA_NAMESPACE: operatorNamespace,
         KANAVA_POD_NAME: name,
         KANAVA_SERVICE_ACCOUNT: 'kanava-operator',
-        KANAVA_HEALTH_PORT: String(await freePort()),
-        KANAVA_LOG_LEVEL: 'debug',
-      });
+        KANAVA_LOG_LEVEL: logLevel,
+      };
+      const started = await launch({ dir, program, healthPort: await freePort(), env });
       processes.push(started);
       return started;
     },
