@@ -1,0 +1,213 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+import { bundle, operatorFlags } from '../build.ts';
+import { mustKubectl } from '../test/cluster/kubectl.ts';
+import { temporaryFolder } from '../test/cluster/temporary.ts';
+import {
+  type OperatorWorld,
+  operatorNamespace,
+  startOperatorWorld,
+} from '../test/operator/reconcile/operator-world.ts';
+import {
+  type Counts,
+  growth,
+  managedOnly,
+  reconcilesOf,
+  sentBy,
+  servedBy,
+  total,
+} from '../test/operator/reconcile/request-counts.ts';
+import type { BareResult, BareTask } from './operator/bare.ts';
+import { countConnections, cpuSeconds, residentMebibytes } from './operator/process-figures.ts';
+import { rehearse } from './operator/rehearsal.ts';
+import { openScene, type Scene, type Sizes } from './operator/scene.ts';
+
+const help = `npm run bench -- operator [--integrations 1000] [--per-tenant 50] [--rounds 2] [--large 5000] [--profile FOLDER]
+
+  The bundled operator as a process of its own puts Integrations in place from nothing, against a real API server and a real NATS; beside
+  it, in turns, a bare client that only does the same writes. Each run has fresh servers. No pods run.
+  --large    so many Integrations once more, for growth; 0 leaves it out
+  --profile  CPU profiles of the operator, for Chrome's developer tools; they cost time themselves`;
+
+const options = {
+  integrations: { type: 'string', default: '1000' },
+  'per-tenant': { type: 'string', default: '50' },
+  rounds: { type: 'string', default: '2' },
+  large: { type: 'string', default: '5000' },
+  profile: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** Reconciles of Integrations that the operator has at once. */
+const concurrency = 16;
+const poolSize = 8;
+const settleMs = 5_000;
+const jetstream = 'max_file_store: 100TB\n sync_interval: always';
+
+const say = (text: string) => console.error(`${new Date().toISOString().slice(11, 19)}  ${text}`);
+const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((left, right) => left - right);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+};
+
+const table = (counts: Counts, integrations: number): string =>
+  [...counts]
+    .filter(([, count]) => count > integrations / 20)
+    .map(([what, count]) => `${what} ${(count / integrations).toFixed(2)}`)
+    .join(', ');
+
+const withWorld = async <Result>(
+  profile: string | undefined,
+  work: (world: OperatorWorld, scene: Scene) => Promise<Result>,
+): Promise<Result> => {
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  // Profiles of the source have names in them.
+  const source = join(import.meta.dirname, '..', 'operator', 'main.ts');
+  const code = profile === undefined ? join(await bundle('operator'), 'operator.mjs') : source;
+  const program = [...operatorFlags, ...profiling, code];
+  const world = await startOperatorWorld({ program, logLevel: 'warn', jetstream });
+  const scene = await openScene(world);
+  try {
+    return await work(world, scene);
+  } finally {
+    await scene.close();
+    await world.stop();
+  }
+};
+
+interface OperatorRun {
+  readonly wall: number;
+  readonly cpu: number;
+  readonly calls: number;
+  readonly resyncCalls: number;
+  readonly connections: number;
+  readonly emptyMebibytes: number;
+  readonly mebibytes: number;
+}
+const operatorRun = (sizes: Sizes, profile: string | undefined): Promise<OperatorRun> =>
+  withWorld(profile, async (world, scene) => {
+    await scene.makeTenants(sizes.tenants, sizes.integrations / sizes.tenants);
+    const first = await world.startOperator();
+    await scene.tenantsReady(sizes.tenants);
+    await sleep(settleMs);
+    const emptyMebibytes = residentMebibytes(first.pid);
+    await first.stop();
+    await scene.makeIntegrations(sizes);
+
+    const before = await servedBy(world.api);
+    const started = performance.now();
+    const operator = await world.startOperator();
+    const connections = countConnections(operator.pid, world.api.port);
+    await scene.converged(sizes.integrations);
+    const wall = (performance.now() - started) / 1000;
+    const cpu = cpuSeconds(operator.pid);
+    const calls = await sentBy(operator);
+    say(`  requests per Integration: ${table(growth(before, await servedBy(world.api)), sizes.integrations)}`);
+    say(`  reconciles: ${JSON.stringify([...(await reconcilesOf(operator))])}`);
+    await sleep(settleMs);
+    const mebibytes = residentMebibytes(operator.pid);
+    connections.stop();
+    await operator.stop();
+    const resyncCalls = await resync(world, sizes);
+    return { wall, cpu, calls: total(calls), resyncCalls, connections: connections.seen(), emptyMebibytes, mebibytes };
+  });
+
+/** A new operator that finds everything as it should be, and looks at every key again some times. */
+const resync = async (world: OperatorWorld, { integrations }: Sizes): Promise<number> => {
+  const before = await servedBy(world.api);
+  const operator = await world.startOperator();
+  await sleep(25_000);
+  const found = managedOnly(growth(before, await servedBy(world.api)));
+  if (found.size > 0) say(`  requests of a resync: ${JSON.stringify([...found])}`);
+  await operator.stop();
+  return total(found) / integrations;
+};
+
+const bareProgram = async (): Promise<string> => {
+  const outfile = join(await temporaryFolder('bare'), 'bare.mjs');
+  const js = "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);";
+  await build({
+    entryPoints: [join(import.meta.dirname, 'operator', 'bare.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    banner: { js },
+  });
+  return outfile;
+};
+const bareRun = (sizes: Sizes): Promise<BareResult> =>
+  withWorld(undefined, async (world, scene) => {
+    await scene.makeTenants(sizes.tenants, sizes.integrations / sizes.tenants);
+    const { yardstick, credentials } = await rehearse(world, scene, sizes.tenants);
+    await scene.makeIntegrations(sizes);
+    const task: BareTask = {
+      server: world.api.url,
+      ca: world.api.ca,
+      token: (
+        await mustKubectl(world.api.kubectl, ['create', 'token', 'kanava-operator', '-n', operatorNamespace])
+      ).trim(),
+      natsUrl: world.nats.url,
+      connections: poolSize,
+      concurrency,
+      yardstick,
+      tenants: credentials,
+      integrations: scene
+        .integrations()
+        .filter(({ metadata }) => metadata.name !== 'sample-0000')
+        .map(({ metadata: { namespace: tenant = '', name: integration, uid = '' } }) => ({ tenant, integration, uid })),
+    };
+    const file = join(await temporaryFolder('bare'), 'task.json');
+    await writeFile(file, JSON.stringify(task));
+    const before = await servedBy(world.api);
+    const child = spawn(process.execPath, [...operatorFlags, await bareProgram(), file], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0) throw new Error(`the bare client ended with ${code}`);
+    say(`  requests per Integration: ${table(growth(before, await servedBy(world.api)), sizes.integrations)}`);
+    return JSON.parse(text) as BareResult;
+  });
+
+export const run = async (args: string[]): Promise<void> => {
+  const { values } = parseArgs({ args, options });
+  if (values.help) return console.log(help);
+  const perTenant = Number(values['per-tenant']);
+  const sizesFor = (integrations: number): Sizes => ({ integrations, tenants: Math.ceil(integrations / perTenant) });
+  const sizes = sizesFor(Number(values.integrations));
+  const runs: OperatorRun[] = [];
+  const bares: BareResult[] = [];
+  for (let round = 1; round <= Number(values.rounds); round += 1) {
+    say(`round ${round}: the operator`);
+    const ours = await operatorRun(sizes, values.profile);
+    runs.push(ours);
+    say(`  ${JSON.stringify(ours)}`);
+    say(`round ${round}: the bare client`);
+    const bare = await bareRun(sizes);
+    bares.push(bare);
+    say(`  ${JSON.stringify(bare)}`);
+  }
+  const ratio = (of: (round: number) => number) => median(runs.map((_, round) => of(round)));
+  const result = (name: string, value: number) => console.log(`${name} ${value.toFixed(2)}`);
+  result(
+    'converge_wall_vs_bare',
+    ratio((i) => (runs[i]?.wall ?? NaN) / (bares[i]?.wallSeconds ?? NaN)),
+  );
+  result(
+    'converge_cpu_vs_bare',
+    ratio((i) => (runs[i]?.cpu ?? NaN) / (bares[i]?.cpuSeconds ?? NaN)),
+  );
+  result('api_calls_first', median(runs.map(({ calls }) => calls / sizes.integrations)));
+  result('api_calls_resync', median(runs.map(({ resyncCalls }) => resyncCalls)));
+  result('connections_vs_concurrency', median(runs.map(({ connections }) => connections / concurrency)));
+  result('rss_1000_vs_0', median(runs.map(({ mebibytes, emptyMebibytes }) => mebibytes / emptyMebibytes)));
+};

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { Integrations } from '../../operator/api/meta.ts';
+import { makeUser } from '../../operator/broker/credentials.ts';
+import { controlMetrics } from '../../operator/control/metrics.ts';
+import { connectKube } from '../../operator/kube/connection.ts';
+import { loadIdentity } from '../../operator/kube/identity.ts';
+import { createTransport } from '../../operator/kube/transport.ts';
+import { readAccountKeys } from '../../operator/plan/account.ts';
+import { tenantKeysName } from '../../operator/plan/children.ts';
+import { reconcileConnection } from '../../operator/reconcile/connection.ts';
+import type { Context } from '../../operator/reconcile/context.ts';
+import { reconcileIntegration } from '../../operator/reconcile/integration.ts';
+import type { KubeObject } from '../../operator/reconcile/ports.ts';
+import { createScaler } from '../../operator/reconcile/scaler.ts';
+import { createSecretWatches } from '../../operator/reconcile/secret-watches.ts';
+import { reconcileTenant } from '../../operator/reconcile/tenant.ts';
+import { wakers } from '../../operator/reconcile/wake.ts';
+import { watched } from '../../operator/reconcile/watched.ts';
+import { connectWith } from '../../test/operator/broker/world.ts';
+import { settings } from '../../test/operator/plan/fixtures.ts';
+import { type OperatorWorld, operatorNamespace } from '../../test/operator/reconcile/operator-world.ts';
+import { orders, type Scene, tenantName } from './scene.ts';
+import { jetStreamRequests, placeholders, recordingTransport, type Yardstick, yardstickOf } from './yardstick.ts';
+
+/*
+ * The operator's reconcilers in this process, with the operator's own account: they set the tenants up, and put one Integration in place
+ * while their writes are recorded. Afterwards nothing reconciles here any more.
+ */
+export const rehearse = async (
+  world: OperatorWorld,
+  scene: Scene,
+  tenants: number,
+): Promise<{ yardstick: Yardstick; credentials: Record<string, string> }> => {
+  const log = pino({ level: 'silent' });
+  const identity = await loadIdentity({ kubeconfig: world.kubeconfig, env: {} });
+  const real = createTransport({ identity, registry: new Registry(), mayWrite: () => true });
+  const { recording, taken } = recordingTransport(real);
+  const kube = connectKube({ transport: recording, metrics: controlMetrics(new Registry()), log, instance: 'bench' });
+  const nobody = () => {};
+  const wake = wakers(kube.cluster, { tenant: nobody, integration: nobody, connection: nobody, mountedSecret: nobody });
+  const open = watched(wake, operatorNamespace).map(({ kind, onChange, ...options }) =>
+    kube.watch(kind, onChange, options),
+  );
+  await Promise.all(open.map((watch) => watch.synced));
+  const scaler = createScaler({
+    cluster: kube.cluster,
+    lags: world.nats.broker.meter,
+    wake: nobody,
+    changed: nobody,
+    broken: nobody,
+  });
+  const context: Context = {
+    cluster: kube.cluster,
+    scaler,
+    broker: world.nats.broker,
+    settings: settings({
+      runtime: { image: 'registry.example/kanava/runtime:test' },
+      nats: { url: world.nats.url, network: { namespace: operatorNamespace, podLabels: { app: 'nats' } } },
+      network: {},
+    }),
+    natsCa: undefined,
+    credentialsMs: 86_400_000,
+    now: () => Date.now(),
+    log,
+    secretWatches: createSecretWatches(kube, nobody),
+  };
+
+  const names = Array.from({ length: tenants }, (_, index) => tenantName(index));
+  for (let round = 0; round < 3; round += 1)
+    // Rights in a new namespace take a moment.
+    await Promise.all(names.map((name) => reconcileTenant(context)(name).catch(nobody)));
+  await scene.tenantsReady(tenants);
+  taken('');
+
+  const { tenant, integration } = placeholders;
+  const path = `/apis/kanava.dev/v1alpha1/namespaces/${tenant}/integrations`;
+  const object = orders(tenant, integration);
+  const sample = (await scene.transport.request({ method: 'POST', path, body: object })) as KubeObject;
+  const uid = sample.metadata.uid ?? '';
+  const key = `${tenant}/${integration}`;
+  // The caches may be a moment behind.
+  while (!(await kube.cluster.get(Integrations, integration, tenant))) await sleep(10);
+  for (let round = 0; round < 4; round += 1) {
+    await reconcileIntegration(context)(key);
+    await scaler.reconcile(key);
+    await reconcileTenant(context)(tenant);
+    await reconcileConnection(context)(`${tenant}/erp`);
+  }
+  const keysOf = async (name: string) => {
+    const secret = await scene.secret(operatorNamespace, tenantKeysName(name));
+    const keys = readAccountKeys(secret);
+    if (!keys) throw new Error(`Tenant ${name} has no keys`);
+    return keys;
+  };
+  const entries = await Promise.all(
+    names.map(async (name) => [name, makeUser(await keysOf(name), 'ops', undefined, 3_600_000).creds] as const),
+  );
+  const credentials = Object.fromEntries(entries);
+  const connection = await connectWith(world.nats.url, credentials[tenant] ?? '', '_INBOX_ops');
+  const yardstick = yardstickOf(taken(uid), await jetStreamRequests(connection, uid));
+  await connection.close();
+  await kube.close();
+  return { yardstick, credentials };
+};
