@@ -1,5 +1,18 @@
 import { z } from 'zod';
-import { choiceOf, duration, flag, integer, label, listOf, quantity, shape, text } from '../../runtime/schema.ts';
+import {
+  choiceOf,
+  duration,
+  durationPattern,
+  flag,
+  integer,
+  label,
+  listOf,
+  milliseconds,
+  quantity,
+  quantityValue,
+  shape,
+  text,
+} from '../../runtime/schema.ts';
 import {
   conditionList,
   count,
@@ -65,6 +78,28 @@ const namespace = ruled(
   ],
 );
 
+const bus = ruled(
+  shape('The bus between Integrations.', {
+    maxBytes: quantity('Most that is kept; default 64Mi. Full: oldest go.').optional(),
+    retention: duration('How long events are kept; default 168h.').optional(),
+  }),
+  // Texts that are no quantity or duration have their own finding.
+  [
+    {
+      rule: "!has(self.maxBytes) || !isQuantity(string(self.maxBytes)) || quantity(string(self.maxBytes)).compareTo(quantity('1Mi')) >= 0",
+      message: 'messaging.bus.maxBytes must be at least 1Mi',
+      fieldPath: '.maxBytes',
+      check: ({ maxBytes }) => (maxBytes === undefined ? 2 ** 20 : (quantityValue(maxBytes) ?? 2 ** 20)) >= 2 ** 20,
+    },
+    {
+      rule: `!has(self.retention) || !self.retention.matches('${durationPattern}') || duration(self.retention) >= duration('1m')`,
+      message: 'messaging.bus.retention must be at least 1m',
+      fieldPath: '.retention',
+      check: ({ retention = '1m' }) => (milliseconds(retention) ?? 60_000) >= 60_000,
+    },
+  ],
+);
+
 const specShape = shape('What you want.', {
   displayName: text('Name for people.', 128).optional(),
   suspend: flag('Stops all pods and closes the account; keeps all.').optional(),
@@ -94,10 +129,7 @@ const specShape = shape('What you want.', {
     connections: integer('Most connections of pods; default 200.', 0, 100000).optional(),
     maxPayload: quantity('Largest message with headers; default 1Mi.').optional(),
     replicas: integer('Copies of shared streams; default 1.', 1, 5).optional(),
-    bus: shape('The bus between Integrations.', {
-      maxBytes: quantity('Most that is kept; default 64Mi. Full: oldest go.').optional(),
-      retention: duration('How long events are kept; default 168h.').optional(),
-    }).optional(),
+    bus: bus.optional(),
   }).optional(),
   network: shape('What pods may reach and who may reach them.', {
     egress: shape('The ceiling for all Connections.', {

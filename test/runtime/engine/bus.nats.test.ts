@@ -15,18 +15,20 @@ import { eventually, flowTo, ids, type Receiver, startReceiver, startWorkshop, t
 /* Publishers and subscribers as worker processes, on streams and consumers as the operator plans them. */
 type Sources = Parameters<typeof integration>[0] & object;
 const { bus: busStream, tick } = planSharedStreams({ uid: 'uid-t', messaging: acme().messaging });
-const acks = 1_500;
+/** Where nobody is killed: on a machine that stands still for a while nothing is delivered twice. */
+const patient = { ackWaitMs: 30_000 };
+const hasty = { ackWaitMs: 1_500 };
 
 /** What the operator does for an Integration that reads shared streams; again when its sources change. */
 const subscribe = async (
   { tenant }: Workshop,
   name: string,
   sources: Sources['sources'],
-  changed: Partial<StreamSpec> = {},
+  { ackWaitMs, ...changed }: Partial<StreamSpec> & { ackWaitMs: number } = patient,
 ) => {
   const { spec } = integration({ sources });
   for (const { stream, consumer } of planSubscriptions({ name, uid: name }, effectiveIntegration(spec))) {
-    const consumers = [{ ...consumer, ackWaitMs: acks }];
+    const consumers = [{ ...consumer, ackWaitMs }];
     await tenant.broker.ensureStream({ ...(stream === 'bus' ? busStream : tick), ...changed, consumers });
   }
 };
@@ -57,9 +59,9 @@ const sorted = (counts: ReadonlyMap<string, number>) => [...counts].toSorted(([a
 
 /** 600 messages, each to the bus and to a slow sink beside it, so that every kill meets some that the bus has and nobody has acked. */
 const killedTwice = async (changed: Partial<StreamSpec> = {}, fault?: Fault) => {
-  const [workshop, receiver] = await Promise.all([startWorkshop({ ackWaitMs: acks }), startReceiver()]);
+  const [workshop, receiver] = await Promise.all([startWorkshop(hasty), startReceiver()]);
   await ownStreams(workshop, 'mail');
-  await subscribe(workshop, 'mail', [bus(['order.placed'])], changed);
+  await subscribe(workshop, 'mail', [bus(['order.placed'])], { ...changed, ...hasty });
   const sent = ids(600);
   await workshop.publish(sent);
   receiver.behave(({ path }) =>
@@ -90,7 +92,7 @@ const killedTwice = async (changed: Partial<StreamSpec> = {}, fault?: Fault) => 
 
 describe('the bus', { timeout: 180_000 }, () => {
   it('brings each event to each subscriber of its type once, with its attributes; one that sleeps misses nothing', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     for (const name of ['mail', 'billing', 'archive']) await ownStreams(workshop, name);
     await subscribe(workshop, 'mail', [bus(['order.placed'])]);
     await subscribe(workshop, 'billing', [bus(['order.placed', 'order.large'])]);
@@ -121,7 +123,7 @@ describe('the bus', { timeout: 180_000 }, () => {
   });
 
   it('stores what is published again once, and what two Integrations publish under one id twice', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await ownStreams(workshop, 'mail');
     await ownStreams(workshop, 'relay');
     await workshop.tenant.broker.ensureStream(busStream);
@@ -142,7 +144,7 @@ describe('the bus', { timeout: 180_000 }, () => {
   });
 
   it('hears what a replay publishes once more, though it has the message already', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.tenant.broker.ensureStream(busStream);
     await workshop.startWorker(publisher(receiver.url, busSink('order.placed')));
     await workshop.publish(['m0']);
@@ -170,7 +172,7 @@ describe('the bus', { timeout: 180_000 }, () => {
   });
 
   it('lets through no header that steers the server', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.tenant.broker.ensureStream(busStream);
     await workshop.startWorker(publisher(receiver.url, busSink('order.placed')));
     const hostile = headers();
@@ -194,7 +196,7 @@ describe('the bus', { timeout: 180_000 }, () => {
   });
 
   it('changes the types of a subscriber under load: a new one starts with its next event, those that stay lose none', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await ownStreams(workshop, 'mail');
     await subscribe(workshop, 'mail', [bus(['a', 'b'])]);
     await workshop.startWorker(subscriber('mail', ['a', 'b'], receiver));
@@ -231,7 +233,7 @@ describe('the bus', { timeout: 180_000 }, () => {
   });
 
   it('keeps retries and dead letters of each subscriber apart', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     for (const name of ['mail', 'billing']) {
       await ownStreams(workshop, name);
       await subscribe(workshop, name, [bus(['order.placed'])]);
@@ -254,7 +256,7 @@ describe('the bus', { timeout: 180_000 }, () => {
   });
 
   it('rejects an event without a type that can be, and a body that no dead letter could hold', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.tenant.broker.ensureStream(busStream);
     await workshop.startWorker(publisher(receiver.url, busSink('=body.kind')));
     await workshop.publish(['no-text'], { kind: 7 });
@@ -272,7 +274,7 @@ describe('the bus', { timeout: 180_000 }, () => {
 
 describe('a schedule', { timeout: 180_000 }, () => {
   it('that nobody worked on is one message, of the same id however often it is delivered', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await ownStreams(workshop, 'reports');
     const sources = [schedule({ cron: '* * * * * *', body: '{"full": true}', type: 'report.due' })];
     await subscribe(workshop, 'reports', sources);
