@@ -16,6 +16,7 @@ import { helmWith } from './values-charts.ts';
  * One story: each test goes on where the one before it ended.
  */
 const kanava = join(import.meta.dirname, '../../charts/kanava');
+vi.setConfig({ testTimeout: 300_000 });
 let api: KubeApi;
 let jobs: JobRunner;
 beforeAll(async () => {
@@ -33,7 +34,7 @@ const there = () => ['--namespace', namespace, '--kubeconfig', api.kubeconfig];
 const helm = (...args: string[]): Promise<CommandResult> =>
   helmWith(
     [],
-    [...args, ...there(), ...(['status', 'history'].includes(args[0] as string) ? [] : ['--timeout', '50s'])],
+    [...args, ...there(), ...(['status', 'history'].includes(args[0] as string) ? [] : ['--timeout', '4m'])],
   );
 const must = async (...args: string[]): Promise<string> => {
   const { code, stdout, stderr } = await helm(...args);
@@ -69,7 +70,7 @@ const refused = async (): Promise<string[]> => {
 describe('uninstall', () => {
   beforeAll(async () => {
     await must('install', 'kanava', kanava);
-    await vi.waitFor(() => createIntegrations('orders'), { timeout: 20_000, interval: 200 });
+    await vi.waitFor(() => createIntegrations('orders'), { timeout: 90_000, interval: 200 });
   });
 
   it('is refused while Integrations exist, and removes nothing', async () => {
@@ -88,7 +89,7 @@ describe('uninstall', () => {
     await must('upgrade', 'kanava', kanava);
   });
 
-  it('goes on in any order of upgrade, rollback, and refusal with its repair', { timeout: 180_000 }, async () => {
+  it('goes on in any order of upgrade, rollback, and refusal with its repair', { timeout: 900_000 }, async () => {
     const upgrade = () => must('upgrade', 'kanava', kanava);
     const rollback = () => must('rollback', 'kanava');
     const refusal = async () => must(...(await refused()));

@@ -26,6 +26,9 @@ export const valuesText = (values: unknown): string =>
     (char) => `\\U${(char.codePointAt(0) as number).toString(16).padStart(8, '0')}`,
   );
 
+/** For what waits until something is ready, on a machine that runs everything at once. */
+const helmMs = 240_000;
+
 /** `helm <args>` with values files in this order. */
 export const helmWith = async (files: readonly unknown[], args: readonly string[]): Promise<CommandResult> => {
   const dir = await mkdtemp(join(tmpdir(), 'kanava-values-'));
@@ -33,7 +36,10 @@ export const helmWith = async (files: readonly unknown[], args: readonly string[
     const paths = files.map((_, index) => join(dir, `${index}.yaml`));
     await Promise.all(files.map((values, index) => writeFile(paths[index] as string, valuesText(values))));
     const values = paths.flatMap((path) => ['--values', path]);
-    return await run(await ensureBinary('helm'), [...args, ...values], { env: { HELM_NO_PLUGINS: '1' } });
+    return await run(await ensureBinary('helm'), [...args, ...values], {
+      env: { HELM_NO_PLUGINS: '1' },
+      timeout: helmMs,
+    });
   } finally {
     await rm(dir, { recursive: true });
   }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isTrue, statusConditions } from '../../operator/plan/conditions.ts';
 import type { CommandResult } from '../cluster/command.ts';
 import { type OperatorWorld, startOperatorWorld } from '../operator/reconcile/operator-world.ts';
@@ -9,6 +9,7 @@ import { chartFolder, helmWith, type ValuesChart } from './values-charts.ts';
  * `helm --wait` with the operator as a process: it ends when what was asked for is so, and fails at once, with the reason, when a user must
  * act. One story: each test goes on where the one before it ended.
  */
+vi.setConfig({ testTimeout: 300_000 });
 let world: OperatorWorld;
 let pods: StandIns | undefined;
 beforeAll(async () => {
@@ -37,6 +38,7 @@ const orders = (when: string) => ({
       sources: { shop: { http: { path: '/orders' } } },
       steps: [{ name: 'worth-it', filter: { when } }],
       sinks: { erp: { http: { connectionRef: { name: 'erp' } } } },
+      scaling: { minReplicas: 1 },
     },
   },
 });
@@ -68,7 +70,7 @@ describe('helm install --wait', () => {
     await world.kubectl(['annotate', 'namespace', 'acme', 'kanava.dev/adopt=acme']);
   });
 
-  it('ends when the Tenant is ready', { timeout: 120_000 }, async () => {
+  it('ends when the Tenant is ready', async () => {
     await world.startOperator();
     const tenants = { tenants: { acme: { namespace: { name: 'acme', adopt: true } } } };
     await mustHelm(tenants, 'install', 'tenants', chart('kanava-tenant'), ...long);
@@ -76,7 +78,7 @@ describe('helm install --wait', () => {
     expect(isTrue(statusConditions(tenant?.['status']), 'Ready')).toBe(true);
   });
 
-  it('ends when the Integration is ready, and not before', { timeout: 120_000 }, async () => {
+  it('ends when the Integration is ready, and not before', async () => {
     let ended = false;
     const installed = helm(good, 'install', 'shop', chart(), ...long).finally(() => (ended = true));
     await world.becomes('integrations.kanava.dev', 'orders', { Ready: 'GatewayNotReady' }, 'acme');
@@ -104,7 +106,7 @@ describe('helm install --wait', () => {
       { ...good.integrations.orders, sinks: { erp: { http: { connectionRef: { name: 'nobody' } } } } },
       'nobody',
     ],
-  ])('fails at once for %s, and says what to do', { timeout: 120_000 }, async (_, name, broken, told) => {
+  ])('fails at once for %s, and says what to do', async (_, name, broken, told) => {
     const { code, stderr } = await helm({ integrations: { [name]: broken } }, 'install', name, chart(), ...long);
     expect(code).toBe(1);
     expect(stderr).toContain(`resource Integration/acme/${name} not ready. status: Failed, message: `);
@@ -115,7 +117,7 @@ describe('helm install --wait', () => {
 });
 
 describe('helm upgrade --wait', () => {
-  it('fails at once for a bad edit, and helm rollback --wait repairs it', { timeout: 120_000 }, async () => {
+  it('fails at once for a bad edit, and helm rollback --wait repairs it', async () => {
     const { code, stderr } = await helm(orders('nonsense ('), 'upgrade', 'shop', chart(), ...long);
     expect(code).toBe(1);
     expect(stderr).toContain('Integration/acme/orders not ready. status: Failed, message: spec.steps[0].filter.when');
@@ -124,7 +126,7 @@ describe('helm upgrade --wait', () => {
     expect(await readyOf('orders')).toBe(true);
   });
 
-  it('takes the edit back by itself with --rollback-on-failure', { timeout: 120_000 }, async () => {
+  it('takes the edit back by itself with --rollback-on-failure', async () => {
     const { code, stderr } = await helm(
       orders('nonsense ('),
       'upgrade',
@@ -138,7 +140,7 @@ describe('helm upgrade --wait', () => {
     await world.becomes('integrations.kanava.dev', 'orders', { Ready: 'Running', Stalled: 'False' }, 'acme');
   });
 
-  it('ends when the new spec is in place', { timeout: 120_000 }, async () => {
+  it('ends when the new spec is in place', async () => {
     await mustHelm(orders('body.total > 20.0'), 'upgrade', 'shop', chart(), ...long);
     expect(await readyOf('orders')).toBe(true);
     const stored = await world.get('integrations.kanava.dev', 'orders', 'acme');
@@ -146,7 +148,7 @@ describe('helm upgrade --wait', () => {
   });
 });
 
-it('helm uninstall --wait ends when nothing is left', { timeout: 120_000 }, async () => {
+it('helm uninstall --wait ends when nothing is left', async () => {
   await mustHelm(undefined, 'uninstall', 'shop', ...long);
   expect(await world.get('integrations.kanava.dev', 'orders', 'acme')).toBeUndefined();
   expect(await world.get('connections.kanava.dev', 'erp', 'acme')).toBeUndefined();

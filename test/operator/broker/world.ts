@@ -63,6 +63,8 @@ export const connectWith = (url: string, creds: string, prefix: string): Promise
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
     ignoreAuthErrorAbort: true,
+    // A machine that runs everything at once takes its time.
+    timeout: 60_000,
   });
 
 export interface WorldTenant {
