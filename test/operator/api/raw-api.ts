@@ -71,10 +71,14 @@ export const rawApi = (api: KubeApi) => {
     /** Writes the whole object over what is stored, or asks whether that would work. */
     replace: async (object: unknown, options: { dryRun?: boolean } = {}) => {
       const at = path(object as Sent, `/${(object as Sent).metadata.name}`);
-      const { body } = await call('GET', at);
-      const { metadata } = body as { metadata: object };
-      const whole = { ...(object as object), metadata: { ...metadata, ...(object as Sent).metadata } };
-      return call('PUT', `${at}?${strict}${options.dryRun ? '&dryRun=All' : ''}`, whole);
+      for (let tries = 1; ; tries += 1) {
+        const { body } = await call('GET', at);
+        const { metadata } = body as { metadata: object };
+        const whole = { ...(object as object), metadata: { ...metadata, ...(object as Sent).metadata } };
+        const answer = await call('PUT', `${at}?${strict}${options.dryRun ? '&dryRun=All' : ''}`, whole);
+        // The operator wrote in between.
+        if (answer.status !== 409 || tries === 20) return answer;
+      }
     },
     remove: (object: unknown) => call('DELETE', path(object as Sent, `/${(object as Sent).metadata.name}`)),
     close: () => agent.destroy(),
