@@ -57,7 +57,8 @@ export const fieldLines = (node: SchemaNode, indent = '  '): string[] => {
 const typeText = (node: SchemaNode): string => {
   const form = node['x-kanava-form'];
   if (form === 'cel') return 'CEL';
-  if (form !== undefined) return form === 'tree' ? 'any value; text after = is CEL' : form;
+  if (form === 'tree') return `${node.type === 'string' ? 'text' : 'any value'}; text after = is CEL`;
+  if (form !== undefined) return form;
   if (node.enum) return node.enum.map(String).join(' | ');
   if (node.items) return `list of ${typeText(node.items)}`;
   if (typeof node.additionalProperties === 'object') return `map of ${typeText(node.additionalProperties)}`;

@@ -35,6 +35,12 @@ describe.each([
   });
 });
 
+it('tells text that may be computed from values that may be', async () => {
+  const shown = async (...args: string[]) => (await kanava(args)).stdout;
+  expect(await shown('connectors', 'bus')).toContain('type <text; text after = is CEL>');
+  expect(await shown('steps', 'map')).toContain('body <any value; text after = is CEL');
+});
+
 it('shows what is required, choices and the longer text', async () => {
   const { stdout } = await kanava(['connectors', 'http']);
   expect(stdout).toContain('  path <string, required>\n      Path below /<integration> of the gateway.');
