@@ -105,7 +105,9 @@ const day = 24 * 60 * 60 * 1000;
 export const startWorld = async (options: WorldOptions = {}): Promise<World> => {
   const material = makeOperator();
   const server = await startNats({
-    config: ({ dir }) => `${resolverConfig(material, join(dir, 'jwt'))}\n${options.config ?? ''}`,
+    // Its own patience is two seconds, which a test that is being loaded on a busy machine may need to answer the challenge.
+    config: ({ dir }) =>
+      `authorization { timeout: 60 }\n${resolverConfig(material, join(dir, 'jwt'))}\n${options.config ?? ''}`,
     ...(options.jetstream === undefined ? {} : { jetstream: options.jetstream }),
     ...(options.monitor === undefined ? {} : { monitor: options.monitor }),
   });
