@@ -5,7 +5,7 @@ import { type MemoryConsumerSpec, type MemoryStream, type StoredEntry, subjectMa
 import type { ConsumeOptions, ConsumerFill, Consumption, Delivery } from './transport.ts';
 
 export interface MemoryConsumer {
-  consume(options: ConsumeOptions): Consumption & { more(): void };
+  consume(options: ConsumeOptions): Consumption;
   fill(): ConsumerFill;
   close(): void;
 }
@@ -25,6 +25,7 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
   /** In the order in which they became due. */
   const due = new Set<Outstanding>();
   const readers = new Set<ConsumeOptions>();
+  let owner: ConsumeOptions | undefined;
   let position = 0;
   let scheduled = false;
 
@@ -55,9 +56,23 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
     outstanding.set(entry.sequence, fresh);
     return fresh;
   };
+  /** Of those that read exclusively, the first that came has the turn until it hands over or is gone for a while. */
+  const hasTurn = (reader: ConsumeOptions): boolean => {
+    if (!reader.exclusive || owner === reader) return true;
+    if (owner) return false;
+    owner = reader;
+    reader.exclusive.changed();
+    return true;
+  };
+  const endTurn = (reader: ConsumeOptions) => {
+    if (owner !== reader) return;
+    owner = undefined;
+    schedule();
+  };
   const pump = () => {
     scheduled = false;
     for (const reader of readers) {
+      if (!hasTurn(reader)) continue;
       while (readers.has(reader) && reader.credit() > 0) {
         const found = next();
         if (!found) return;
@@ -111,10 +126,13 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
         more: schedule,
         async stop() {
           readers.delete(options);
+          clock.after(spec.ackWaitMs, () => endTurn(options));
         },
+        handOver: async () => endTurn(options),
       };
     },
     fill: () => ({
+      deliveredTo: position,
       pending: stream.count(position, fits),
       ackPending: outstanding.size,
       maxAckPending: spec.maxAckPending,

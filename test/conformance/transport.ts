@@ -202,7 +202,12 @@ export const transportConformance = (name: string, make: MakeTransport): void =>
       const reader = read(transport, 10);
       await eventually(reader.ids).toEqual(['a', 'b']);
       for (const delivery of [...reader.deliveries]) delivery.nak(60_000);
-      await eventually(() => transport.fill(inbox)).toEqual({ pending: 1, ackPending: 2, maxAckPending: 2 });
+      await eventually(() => transport.fill(inbox)).toEqual({
+        deliveredTo: 2,
+        pending: 1,
+        ackPending: 2,
+        maxAckPending: 2,
+      });
       expect(reader.ids()).toEqual(['a', 'b']);
       await at(reader.deliveries, 0).ack();
       await eventually(reader.ids).toEqual(['a', 'b', 'c']);
