@@ -201,7 +201,7 @@ export const transportConformance = (name: string, make: MakeTransport): void =>
       for (const id of ['a', 'b', 'c']) await transport.publish(entry(id));
       const reader = read(transport, 10);
       await eventually(reader.ids).toEqual(['a', 'b']);
-      for (const delivery of [...reader.deliveries]) delivery.nak(60_000);
+      for (const delivery of reader.deliveries) delivery.nak(60_000);
       await eventually(() => transport.fill(inbox)).toEqual({
         deliveredTo: 2,
         pending: 1,
@@ -222,7 +222,7 @@ export const transportConformance = (name: string, make: MakeTransport): void =>
       first.allow(5);
       at(first.deliveries, 0).nak(0);
       const second = read(transport, 5);
-      await eventually(() => second.ids().toSorted()).toEqual(['a', 'b']);
+      await eventually(() => new Set(second.ids())).toEqual(new Set(['a', 'b']));
       expect(first.ids()).toEqual(['a']);
     });
 

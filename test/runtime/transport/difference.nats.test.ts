@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Clock, createMemoryTransport } from '../../../runtime/transport/memory.ts';
 import { type Delivery, type Transport, TransportError } from '../../../runtime/transport/transport.ts';
