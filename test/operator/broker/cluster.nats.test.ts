@@ -10,8 +10,8 @@ import { keyFromSeed } from '../../../operator/broker/keys.ts';
 import { connectBroker, type NatsBroker } from '../../../operator/broker/nats-broker.ts';
 import { createServers, type Servers } from '../../../operator/broker/servers.ts';
 import type { AccountKeys } from '../../../operator/reconcile/ports.ts';
-import { type NatsServer, startNats } from '../../cluster/nats.ts';
-import { freePort } from '../../cluster/ports.ts';
+import type { NatsServer } from '../../cluster/nats.ts';
+import { startNatsCluster } from '../../cluster/nats-cluster.ts';
 import { temporaryFolder } from '../../cluster/temporary.ts';
 import { inboxSpec } from './specs.ts';
 import { adminCreds, writeOperatorFolder } from './world.ts';
@@ -27,28 +27,8 @@ let nodes: NatsServer[];
 let broker: NatsBroker;
 let servers: Servers;
 
-const startCluster = async (): Promise<NatsServer[]> => {
-  const ports = [await freePort(), await freePort(), await freePort()];
-  const routes = ports.map((port) => `"nats://127.0.0.1:${port}"`).join(', ');
-  const cluster = (index: number) => `cluster { name: c, listen: "127.0.0.1:${ports[index]}", routes: [${routes}] }`;
-  const starting = await Promise.allSettled(
-    ports.map((_, index) =>
-      startNats({
-        monitor: true,
-        config: ({ dir }) =>
-          `server_name: n${index}\n${resolverConfig(material, join(dir, 'jwt'), 2)}\n${cluster(index)}`,
-      }),
-    ),
-  );
-  const started = starting.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  if (started.length === 3) return started;
-  // Between asking for a free port and listening on it, another test may have taken it.
-  await Promise.all(started.map((node) => node.close()));
-  return startCluster();
-};
-
 beforeAll(async () => {
-  nodes = await startCluster();
+  nodes = await startNatsCluster((dir) => resolverConfig(material, join(dir, 'jwt'), 2));
   const folder = await temporaryFolder('operator');
   await writeOperatorFolder(folder, material);
   const url = nodes.map((node) => node.url).join(',');
