@@ -27,7 +27,7 @@ const limit = { timeout: 300_000 };
 let world: OperatorWorld;
 beforeAll(async () => {
   world = await startOperatorWorld({ controllers: true });
-  await world.startOperator();
+  await world.keepOperator();
 });
 afterAll(async () => {
   await world?.stop();

@@ -26,7 +26,7 @@ const versionOf = async (name: string) =>
 
 beforeAll(async () => {
   world = await startOperatorWorld({ controllers: true });
-  await world.startOperator();
+  await world.keepOperator();
   await world.apply(tenant());
   await world.becomes('tenants.kanava.dev', 'acme', { Ready: 'True' });
   const url = 'https://erp.example.com/api';

@@ -33,6 +33,7 @@ export interface OperatorProcess {
   readonly logFile: string;
   /** What a scrape would get. */
   metrics(): Promise<string>;
+  readonly exited: Promise<number | null>;
   /** SIGTERM, or another signal; resolves with the exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -42,6 +43,8 @@ export interface OperatorWorld {
   /** Path of the operator's own kubeconfig: its ServiceAccount. */
   readonly kubeconfig: string;
   startOperator(config?: Record<string, unknown>): Promise<OperatorProcess>;
+  /** Starts one and, as a kubelet would, another whenever it ends: on a busy machine it loses its lease. */
+  keepOperator(): Promise<void>;
   kubectl(args: string[], input?: unknown): Promise<string>;
   apply(...objects: unknown[]): Promise<void>;
   get(kind: string, name: string, namespace?: string): Promise<KubeObject | undefined>;
@@ -63,7 +66,7 @@ export const until = async <T>(what: string, look: () => Promise<T | undefined |
     const found = await look();
     if (found) return found;
     if (performance.now() > end) throw new Error(`after ${ms} ms still not: ${what}`);
-    await sleep(50);
+    await sleep(150);
   }
 };
 
@@ -127,6 +130,7 @@ const launch = async ({ dir, program, healthPort, env }: Launch): Promise<Operat
     pid: child.pid ?? 0,
     healthPort,
     logFile,
+    exited,
     metrics: async () => (await fetch(`http://127.0.0.1:${env['KANAVA_HEALTH_PORT']}/metrics`)).text(),
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal);
@@ -206,6 +210,39 @@ export const startOperatorWorld = async ({
     }
   };
 
+  const startOperator: OperatorWorld['startOperator'] = async (config = {}) => {
+    const name = `operator-${processes.length}`;
+    const file = join(dir, `${name}.json`);
+    await mkdir(dir, { recursive: true });
+    await writeFile(
+      file,
+      JSON.stringify({
+        runtime: { image: 'registry.example/kanava/runtime:test' },
+        nats: { url: nats.url, network: { namespace: operatorNamespace, podLabels: { app: 'nats' } } },
+        ...config,
+      }),
+    );
+    const env = {
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: String(api.port),
+      KANAVA_TOKEN_FOLDER: tokenFolder,
+      KANAVA_CONFIG: file,
+      KANAVA_NATS_FOLDER: nats.natsFolder,
+      KANAVA_NAMESPACE: operatorNamespace,
+      KANAVA_POD_NAME: name,
+      KANAVA_SERVICE_ACCOUNT: 'kanava-operator',
+      KANAVA_LOG_LEVEL: logLevel,
+    };
+    const started = await launch({ dir, program, healthPort: await freePort(), env });
+    processes.push(started);
+    return started;
+  };
+  let isEnding = false;
+  const keepOperator = async (): Promise<void> => {
+    const { exited } = await startOperator();
+    void exited.then(() => (isEnding ? undefined : keepOperator()));
+  };
+
   return {
     api,
     nats,
@@ -215,33 +252,8 @@ export const startOperatorWorld = async ({
     becomes,
     condition: async (kind, name, type, namespace) =>
       (await conditionsOf(kind, name, namespace)).find((found) => found.type === type),
-    startOperator: async (config = {}) => {
-      const name = `operator-${processes.length}`;
-      const file = join(dir, `${name}.json`);
-      await mkdir(dir, { recursive: true });
-      await writeFile(
-        file,
-        JSON.stringify({
-          runtime: { image: 'registry.example/kanava/runtime:test' },
-          nats: { url: nats.url, network: { namespace: operatorNamespace, podLabels: { app: 'nats' } } },
-          ...config,
-        }),
-      );
-      const env = {
-        KUBERNETES_SERVICE_HOST: '127.0.0.1',
-        KUBERNETES_SERVICE_PORT: String(api.port),
-        KANAVA_TOKEN_FOLDER: tokenFolder,
-        KANAVA_CONFIG: file,
-        KANAVA_NATS_FOLDER: nats.natsFolder,
-        KANAVA_NAMESPACE: operatorNamespace,
-        KANAVA_POD_NAME: name,
-        KANAVA_SERVICE_ACCOUNT: 'kanava-operator',
-        KANAVA_LOG_LEVEL: logLevel,
-      };
-      const started = await launch({ dir, program, healthPort: await freePort(), env });
-      processes.push(started);
-      return started;
-    },
+    startOperator,
+    keepOperator,
     apply: async (...objects) => {
       for (const object of objects) await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], object);
     },
@@ -271,6 +283,7 @@ export const startOperatorWorld = async ({
     },
     logs: () => processes.map(({ logFile }) => readFileSync(logFile, 'utf8')).join('\n'),
     stop: async () => {
+      isEnding = true;
       await Promise.all(processes.map((operator) => operator.stop('SIGKILL')));
       await manager?.stop('SIGKILL');
       const versions = await endRecord();
