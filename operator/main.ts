@@ -25,7 +25,7 @@ import { createScaler } from './reconcile/scaler.ts';
 import { createSecretWatches } from './reconcile/secret-watches.ts';
 import { startProblem } from './reconcile/start-problem.ts';
 import { reconcileTenant } from './reconcile/tenant.ts';
-import { wakers } from './reconcile/wake.ts';
+import { brokenAccounts, wakers } from './reconcile/wake.ts';
 import { watched } from './reconcile/watched.ts';
 import { readSettings, type Settings } from './settings.ts';
 
@@ -160,6 +160,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     }
     for (const controller of controllers) controller.start();
     broker.meter.subscribe(scaler.moved);
+    broker.meter.subscribe(brokenAccounts(kube.cluster, { tenant: (name) => tenants.queue.add(name) }));
     log.info({ natsUrl: settings.config.nats.url }, 'leading');
   };
   const fail = (error: unknown) => {

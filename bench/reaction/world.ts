@@ -7,7 +7,7 @@ import { apiPath } from '../../operator/kube/api-path.ts';
 import { loadIdentity } from '../../operator/kube/identity.ts';
 import { createTransport } from '../../operator/kube/transport.ts';
 import { readAccountKeys } from '../../operator/plan/account.ts';
-import { ConfigMaps, Namespaces, Secrets } from '../../operator/plan/kinds.ts';
+import { ConfigMaps, Namespaces, Secrets, Services } from '../../operator/plan/kinds.ts';
 import { ApiError, type KubeObject, type ResourceKind } from '../../operator/reconcile/ports.ts';
 import { connection, filter, http, httpSink, integration, secretKeyRef, tenant } from '../../test/build.ts';
 import { applyReceiver, receiverNamespace, removeReceiver } from '../../test/e2e/demo/objects.ts';
@@ -86,7 +86,6 @@ export const startReactionWorld = async (platform: Platform, receiverImage: stri
   await apply(Integrations, integration(specOf([goodStep]), { name, namespace: name }));
   await until(async () => isTrue(await read(at(Integrations, name)), 'Ready'));
 
-  const gateway = await reachService(platform, name, 'gateway', 80);
   const receiver = await reachService(platform, receiverNamespace, 'receiver', 8080);
   const nats = await forwardService(platform, systemNamespace, 'kanava-nats', 4222);
   const keys = readAccountKeys((await read(at(Secrets, `tenant-keys-${name}`, systemNamespace))) as KubeObject);
@@ -106,7 +105,9 @@ export const startReactionWorld = async (platform: Platform, receiverImage: stri
     setToken,
     post: async (token) => {
       try {
-        const { statusCode, body } = await request(`http://${gateway.host}:${gateway.port}/${name}/in`, {
+        // Asked for each time: a Service that was deleted comes back with another address.
+        const { clusterIP } = ((await read(at(Services, 'gateway')))?.['spec'] ?? {}) as { clusterIP?: string };
+        const { statusCode, body } = await request(`http://${clusterIP}/${name}/in`, {
           method: 'POST',
           headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
           body: '{}',
@@ -133,7 +134,7 @@ export const startReactionWorld = async (platform: Platform, receiverImage: stri
       await transport.request({ method: 'DELETE', path: at(Tenants, name) });
       await until(async () => !(await read(at(Namespaces, name))) && !(await read(at(Tenants, name))));
       await removeReceiver(platform);
-      for (const reached of [gateway, receiver, nats]) reached.close();
+      for (const reached of [receiver, nats]) reached.close();
       await transport.close();
     },
   };

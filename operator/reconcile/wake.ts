@@ -9,7 +9,7 @@ import {
   tenantLabel,
 } from '../plan/children.ts';
 import { isTrue, statusConditions } from '../plan/conditions.ts';
-import type { Cluster, KubeObject } from './ports.ts';
+import type { Cluster, KubeObject, LagReport } from './ports.ts';
 import { holderOf } from './tenancy.ts';
 
 /* Which keys look again when something changes. Level-triggered reconcilers may be woken too often, never too seldom. */
@@ -101,6 +101,18 @@ const hasNewValues = ({ type, object, previous }: Change): boolean => {
   if (type === 'added') return Date.now() - Date.parse(object.metadata.creationTimestamp ?? '') < freshMs;
   return type === 'updated' && canonicalJson(object['data'] ?? {}) !== canonicalJson(previous?.['data'] ?? {});
 };
+
+/** Streams give no events: the tenant whose account has lost one looks at its own. Those of Integrations the scaler knows. */
+export const brokenAccounts =
+  (cluster: Cluster, keys: Pick<Keys, 'tenant'>) =>
+  ({ gone }: Pick<LagReport, 'gone'>): void => {
+    const broken = new Set(gone.map(({ account }) => account));
+    if (broken.size === 0) return;
+    for (const { metadata, status } of cluster.list(Tenants)) {
+      const id = (status as { account?: { id?: string } } | undefined)?.account?.id;
+      if (id !== undefined && broken.has(id)) keys.tenant(metadata.name);
+    }
+  };
 
 const wakersOfOwnSecret = ({ object, isOwn }: Change, keys: Keys): void => {
   if (isOwn) return;

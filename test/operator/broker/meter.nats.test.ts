@@ -1,4 +1,4 @@
-import { jetstream } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemConnection } from '../../../operator/broker/connection.ts';
@@ -83,6 +83,21 @@ describe('the meter', () => {
       ['billing', 1],
       ['orders', 1],
     ]);
+  });
+
+  test('calls with streams that are gone', async () => {
+    const last = tenants.at(-1) as WorldTenant;
+    const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
+    const meter = createMeter(connection, async () => 1, log);
+    const gone: string[] = [];
+    meter.subscribe((report) => {
+      gone.push(...report.gone.map(({ account, stream }) => `${account} ${stream}`));
+    });
+    await expect.poll(() => meter.lag(last.keys.account, 'inbox_orders'), { timeout: 60_000 }).toBeDefined();
+    await (await jetstreamManager(await last.admin())).streams.delete('inbox_orders');
+    await expect.poll(() => gone, { timeout: 60_000 }).toEqual([`${last.keys.account} inbox_orders`]);
+    meter.close();
+    await connection.close();
   });
 
   test('says whether accepted messages survive a power cut', async () => {
