@@ -12,7 +12,7 @@ import { type AcceptedIn, acceptedIn } from './accepted-in.ts';
 import { applyChild, applyDeployment, deleteChild, scaleTo } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
-import type { AccountKeys, KubeObject } from './ports.ts';
+import type { AccountKeys, Cluster, KubeObject } from './ports.ts';
 
 /** The gateway is there while an accepted Integration has a source that must listen; its secrets come before it. */
 export const ensureGateway = async (
@@ -23,6 +23,7 @@ export const ensureGateway = async (
 ): Promise<void> => {
   const { cluster, settings, natsCa } = context;
   const home = { tenant: object.metadata.name, namespace: spec.namespace.name };
+  if (isRecordMissing(cluster, home.namespace)) return;
   const references = gatewayReferences(context, home.tenant, spec);
   if (!references) return removeGateway(context, home.namespace);
   await ensureCredentials(context, home, { name: gatewayCredentialsName, component: 'gateway' }, keys);
@@ -36,6 +37,18 @@ export const ensureGateway = async (
 };
 
 const gateways = rememberedWith<ReturnType<typeof planGateway>>();
+
+/**
+ * What was accepted of an Integration that is served is not there: somebody deleted the record, which comes back in a moment. Until then
+ * nothing is taken away from whom it serves.
+ */
+const isRecordMissing = (cluster: Cluster, namespace: string): boolean => {
+  const recorded = new Set(acceptedIn(cluster, namespace).map(({ name }) => name));
+  return cluster.list(Integrations, { namespace }).some(({ metadata, status }) => {
+    const { endpoints = [] } = (status ?? {}) as { endpoints?: readonly string[] };
+    return endpoints.length > 0 && !metadata.deletionTimestamp && !recorded.has(metadata.name);
+  });
+};
 
 /** Of all accepted Integrations; `undefined` when none of them has a source for the gateway. */
 const gatewayReferences = ({ cluster }: Context, tenant: string, spec: EffectiveTenant) => {
