@@ -28,7 +28,7 @@ let world: OperatorWorld;
 beforeAll(async () => {
   world = await startOperatorWorld({ controllers: true });
   await world.keepOperator();
-});
+}, 300_000);
 afterAll(async () => {
   await world?.stop();
 });

@@ -42,7 +42,7 @@ beforeAll(async () => {
     }),
   );
   await until('pods', async () => (await pods('worker')).length === 2 && (await pods('gateway')).length === 1);
-});
+}, 300_000);
 afterAll(async () => {
   await world?.stop();
 });

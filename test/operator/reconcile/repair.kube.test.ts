@@ -44,7 +44,7 @@ beforeAll(async () => {
   ) as NonNullable<ReturnType<typeof readAccountKeys>>;
   admin = await connectWith(world.nats.url, adminCreds(keys), '_INBOX');
   manager = await jetstreamManager(admin);
-});
+}, 300_000);
 afterAll(async () => {
   await admin?.close();
   await world?.stop();
@@ -68,17 +68,18 @@ const owned = async () => {
 };
 
 describe('deleted by hand', () => {
-  it('every object of the tenant comes back, one after the other', { timeout: 600_000 }, async () => {
+  it('every object of the tenant comes back, one kind after the other', { timeout: 600_000 }, async () => {
     const objects = await until('everything', async () => {
       const all = await owned();
       return all.length >= 20 && all;
     });
     expect(new Set(objects.map(({ kind }) => kind)).size).toBe(kinds.length);
-    for (const { kind, metadata } of objects) {
-      await world.kubectl(['delete', kind, metadata.name, '-n', namespace]);
-      await until(`${kind} ${metadata.name} is back`, async () => {
-        const uid = (await world.get(kind, metadata.name, namespace))?.metadata.uid;
-        return uid !== undefined && uid !== metadata.uid;
+    for (const [kind, ofKind] of Map.groupBy(objects, (object) => object.kind)) {
+      const old = new Map(ofKind.map(({ metadata }) => [metadata.name, metadata.uid]));
+      await world.kubectl(['delete', kind, ...old.keys(), '-n', namespace]);
+      await until(`all of kind ${kind} are back`, async () => {
+        const uids = new Map((await world.list(kind, namespace)).map(({ metadata }) => [metadata.name, metadata.uid]));
+        return [...old].every(([name, uid]) => uids.has(name) && uids.get(name) !== uid);
       });
     }
     const names = (all: readonly KubeObject[]) =>
