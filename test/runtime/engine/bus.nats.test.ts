@@ -1,42 +1,15 @@
 import { jetstream } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { effectiveIntegration } from '../../../operator/api/effective.ts';
-import { planSchedules, planSharedStreams, planSubscriptions } from '../../../operator/plan/shared-streams.ts';
+import { describe, expect, it } from 'vitest';
 import type { StreamSpec } from '../../../operator/reconcile/ports.ts';
 import type { Flow } from '../../../runtime/flow.ts';
 import { replayHeaders } from '../../../runtime/nats/envelope.ts';
-import { bus, busSink, httpSink, integration, schedule } from '../../build.ts';
-import { deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
-import { acme } from '../../operator/plan/fixtures.ts';
+import { bus, busSink, httpSink } from '../../build.ts';
 import type { Fault } from './broken-rules.ts';
-import { eventually, flowTo, ids, type Receiver, startReceiver, startWorkshop, type Workshop } from './workshop.ts';
+import { hasty, ownStreams, patient, shared, subscribe, waiting } from './shared-streams.ts';
+import { eventually, flowTo, ids, type Receiver, startReceiver, startWorkshop } from './workshop.ts';
 
-/* Publishers and subscribers as worker processes, on streams and consumers as the operator plans them. */
-type Sources = Parameters<typeof integration>[0] & object;
-const { bus: busStream, tick } = planSharedStreams({ uid: 'uid-t', messaging: acme().messaging });
-/** Where nobody is killed: on a machine that stands still for a while nothing is delivered twice. */
-const patient = { ackWaitMs: 30_000 };
-const hasty = { ackWaitMs: 1_500 };
-
-/** What the operator does for an Integration that reads shared streams; again when its sources change. */
-const subscribe = async (
-  { tenant }: Workshop,
-  name: string,
-  sources: Sources['sources'],
-  { ackWaitMs, ...changed }: Partial<StreamSpec> & { ackWaitMs: number } = patient,
-) => {
-  const { spec } = integration({ sources });
-  for (const { stream, consumer } of planSubscriptions({ name, uid: name }, effectiveIntegration(spec))) {
-    const consumers = [{ ...consumer, ackWaitMs }];
-    await tenant.broker.ensureStream({ ...(stream === 'bus' ? busStream : tick), ...changed, consumers });
-  }
-};
-/** Its own streams, which it has whatever it reads. */
-const ownStreams = async ({ tenant }: Workshop, name: string) => {
-  await tenant.broker.ensureStream(inboxSpec(name, { maxBytes: 1024 ** 2 }));
-  await tenant.broker.ensureStream(deadLetterSpec(name));
-};
+/* Publishers and subscribers as worker processes. */
 const subscriber = (name: string, types: readonly string[], receiver: Receiver, changed: Partial<Flow> = {}) =>
   flowTo(receiver.url, {
     integration: name,
@@ -45,10 +18,6 @@ const subscriber = (name: string, types: readonly string[], receiver: Receiver, 
     ...changed,
   });
 const publisher = (url: string, ...sinks: Flow['sinks']) => flowTo(url, { sinks });
-const waiting = async ({ manager }: Workshop, stream: string, name: string): Promise<number> => {
-  const { num_pending, num_ack_pending } = await manager.consumers.info(stream, name);
-  return num_pending + num_ack_pending;
-};
 const received = (receiver: Receiver, name: string) => {
   const counts = new Map<string, number>();
   for (const { id, path } of receiver.calls) if (path === `/${name}`) counts.set(id, (counts.get(id) ?? 0) + 1);
@@ -126,7 +95,7 @@ describe('the bus', { timeout: 180_000 }, () => {
     const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await ownStreams(workshop, 'mail');
     await ownStreams(workshop, 'relay');
-    await workshop.tenant.broker.ensureStream(busStream);
+    await workshop.tenant.broker.ensureStream(shared.bus);
     await subscribe(workshop, 'relay', [bus(['order.placed'])]);
     // The other sink fails once after the bus has it: the whole message is tried again, the bus sink is not even called.
     let failures = 0;
@@ -145,7 +114,7 @@ describe('the bus', { timeout: 180_000 }, () => {
 
   it('hears what a replay publishes once more, though it has the message already', async () => {
     const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
-    await workshop.tenant.broker.ensureStream(busStream);
+    await workshop.tenant.broker.ensureStream(shared.bus);
     await workshop.startWorker(publisher(receiver.url, busSink('order.placed')));
     await workshop.publish(['m0']);
     await eventually(() => workshop.messages('bus')).toBe(1);
@@ -173,7 +142,7 @@ describe('the bus', { timeout: 180_000 }, () => {
 
   it('lets through no header that steers the server', async () => {
     const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
-    await workshop.tenant.broker.ensureStream(busStream);
+    await workshop.tenant.broker.ensureStream(shared.bus);
     await workshop.startWorker(publisher(receiver.url, busSink('order.placed')));
     const hostile = headers();
     const event = { 'ce-id': 'm0', 'ce-source': '/shop', 'ce-type': 'order', 'ce-specversion': '1.0' };
@@ -257,7 +226,7 @@ describe('the bus', { timeout: 180_000 }, () => {
 
   it('rejects an event without a type that can be, and a body that no dead letter could hold', async () => {
     const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
-    await workshop.tenant.broker.ensureStream(busStream);
+    await workshop.tenant.broker.ensureStream(shared.bus);
     await workshop.startWorker(publisher(receiver.url, busSink('=body.kind')));
     await workshop.publish(['no-text'], { kind: 7 });
     await workshop.publish(['large'], { kind: 'a', text: 'x'.repeat(1024 ** 2 - 64 * 1024 - 20) });
@@ -269,43 +238,5 @@ describe('the bus', { timeout: 180_000 }, () => {
     }
     expect(Object.fromEntries(codes)).toEqual({ large: 'MessageTooLarge', 'no-text': 'InvalidType' });
     expect(await workshop.messages('bus')).toBe(0);
-  });
-});
-
-describe('a schedule', { timeout: 180_000 }, () => {
-  it('that nobody worked on is one message, of the same id however often it is delivered', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
-    await ownStreams(workshop, 'reports');
-    const sources = [schedule({ cron: '* * * * * *', body: '{"full": true}', type: 'report.due' })];
-    await subscribe(workshop, 'reports', sources);
-    const schedules = planSchedules(
-      { tenant: 'acme', integration: 'reports' },
-      effectiveIntegration(integration({ sources }).spec),
-    );
-    const { broker } = workshop.tenant;
-    await broker.ensureSchedules('reports', schedules);
-    const last = async () => (await workshop.manager.streams.info('tick')).state.last_seq;
-    await eventually(last).toBeGreaterThan(4);
-    // As suspending does it, but for the message that is there.
-    await workshop.manager.streams.purge('tick', { filter: 'cron.>' });
-    expect(await waiting(workshop, 'tick', 'reports')).toBe(1);
-    receiver.behave((_, calls) => (calls.length < 3 ? 503 : 200));
-    const worker = await workshop.startWorker(
-      flowTo(receiver.url, {
-        integration: 'reports',
-        sources,
-        steps: [{ name: 'due', filter: { when: 'body.full' } }],
-        sinks: [httpSink({ path: '/reports' }, 'out')],
-      }),
-    );
-    onTestFinished(() => void worker.process.kill('SIGKILL'));
-    await eventually(() => waiting(workshop, 'tick', 'reports')).toBe(0);
-    expect(receiver.calls).toHaveLength(3);
-    const [call] = receiver.calls;
-    expect(new Set(receiver.calls.map(({ id }) => id)).size).toBe(1);
-    expect(call?.id).toMatch(/^\/acme\/reports\/nightly\/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
-    expect(call?.headers).toMatchObject({ 'ce-type': 'report.due', 'ce-source': '/acme/reports/nightly' });
-    expect(call?.id.endsWith(String(call.headers['ce-time']))).toBe(true);
-    expect(Object.keys(call?.headers ?? {}).filter((name) => /nats/i.test(name))).toEqual([]);
   });
 });
