@@ -85,8 +85,12 @@ export interface Accepted {
   /** The inbox had this id already: fine for a source that repeats itself. */
   readonly duplicate: boolean;
 }
-/** Request-reply: sends a message straight to a worker and waits for its answer until the deadline; nothing is stored. */
-export type Call = (message: Message, deadline: { timeoutMs: number; signal: AbortSignal }) => Promise<Message>;
+/**
+ * Request-reply: sends a message straight to a worker, through steps and sinks, and waits for what the steps made of it; `undefined`:
+ * nothing (filtered). Nothing is stored and nothing is repeated. Rejects with an InstructionError: `reject` when a step refused the
+ * message, `NoWorker` (503: nobody had it), `CallTimeout` (504: somebody may have had it), `Suspended`, `Busy`, or with what failed.
+ */
+export type Call = (message: Message, options: { readonly timeoutMs: number }) => Promise<Message | undefined>;
 
 export interface HttpRequest {
   readonly method: string;
@@ -123,6 +127,8 @@ export interface GatewaySource<C = unknown> extends SourceBase<C> {
   readonly placement: 'gateway';
   /** Routes below `/<integration>`, unique within an Integration; pure, used by operator and gateway alike. */
   readonly paths: (config: C) => string[];
+  /** Whether requests are answered by the flow: workers then take calls. Pure. */
+  readonly replies?: (config: C) => boolean;
   /** Called in the gateway for each applied revision of an Integration; returns the routes to serve. */
   readonly open: (config: C, context: GatewayContext) => Promise<{ routes: HttpRoute[]; close?: () => Promise<void> }>;
 }

@@ -95,6 +95,9 @@ export const duration = (description: string, texts: Texts = {}) =>
     .refine((value) => (milliseconds(value) ?? 0) > 0, { message: durationText })
     .meta({ ...about(description, texts), 'x-kanava-form': 'duration' });
 
+/** Nobody waits longer for an answer: workers may not give one later (runtime/nats/permissions.ts). */
+export const longestCallSeconds = 60;
+
 export const quantityPattern = '^([0-9]+(?:[.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$';
 const quantityForm = new RegExp(quantityPattern);
 const suffixes = ['', 'k', 'M', 'G', 'T', 'P', 'E'];

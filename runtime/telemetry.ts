@@ -21,6 +21,8 @@ export interface Counters {
   fatal: number;
   suspects: number;
   pullInterruptions: number;
+  calls: number;
+  callsFailed: number;
 }
 export const newCounters = (): Counters => ({
   delivered: 0,
@@ -33,6 +35,8 @@ export const newCounters = (): Counters => ({
   fatal: 0,
   suspects: 0,
   pullInterruptions: 0,
+  calls: 0,
+  callsFailed: 0,
 });
 
 const helps: Record<keyof Counters, string> = {
@@ -46,6 +50,8 @@ const helps: Record<keyof Counters, string> = {
   fatal: 'Failures by configuration or credentials.',
   suspects: 'Messages run alone because workers died with them.',
   pullInterruptions: 'Times that pulling had to be started again.',
+  calls: 'Requests that were to be answered.',
+  callsFailed: 'Requests that were answered with a failure.',
 };
 
 export interface Gauge {

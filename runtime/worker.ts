@@ -4,11 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { catalog } from './catalog.ts';
 import type { Log } from './connector.ts';
 import { createEgress } from './egress.ts';
+import { createCalls, takesCalls } from './engine/calls.ts';
 import { consumersOf } from './engine/consumers.ts';
 import { createEngine } from './engine/engine.ts';
 import { openParts } from './engine/parts.ts';
 import { createPublisher } from './engine/publisher.ts';
 import { type Flow, flowVersion } from './flow.ts';
+import { callSubject } from './nats/names.ts';
 import { caFile, secretFile } from './schema.ts';
 import { type Counters, type Gauge, newCounters, serveHealth } from './telemetry.ts';
 import { connectTransport } from './transport/jetstream.ts';
@@ -116,6 +118,10 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
   ]);
   const engine = createEngine({ flow, parts, transport, counters, log });
   engine.start(consumers);
+  const calls = createCalls({ flow, parts, counters, log });
+  const serving = takesCalls(flow, catalog.sources)
+    ? transport.serve(callSubject(flow.integration), flow.integration, calls.handle)
+    : undefined;
   log.info({ generation: flow.generation, consumers }, 'worker pulls');
 
   // Parked retries count against max_ack_pending: at its end the broker delivers nothing new and says nothing.
@@ -148,7 +154,8 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
     async stop(graceMs) {
       stopping = true;
       clearInterval(looking);
-      await engine.drain(graceMs);
+      await serving?.stop();
+      await Promise.all([engine.drain(graceMs), calls.drain(graceMs)]);
       shutdown.abort();
       await parts.close();
       await transport.close();

@@ -1,14 +1,16 @@
 import type { GatewayContext, HttpRequest, HttpResponse, HttpRoute } from '../connector.ts';
 import { InstructionError, reasonOf } from '../errors.ts';
+import type { Message } from '../message.ts';
 import { quantityValue } from '../schema.ts';
 import type { HttpSource } from './http.ts';
 import { refusal } from './http-auth.ts';
 import { type EventDefaults, readEvent } from './http-events.ts';
 import { problem } from './http-problem.ts';
+import { reply } from './http-reply.ts';
 
 const defaultMaxBytes = 1024 * 1024;
 
-/** The route of one http source: authenticates, reads the event, and answers 202 once the inbox has it. */
+/** The route of one http source: authenticates, reads the event, and answers 202 once the inbox has it, or with the flow's answer. */
 export const receiver = (config: HttpSource, context: GatewayContext): HttpRoute => {
   const defaults: EventDefaults = {
     source: context.source,
@@ -20,7 +22,15 @@ export const receiver = (config: HttpSource, context: GatewayContext): HttpRoute
     path: config.path,
     methods: config.methods ?? ['POST'],
     maxBytes: (config.maxBytes === undefined ? undefined : quantityValue(config.maxBytes)) ?? defaultMaxBytes,
-    handle: async (request) => (await refused(config, request, context)) ?? (await store(request, defaults, context)),
+    handle: async (request) => {
+      const refusal = await refused(config, request, context);
+      if (refusal) return refusal;
+      const read = readEvent(request, defaults);
+      if ('refused' in read) return read.refused;
+      return config.reply
+        ? await reply(request, read.message, config.reply, context)
+        : await store(read.message, context);
+    },
   };
 };
 
@@ -41,11 +51,9 @@ const refused = async (
   }
 };
 
-const store = async (request: HttpRequest, defaults: EventDefaults, context: GatewayContext): Promise<HttpResponse> => {
-  const read = readEvent(request, defaults);
-  if ('refused' in read) return read.refused;
+const store = async (message: Message, context: GatewayContext): Promise<HttpResponse> => {
   try {
-    const { id, duplicate } = await context.accept(read.message);
+    const { id, duplicate } = await context.accept(message);
     return {
       status: 202,
       headers: { 'content-type': 'application/json' },

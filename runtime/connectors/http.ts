@@ -1,6 +1,19 @@
 import { z } from 'zod';
 import { type Connector, defineConnection, defineGatewaySource, defineSink } from '../connector.ts';
-import { caRef, choiceOf, connectionRef, duration, listOf, pattern, quantity, shape, text } from '../schema.ts';
+import {
+  caRef,
+  choiceOf,
+  connectionRef,
+  duration,
+  durationPattern,
+  listOf,
+  longestCallSeconds,
+  milliseconds,
+  pattern,
+  quantity,
+  shape,
+  text,
+} from '../schema.ts';
 import { inboundAuth, outboundAuth } from './http-auth.ts';
 import { endpointOf } from './http-client.ts';
 import { fixedHeaders, headerName, keptHeader } from './http-headers.ts';
@@ -53,6 +66,20 @@ const httpConnection = defineConnection<HttpConnection>({
 /** No segment begins with a dot: what clients normalise away can never be a route. */
 const pathForm = /^\/([A-Za-z0-9_~-][A-Za-z0-9._~-]*(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)?$/;
 
+const longestCallText = `write at most ${longestCallSeconds}s: nobody waits longer for an answer`;
+const callTimeout = duration('Longest wait; default 30s, at most 60s.', {
+  doc: 'A sender may ask for less with Request-Timeout (seconds) or Prefer: wait=<seconds>.',
+})
+  .refine((value) => (milliseconds(value) ?? 0) <= longestCallSeconds * 1_000, { message: longestCallText })
+  .meta({
+    'x-kubernetes-validations': [
+      {
+        rule: `!self.matches('${durationPattern}') || duration(self) <= duration('${longestCallSeconds}s')`,
+        message: longestCallText,
+      },
+    ],
+  });
+
 const sourceConfig = shape('Receives messages as HTTP requests.', {
   path: pattern('Path below /<integration> of the gateway.', pathForm, 253),
   methods: listOf(
@@ -72,6 +99,14 @@ const sourceConfig = shape('Receives messages as HTTP requests.', {
       doc: 'Such as x-github-delivery. Without it: the id of a CloudEvent, Idempotency-Key, or a random one. Repeats of an id within two minutes are stored once.',
     })
     .optional(),
+  reply: shape('Answers with what the flow makes of a request.', {
+    timeout: callTimeout.optional(),
+  })
+    .meta({
+      description: 'Answers with what the flow makes of a request.',
+      doc: 'Through steps and sinks while the sender waits: nothing is stored, repeated or dead-lettered. Without it a request is answered once its message is stored.',
+    })
+    .optional(),
   type: text('CloudEvents type when none is sent; http.request.', 253).optional(),
 });
 export type HttpSource = z.infer<typeof sourceConfig>;
@@ -82,6 +117,7 @@ const httpSource = defineGatewaySource<HttpSource>({
   placement: 'gateway',
   config: sourceConfig,
   paths: (config) => [config.path],
+  replies: (config) => config.reply !== undefined,
   open: async (config, context) => ({ routes: [receiver(config, context)] }),
 });
 

@@ -11,7 +11,7 @@ export interface Course {
   /** The only key to deliver: a sink, for one of several messages also which one. */
   readonly only?: string | undefined;
 }
-const whole: Course = {};
+export const whole: Course = {};
 
 /** Into its own inbox only our intakes, this Integration's workers and those who may replay can write: from elsewhere nobody is believed. */
 export const isReplay = ({ stream, headers }: Delivery, integration: string): boolean =>

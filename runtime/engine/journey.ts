@@ -9,6 +9,8 @@ export interface Arrival {
   readonly failures: readonly Failure[];
   /** No sink had to get anything. */
   readonly filtered: boolean;
+  /** What the steps made of it; absent when one of them failed. */
+  readonly messages?: readonly Message[];
 }
 
 /**
@@ -57,7 +59,7 @@ export const travel = async (
     await (deliveries.length === 1 ? deliveries[0] : Promise.all(deliveries));
   }
   if (!known) throw unknownSink(only as string);
-  return { failures, filtered: wanted === 0 };
+  return { failures, filtered: wanted === 0, messages };
 };
 
 /** The sink's name; for one of several messages also what tells it apart from the others. */

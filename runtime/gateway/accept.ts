@@ -15,9 +15,20 @@ export interface Inbox {
   readonly key?: string | undefined;
 }
 
+/** How a message goes on from here. The event's first appearance is the start of its correlation. */
+export const envelope = (message: Message, maxPayload: number): ReturnType<typeof encodeMessage> => {
+  const { attrs } = message;
+  const encoded = encodeMessage({
+    ...message,
+    attrs: { ...attrs, correlationid: attrs['correlationid'] ?? attrs.id },
+  });
+  const most = maxPayload - headerRoom;
+  if (encoded.body.length <= most) return encoded;
+  throw reject('MessageTooLarge', `the body has ${encoded.body.length} bytes; ${most} fit`);
+};
+
 /**
- * Puts messages of one source into its inbox. The event's first appearance here is the start of its correlation. Where order is kept its
- * key is computed here, once, and says where the message lies.
+ * Puts messages of one source into its inbox. Where order is kept the key is computed here, once, and says where the message lies.
  */
 export const createAccept = (transport: Transport, inbox: Inbox, source: string, log: Log): Accept => {
   const { integration, partitions } = inbox;
@@ -27,17 +38,8 @@ export const createAccept = (transport: Transport, inbox: Inbox, source: string,
     if (!transport.healthy()) throw retry('InboxUnavailable', 'NATS is not connected');
     const { attrs } = message;
     const key = keyOf?.(message);
-    const { headers, body } = encodeMessage({
-      ...message,
-      attrs: {
-        ...attrs,
-        correlationid: attrs['correlationid'] ?? attrs.id,
-        ...(key === undefined ? {} : { [keyAttribute]: key }),
-      },
-    });
-    if (body.length > transport.maxPayload() - headerRoom) {
-      throw reject('MessageTooLarge', `the body has ${body.length} bytes; ${transport.maxPayload() - headerRoom} fit`);
-    }
+    const keyed = key === undefined ? message : { ...message, attrs: { ...attrs, [keyAttribute]: key } };
+    const { headers, body } = envelope(keyed, transport.maxPayload());
     try {
       const { duplicate } = await transport.publish({
         subject: inboxSubject(integration, key === undefined ? 0 : partitionOf(key, partitions), source),

@@ -11,6 +11,7 @@ import { serveHealth } from '../telemetry.ts';
 import { connectTransport } from '../transport/jetstream.ts';
 import { createAccept } from './accept.ts';
 import { createAppliedReports } from './applied.ts';
+import { createCaller } from './call.ts';
 import { createListener } from './listener.ts';
 import { createRouteTable } from './route-table.ts';
 import { watchRoutes } from './watch.ts';
@@ -62,6 +63,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       signal: shutdown.signal,
     },
     accept: (entry, source) => createAccept(transport, entry, source, log),
+    call: createCaller(transport, shutdown.signal, log),
     applied: (integration, applied) => reports.report(integration, applied),
     log,
   });

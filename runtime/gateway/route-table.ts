@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Catalog } from '../catalog.ts';
-import type { Accept, Call, HttpRoute, Log, OpenContext } from '../connector.ts';
-import { reasonOf, reject } from '../errors.ts';
+import type { Accept, HttpRoute, Log, OpenContext } from '../connector.ts';
+import { reasonOf } from '../errors.ts';
 import { type Applied, pluginOf, type Routes, routesSchema } from '../flow.ts';
 import type { SecretRef } from '../schema.ts';
+import type { Caller } from './call.ts';
 import type { RouteEntry } from './watch.ts';
 
 const againMs = 1_000;
@@ -26,6 +27,7 @@ export interface TableOptions {
   readonly tenant: string;
   readonly context: Omit<OpenContext, 'log'>;
   readonly accept: (entry: Routes, source: string) => Accept;
+  readonly call: Caller;
   /** Called after each entry; `undefined` when the Integration is gone. */
   readonly applied: (integration: string, applied: Applied | undefined) => void;
   readonly log: Log;
@@ -196,7 +198,7 @@ const open = async (entry: Routes, revision: number, incomplete: boolean, option
         ...options.context,
         log: options.log,
         accept: options.accept(entry, item.name),
-        call: callUnavailable,
+        call: options.call(integration, entry.suspended),
         source: `/${tenant}/${integration}/${item.name}`,
       });
       if (opened.close) closes.push(opened.close);
@@ -210,11 +212,4 @@ const open = async (entry: Routes, revision: number, incomplete: boolean, option
     throw error;
   }
   return { revision, incomplete, routes, close };
-};
-
-const callUnavailable: Call = async () => {
-  throw reject(
-    'CallUnavailable',
-    'this version has no request-reply: the source must answer once its message is stored',
-  );
 };

@@ -50,10 +50,10 @@ export const messageStateKey = (integration: string, stream: string, sequence: n
 export const routeKey = (integration: string) => `routes.${integration}`;
 export const routeSubjects = `$KV.${gatewayBucket}.routes.*`;
 export const appliedKey = (integration: string) => `applied.${integration}`;
-/** @public */
+/** Written by the gateway while somebody calls: workers that sleep are wanted, those that are awake are in use. */
 export const wakeKey = (integration: string) => `wake.${integration}`;
 
-/** @public Reserved for request-reply. */
+/** Request-reply; workers are a queue group by the Integration's name. */
 export const callSubject = (integration: string) => `call.${integration}`;
 
 export const roles = ['gateway', 'intake', 'ops', 'replay', 'worker'] as const;

@@ -1,3 +1,4 @@
+import { longestCallSeconds } from '../schema.ts';
 import { deadLetterSubject, inboxPrefix, type Role } from './names.ts';
 
 /*
@@ -14,7 +15,6 @@ export interface Permissions {
 
 const i = '{{tag(i)}}';
 const second = 1_000_000_000;
-const longestCallSeconds = 60;
 const ownState = [`$KV.state.${i}.>`, `$JS.API.DIRECT.GET.KV_state.$KV.state.${i}.>`];
 /** Both forms of ack subjects: `$JS.ACK.<stream>...` and `$JS.ACK.<domain>.<account hash>.<stream>...`; the domain is `_` here. */
 const acks = (streamAndConsumer: string) => [`$JS.ACK.${streamAndConsumer}.>`, `$JS.ACK._.*.${streamAndConsumer}.>`];

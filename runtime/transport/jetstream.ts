@@ -7,11 +7,11 @@ import { inboxPrefix, ownerGroup, type Role } from '../nats/names.ts';
 import { createAcks } from './acks.ts';
 import { createCalls } from './calls.ts';
 import { deliveryOf } from './deliveries.ts';
-import { wireHeaders } from './header-block.ts';
+import { headerLines, headersOf, wireHeaders } from './header-block.ts';
 import { entryLines, readPubAck } from './pub-acks.ts';
 import { type Pull, startPull } from './pull.ts';
 import { createState } from './state.ts';
-import { type ConsumerFill, type Transport, TransportError } from './transport.ts';
+import { type CallServer, type ConsumerFill, type Transport, TransportError } from './transport.ts';
 
 export interface ConnectOptions {
   /** Holds `url`, `creds` (absent: no authentication) and `ca.crt` (absent: no TLS); read again at every reconnect. */
@@ -25,7 +25,7 @@ export interface ConnectOptions {
   readonly onClosed?: (error: Error | undefined) => void;
   readonly onTrouble?: () => void;
 }
-export interface JetStreamTransport extends Transport {
+export interface JetStreamTransport extends Transport, CallServer {
   /** For what the engine has no word for (the gateway's bucket watch). */
   readonly connection: NatsConnection;
 }
@@ -132,6 +132,24 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
       });
       pulls.add(pull);
       return pull;
+    },
+    serve(subject, group, handle) {
+      const subscription = connection.subscribe(subject, {
+        queue: group,
+        callback(error, message) {
+          if (error || !message.reply) return;
+          const answer = (headers: Readonly<Record<string, string>>, body: Uint8Array) => {
+            message.respond(body, { headers: wireHeaders(headerLines(headers)) });
+          };
+          handle({ headers: headersOf(message), body: message.data, answer });
+        },
+      });
+      return {
+        async stop() {
+          if (online) await subscription.drain();
+          else subscription.unsubscribe();
+        },
+      };
     },
     fill: ({ stream, name }) => info(stream, name),
     state: createState(calls),

@@ -78,6 +78,18 @@ export interface Transport {
   readonly maxPayload: () => number;
   close(): Promise<void>;
 }
+
+/** Request-reply, apart from all that is stored: what was asked is asked once. */
+export interface IncomingCall {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  /** Once. Throws when it is larger than the server takes. */
+  answer(headers: Readonly<Record<string, string>>, body: Uint8Array): void;
+}
+export interface CallServer {
+  /** One of the group gets each call. `stop` resolves when no more come. */
+  serve(subject: string, group: string, handle: (call: IncomingCall) => void): Consumption;
+}
 export interface ConsumeOptions {
   readonly credit: () => number;
   readonly deliver: (delivery: Delivery) => void;

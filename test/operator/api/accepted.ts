@@ -17,6 +17,7 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
             maxBytes: '1Mi',
             headers: ['x-tenant'],
             idHeader: 'x-github-delivery',
+            reply: { timeout: '60s' },
           },
           'shop',
         ),

@@ -93,6 +93,18 @@ const integrations: readonly Refused[] = [
     text: durationText,
   },
   {
+    why: 'workers may not answer later',
+    object: integration({ sources: [http({ reply: { timeout: '61s' } })] }),
+    path: 'spec.sources[0].http.reply.timeout',
+    text: 'write at most 60s: nobody waits longer for an answer',
+  },
+  {
+    why: 'no duration is said to be none, and not to be too long',
+    object: integration({ sources: [http({ reply: { timeout: 'a minute' } })] }),
+    path: 'spec.sources[0].http.reply.timeout',
+    text: durationText,
+  },
+  {
     why: 'MB is no unit of Kubernetes',
     object: integration({ inbox: { maxBytes: '32MB' } }),
     path: 'spec.inbox.maxBytes',

@@ -1,0 +1,73 @@
+import type { GatewayContext, HttpRequest, HttpResponse } from '../connector.ts';
+import { InstructionError, reasonOf } from '../errors.ts';
+import type { Message } from '../message.ts';
+import { milliseconds } from '../schema.ts';
+import type { HttpSource } from './http.ts';
+import { problem } from './http-problem.ts';
+
+const defaultTimeoutMs = 30_000;
+
+/** The flow's answer to a request, within the shorter of what the source and the sender allow. */
+export const reply = async (
+  request: HttpRequest,
+  message: Message,
+  { timeout }: NonNullable<HttpSource['reply']>,
+  context: GatewayContext,
+): Promise<HttpResponse> => {
+  const asked = askedMs(request.headers);
+  if (Number.isNaN(asked)) return problem(400, 'TimeoutInvalid', 'Request-Timeout is a number of seconds above 0');
+  const longest = (timeout === undefined ? undefined : milliseconds(timeout)) ?? defaultTimeoutMs;
+  try {
+    const answer = await context.call(message, { timeoutMs: Math.min(asked, longest) });
+    return answer ? answered(answer) : { status: 204 };
+  } catch (error) {
+    return failed(error, context);
+  }
+};
+
+/** Milliseconds; infinite when the sender does not say, NaN when it says nonsense. A preference that is none is ignored (RFC 7240). */
+const askedMs = (headers: HttpRequest['headers']): number => {
+  const timeout = headers['request-timeout'];
+  if (timeout !== undefined) {
+    const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(timeout) ? Number(timeout) : Number.NaN;
+    return seconds > 0 ? seconds * 1_000 : Number.NaN;
+  }
+  const wait = /(?:^|[,;\s])wait=(\d{1,6})(?:[,;\s]|$)/i.exec(headers['prefer'] ?? '')?.[1];
+  return wait === undefined || Number(wait) === 0 ? Number.POSITIVE_INFINITY : Number(wait) * 1_000;
+};
+
+const answered = ({ attrs, body }: Message): HttpResponse => {
+  const { datacontenttype } = attrs;
+  return {
+    status: 200,
+    headers: datacontenttype === undefined ? {} : { 'content-type': datacontenttype },
+    body: body.bytes(),
+  };
+};
+
+const again = { 'retry-after': '2' };
+const problems: Readonly<Record<string, (code: string) => HttpResponse>> = {
+  NoWorker: (code) => problem(503, code, 'no worker could take the request in time: send it again', again),
+  Busy: (code) => problem(503, code, 'the workers have as much to do as they may: send it again later', again),
+  Suspended: (code) => problem(503, code, 'the Integration is suspended', { 'retry-after': '60' }),
+  CallTimeout: (code) =>
+    problem(
+      504,
+      code,
+      'there was no answer in time; the request may have been worked on: repeat it only if that is harmless',
+    ),
+  MessageTooLarge: (code) => problem(413, code, 'body and attributes are too large: send less'),
+  AnswerTooLarge: (code) => problem(502, code, 'the answer is larger than a message may be'),
+};
+
+const failed = (error: unknown, context: GatewayContext): HttpResponse => {
+  if (!(error instanceof InstructionError)) {
+    context.log.error({ source: context.source, error: reasonOf(error) }, 'a request was not answered');
+    return problem(500, 'NotAnswered', 'the request may have been worked on');
+  }
+  const { code, failure, message } = error;
+  const known = problems[code];
+  if (known) return known(code);
+  if (failure === 'permanent') return problem(422, code, message);
+  return problem(failure === 'fatal' ? 500 : 502, code, message);
+};
