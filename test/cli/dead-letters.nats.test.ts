@@ -53,7 +53,7 @@ const failing = async (ids: readonly string[], body: unknown) => {
   return worker;
 };
 
-describe('kanava dlq', () => {
+describe('kanava dlq', { timeout: 180_000 }, () => {
   test('lists, filters and shows what failed, and removes what is to be removed', async () => {
     await failing(['m0', 'm1'], { total: 20 });
     await workshop.publish(['m2'], { total: 2_000, text: 'å' });
@@ -101,7 +101,7 @@ describe('kanava dlq', () => {
   });
 });
 
-describe('kanava replay', () => {
+describe('kanava replay', { timeout: 180_000 }, () => {
   test('delivers to the sink that failed, once, with everything the message had', async () => {
     await failing(['m0', 'm1'], { total: 20 });
     const before = receiver.calls.length;
@@ -217,7 +217,7 @@ describe('kanava replay', () => {
   });
 });
 
-describe('whoever may not', () => {
+describe('whoever may not', { timeout: 180_000 }, () => {
   test('gets 3, with whose credentials it would go', async () => {
     const other = await workshop.tenant.folder('replay', 'other');
     const foreign = ['--nats', workshop.world.url, '--creds', join(other, 'creds')];

@@ -58,6 +58,8 @@ export const startNats = async ({
       `host: 127.0.0.1`,
       `port: ${port}`,
       ...(monitorPort ? [`http: "127.0.0.1:${monitorPort}"`] : []),
+      // Of a busy machine's clients some need longer than the two seconds that a login may take by default.
+      'authorization { timeout: 60 }',
       ...(jetstream === false ? [] : [`jetstream {`, `  store_dir: "${join(dir, 'store')}"`, jetstream, `}`]),
       typeof config === 'string' ? config : config({ port, dir }),
     ].join('\n'),

@@ -196,7 +196,7 @@ export const startWorkshop = async ({ ackWaitMs = 1_500 } = {}): Promise<Worksho
       const exited = once(child, 'exit');
       onTestFinished(() => void child.kill('SIGKILL'));
       await expect
-        .poll(() => output.includes('worker pulls') || child.exitCode !== null, { timeout: 30_000, interval: 20 })
+        .poll(() => output.includes('worker pulls') || child.exitCode !== null, { timeout: 90_000, interval: 20 })
         .toBe(true);
       if (child.exitCode !== null) throw new Error(`the worker did not start: ${output}`);
       return {

@@ -77,7 +77,7 @@ const wakes = async () => {
   return seen;
 };
 
-describe('a worker that is awake', () => {
+describe('a worker that is awake', { timeout: 180_000 }, () => {
   test('answers with what the steps made, after the sinks have it, and nothing is stored', async () => {
     await workshop.startWorker(flow());
     const answer = await ask({ total: 20 }, { 'idempotency-key': 'k1' });
@@ -164,7 +164,7 @@ describe('a worker that is awake', () => {
   });
 });
 
-describe('while no worker is awake', () => {
+describe('while no worker is awake', { timeout: 180_000 }, () => {
   test('a request is held, a worker is asked for, and the request goes to it', async () => {
     const seen = await wakes();
     const asked = ask({ total: 20 });
@@ -207,7 +207,7 @@ describe('while no worker is awake', () => {
   });
 });
 
-test('calls are answered while the same Integration stores what comes in on another path', async () => {
+test('calls are answered while the same Integration stores what comes in on another path', { timeout: 180_000 }, async () => {
   await workshop.startWorker(flow({ sources: [{ name: 'in', http: { path: '/quote', reply: {} } }] }));
   const stored = await fetch(url.replace('/quote', '/kept'), { method: 'POST', body: '{"total": 30}' });
   expect(stored.status).toBe(202);
