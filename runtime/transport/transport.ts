@@ -88,7 +88,7 @@ export interface IncomingCall {
 }
 export interface CallServer {
   /** One of the group gets each call. `stop` resolves when no more come. */
-  serve(subject: string, group: string, handle: (call: IncomingCall) => void): Consumption;
+  serve(subject: string, group: string, handle: (call: IncomingCall) => void): { stop(): Promise<void> };
 }
 export interface ConsumeOptions {
   readonly credit: () => number;

@@ -207,7 +207,9 @@ describe('while no worker is awake', { timeout: 180_000 }, () => {
   });
 });
 
-test('calls are answered while the same Integration stores what comes in on another path', { timeout: 180_000 }, async () => {
+test('calls are answered while the same Integration stores what comes in on another path', {
+  timeout: 180_000,
+}, async () => {
   await workshop.startWorker(flow({ sources: [{ name: 'in', http: { path: '/quote', reply: {} } }] }));
   const stored = await fetch(url.replace('/quote', '/kept'), { method: 'POST', body: '{"total": 30}' });
   expect(stored.status).toBe(202);
