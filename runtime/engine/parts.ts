@@ -14,6 +14,7 @@ import type {
 } from '../connector.ts';
 import { reasonOf } from '../errors.ts';
 import { compilePredicate } from '../expr/predicate.ts';
+import { scopeOf } from '../expr/scope.ts';
 import { type Flow, pluginOf } from '../flow.ts';
 import type { Message } from '../message.ts';
 import { runSteps } from './steps.ts';
@@ -152,19 +153,10 @@ const connectionOf = (flow: Flow, config: unknown, definitions: ReadonlyMap<stri
   throw new Error(`the flow has no Connection "${name}" of a system that this version knows`);
 };
 
-/** `body` is read only by expressions that use it. */
 const scopeFor =
   ({ tenant, integration }: Flow) =>
-  (message: Message, attempt: Attempt): ExpressionScope => ({
-    get body() {
-      return message.body.value();
-    },
-    headers: message.headers,
-    attrs: message.attrs,
-    vars: {},
-    error: null,
-    meta: { tenant, integration, attempt: attempt.number },
-  });
+  (message: Message, attempt: Attempt): ExpressionScope =>
+    scopeOf(message, { tenant, integration, attempt: attempt.number });
 
 const predicate = (sink: string, when: string | undefined, scope: ReturnType<typeof scopeFor>): SinkPart['holds'] => {
   if (when === undefined) return () => true;

@@ -1,7 +1,7 @@
-import type { ExpressionScope } from '../connector.ts';
 import { reject } from '../errors.ts';
 import type { Message } from '../message.ts';
 import { parseExpression } from './cel.ts';
+import { scopeOf } from './scope.ts';
 
 const what = 'delivery.key';
 const longestKey = 256;
@@ -11,16 +11,7 @@ export const compileKey = (source: string, meta: { tenant: string; integration: 
   const parsed = parseExpression(source);
   if (!parsed.ok) throw new Error(`${what}: ${parsed.message}`);
   return (message: Message): string => {
-    const scope: ExpressionScope = {
-      get body() {
-        return message.body.value();
-      },
-      headers: message.headers,
-      attrs: message.attrs,
-      vars: {},
-      error: null,
-      meta: { ...meta, attempt: 1 },
-    };
+    const scope = scopeOf(message, { ...meta, attempt: 1 });
     const value = evaluate(() => parsed.expression.evaluate(scope));
     if (!['string', 'number', 'boolean', 'bigint'].includes(typeof value)) {
       const found = value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;

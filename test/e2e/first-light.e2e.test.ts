@@ -83,7 +83,7 @@ describe('first light', () => {
   });
 
   it('runs every pod under the restricted profile', async () => {
-    for (const namespace of [systemNamespace, 'acme', 'globex'])
+    for (const namespace of [systemNamespace, 'acme', 'globex', 'shop'])
       expect({ namespace, violations: await restrictedViolations(kubectl, namespace) }).toEqual({
         namespace,
         violations: '',
