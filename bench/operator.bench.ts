@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { bundle, operatorFlags } from '../build.ts';
+import { readAccountKeys } from '../operator/plan/account.ts';
+import { tenantKeysName } from '../operator/plan/children.ts';
 import { mustKubectl } from '../test/cluster/kubectl.ts';
 import { temporaryFolder } from '../test/cluster/temporary.ts';
 import {
@@ -23,21 +25,22 @@ import {
   total,
 } from '../test/operator/reconcile/request-counts.ts';
 import type { BareResult, BareTask } from './operator/bare.ts';
+import type { LagResult, LagTask } from './operator/lag.ts';
 import { countConnections, cpuSeconds, residentMebibytes } from './operator/process-figures.ts';
 import { rehearse } from './operator/rehearsal.ts';
 import { openScene, type Scene, type Sizes } from './operator/scene.ts';
 
-const help = `npm run bench -- operator [--integrations 1000] [--per-tenant 50] [--rounds 2] [--large 5000] [--profile FOLDER]
+const help = `npm run bench -- operator [--integrations 1000] [--per-tenant 10] [--rounds 1] [--large 5000] [--profile FOLDER]
 
   The bundled operator as a process of its own puts Integrations in place from nothing, against a real API server and a real NATS; beside
   it, in turns, a bare client that only does the same writes. Each run has fresh servers. No pods run.
-  --large    so many Integrations once more, for growth; 0 leaves it out
+  --large    so many Integrations once more, for growth and lag; 0 leaves it out, and half of the time
   --profile  CPU profiles of the operator, for Chrome's developer tools; they cost time themselves`;
 
 const options = {
   integrations: { type: 'string', default: '1000' },
-  'per-tenant': { type: 'string', default: '50' },
-  rounds: { type: 'string', default: '2' },
+  'per-tenant': { type: 'string', default: '10' },
+  rounds: { type: 'string', default: '1' },
   large: { type: 'string', default: '5000' },
   profile: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
@@ -47,6 +50,7 @@ const options = {
 const concurrency = 16;
 const poolSize = 8;
 const settleMs = 5_000;
+const lagSeconds = 30;
 const jetstream = 'max_file_store: 100TB\n sync_interval: always';
 
 const say = (text: string) => console.error(`${new Date().toISOString().slice(11, 19)}  ${text}`);
@@ -128,16 +132,66 @@ const resync = async (world: OperatorWorld, { integrations }: Sizes): Promise<nu
   return total(found) / integrations;
 };
 
-const bareProgram = async (): Promise<string> => {
-  const outfile = join(await temporaryFolder('bare'), 'bare.mjs');
+/** So many Integrations at once: what it costs to put them in place, and what it costs to know what waits in them. */
+const largeRun = (sizes: Sizes): Promise<{ cpu: number; wall: number; lag: LagResult }> =>
+  withWorld(undefined, async (world, scene) => {
+    await scene.makeTenants(sizes.tenants, sizes.integrations / sizes.tenants);
+    const first = await world.startOperator();
+    await scene.tenantsReady(sizes.tenants);
+    await first.stop();
+    await scene.makeIntegrations(sizes);
+    say(`  ${sizes.tenants} tenants and ${sizes.integrations} Integrations are made`);
+    const started = performance.now();
+    const operator = await world.startOperator();
+    await scene.converged(sizes.integrations);
+    const [cpu, wall] = [cpuSeconds(operator.pid), (performance.now() - started) / 1000];
+    say(`  in place after ${wall.toFixed(1)} s`);
+    await operator.stop();
+    const accounts = new Map<string, string>();
+    for (const name of scene.tenants()) {
+      const keys = readAccountKeys(await scene.secret(operatorNamespace, tenantKeysName(name)));
+      accounts.set(name, keys?.account ?? '');
+    }
+    const task: LagTask = {
+      natsUrl: world.nats.url,
+      natsFolder: world.nats.natsFolder,
+      integrations: scene.integrations().map(({ metadata: { namespace = '', name } }) => ({
+        account: accounts.get(namespace) ?? '',
+        namespace,
+        name,
+      })),
+      seconds: lagSeconds,
+    };
+    return { cpu, wall, lag: await child<LagResult>('lag', task) };
+  });
+
+/** Runs one of the programs beside this one, bundled as the operator is, with its task in a file; its output is the result. */
+const child = async <Result>(name: 'bare' | 'lag', task: unknown): Promise<Result> => {
+  const folder = await temporaryFolder(name);
+  const [file, program] = [join(folder, 'task.json'), await benchProgram(name, folder)];
+  await writeFile(file, JSON.stringify(task));
+  const started = spawn(process.execPath, [...operatorFlags, program, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  started.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const [code] = (await once(started, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`${name} ended with ${code}`);
+  return JSON.parse(text) as Result;
+};
+
+const benchProgram = async (name: string, folder: string): Promise<string> => {
+  const outfile = join(folder, `${name}.mjs`);
   const js = "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);";
   await build({
-    entryPoints: [join(import.meta.dirname, 'operator', 'bare.ts')],
+    entryPoints: [join(import.meta.dirname, 'operator', `${name}.ts`)],
     outfile,
     bundle: true,
+    minify: true,
     platform: 'node',
     format: 'esm',
     banner: { js },
+    logLevel: 'warning',
   });
   return outfile;
 };
@@ -162,20 +216,10 @@ const bareRun = (sizes: Sizes): Promise<BareResult> =>
         .filter(({ metadata }) => metadata.name !== 'sample-0000')
         .map(({ metadata: { namespace: tenant = '', name: integration, uid = '' } }) => ({ tenant, integration, uid })),
     };
-    const file = join(await temporaryFolder('bare'), 'task.json');
-    await writeFile(file, JSON.stringify(task));
     const before = await servedBy(world.api);
-    const child = spawn(process.execPath, [...operatorFlags, await bareProgram(), file], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let text = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-    });
-    const [code] = (await once(child, 'close')) as [number | null];
-    if (code !== 0) throw new Error(`the bare client ended with ${code}`);
+    const result = await child<BareResult>('bare', task);
     say(`  requests per Integration: ${table(growth(before, await servedBy(world.api)), sizes.integrations)}`);
-    return JSON.parse(text) as BareResult;
+    return result;
   });
 
 export const run = async (args: string[]): Promise<void> => {
@@ -197,7 +241,7 @@ export const run = async (args: string[]): Promise<void> => {
     say(`  ${JSON.stringify(bare)}`);
   }
   const ratio = (of: (round: number) => number) => median(runs.map((_, round) => of(round)));
-  const result = (name: string, value: number) => console.log(`${name} ${value.toFixed(2)}`);
+  const result = (name: string, value: number) => console.log(`${name} ${value.toFixed(3)}`);
   result(
     'converge_wall_vs_bare',
     ratio((i) => (runs[i]?.wall ?? NaN) / (bares[i]?.wallSeconds ?? NaN)),
@@ -209,5 +253,13 @@ export const run = async (args: string[]): Promise<void> => {
   result('api_calls_first', median(runs.map(({ calls }) => calls / sizes.integrations)));
   result('api_calls_resync', median(runs.map(({ resyncCalls }) => resyncCalls)));
   result('connections_vs_concurrency', median(runs.map(({ connections }) => connections / concurrency)));
+  const { cpu } = runs[0] as OperatorRun;
+  if (Number(values.large) > 0) {
+    say(`${values.large} Integrations`);
+    const large = await largeRun(sizesFor(Number(values.large)));
+    say(`  ${JSON.stringify(large)}`);
+    result('cpu_5000_vs_1000', large.cpu / cpu);
+    result('lag_core_share', large.lag.coreShare);
+  }
   result('rss_1000_vs_0', median(runs.map(({ mebibytes, emptyMebibytes }) => mebibytes / emptyMebibytes)));
 };

@@ -62,6 +62,7 @@ export interface Scene {
   /** Resolves when all of them are ready, with what they need inside. */
   tenantsReady(count: number): Promise<void>;
   makeIntegrations(sizes: Sizes): Promise<void>;
+  tenants(): string[];
   integrations(): KubeObject[];
   secret(namespace: string, name: string): Promise<KubeObject>;
   /** Resolves when `count` Integrations are put in place. */
@@ -149,6 +150,7 @@ export const openScene = async ({ api }: OperatorWorld): Promise<Scene> => {
         () => integrations.size(),
       );
     },
+    tenants: () => tenants.list().map(({ metadata }) => metadata.name),
     integrations: () => integrations.list(),
     secret: async (namespace, name) =>
       (await transport.request({

@@ -12,7 +12,7 @@ import { type Counts, growth, managedOnly, reconcilesOf, sentBy, servedBy, total
 const namespaces = ['acme', 'globex'];
 const each = 12;
 const count = namespaces.length * each;
-const patienceMs = 120_000;
+const patienceMs = 240_000;
 
 let world: OperatorWorld;
 let operator: OperatorProcess;
@@ -55,11 +55,18 @@ const requests = (before: Counts, after: Counts): Map<string, number> => {
   return sent;
 };
 
+const ready = (kind: string, name: string, namespace?: string) =>
+  until(
+    `${kind} ${name} is ready`,
+    async () => (await world.condition(kind, name, 'Ready', namespace))?.status === 'True',
+    patienceMs,
+  );
+
 beforeAll(async () => {
   world = await startOperatorWorld();
   operator = await world.startOperator();
   await world.apply(...namespaces.map((name) => tenant({ namespace: { name } }, { name })));
-  for (const name of namespaces) await world.becomes('tenants.kanava.dev', name, { Ready: 'True' });
+  for (const name of namespaces) await ready('tenants.kanava.dev', name);
   const secret = (namespace: string, name: string) => ({
     apiVersion: 'v1',
     kind: 'Secret',
@@ -73,8 +80,8 @@ beforeAll(async () => {
     connection(erp, { namespace }),
   ]);
   await world.apply(list(surroundings));
-  for (const name of namespaces) await world.becomes('connections.kanava.dev', 'erp', { Ready: 'True' }, name);
-}, 300_000);
+  for (const name of namespaces) await ready('connections.kanava.dev', 'erp', name);
+}, 600_000);
 afterAll(async () => {
   await world?.stop();
 });
@@ -92,7 +99,7 @@ describe('requests to the API server', () => {
     expect(total(sent) / count).toBeGreaterThanOrEqual(9);
   });
 
-  it('are none while nothing changes, and none when the same is applied again', { timeout: 300_000 }, async () => {
+  it('are none while nothing changes, and none when the same is applied again', { timeout: 600_000 }, async () => {
     await lookedAt();
     const before = await sentBy(operator);
     await world.apply(list(all()));
@@ -116,7 +123,7 @@ describe('requests to the API server', () => {
     expect([...requests(before, await sentBy(operator))]).toEqual([['PATCH', 1]]);
   });
 
-  it('are lists and watches only for an operator that finds all in place', { timeout: 300_000 }, async () => {
+  it('are lists and watches only for an operator that finds all in place', { timeout: 600_000 }, async () => {
     await operator.stop();
     const before = await servedBy(world.api);
     operator = await world.startOperator();
