@@ -26,7 +26,7 @@ import {
 } from '../test/operator/reconcile/request-counts.ts';
 import type { BareResult, BareTask } from './operator/bare.ts';
 import type { LagResult, LagTask } from './operator/lag.ts';
-import { countConnections, cpuSeconds, residentMebibytes } from './operator/process-figures.ts';
+import { countConnections, cpuSeconds, ended, residentMebibytes } from './operator/process-figures.ts';
 import { rehearse } from './operator/rehearsal.ts';
 import { openScene, type Scene, type Sizes } from './operator/scene.ts';
 
@@ -107,7 +107,7 @@ const operatorRun = (sizes: Sizes, profile: string | undefined): Promise<Operato
     const started = performance.now();
     const operator = await world.startOperator();
     const connections = countConnections(operator.pid, world.api.port);
-    await scene.converged(sizes.integrations);
+    await Promise.race([scene.converged(sizes.integrations), ended(operator.pid, operator.logFile)]);
     const wall = (performance.now() - started) / 1000;
     const cpu = cpuSeconds(operator.pid);
     const calls = await sentBy(operator);
@@ -143,7 +143,7 @@ const largeRun = (sizes: Sizes): Promise<{ cpu: number; wall: number; lag: LagRe
     say(`  ${sizes.tenants} tenants and ${sizes.integrations} Integrations are made`);
     const started = performance.now();
     const operator = await world.startOperator();
-    await scene.converged(sizes.integrations);
+    await Promise.race([scene.converged(sizes.integrations), ended(operator.pid, operator.logFile)]);
     const [cpu, wall] = [cpuSeconds(operator.pid), (performance.now() - started) / 1000];
     say(`  in place after ${wall.toFixed(1)} s`);
     await operator.stop();

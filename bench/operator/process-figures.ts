@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /* What the kernel says about a process: nothing that the process itself would have to be asked for. */
 
@@ -38,10 +38,24 @@ const portsTo = (pid: number, remotePort: number): number[] => {
   );
 };
 
+/** Never resolves; rejects with the last of the log when the process is gone. */
+export const ended = (pid: number, logFile: string): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    const timer = setInterval(() => {
+      if (existsSync(`/proc/${pid}/fd`)) return;
+      clearInterval(timer);
+      reject(
+        new Error(`the operator has ended: ${readFileSync(logFile, 'utf8').trim().split('\n').slice(-3).join('\n')}`),
+      );
+    }, 250);
+    timer.unref();
+  });
+
 /** Counts every connection that the process opens to a port, also those that it closes again. */
 export const countConnections = (pid: number, remotePort: number): { seen: () => number; stop: () => void } => {
   const ports = new Set<number>();
   const look = () => {
+    if (!existsSync(`/proc/${pid}/fd`)) return;
     for (const port of portsTo(pid, remotePort)) ports.add(port);
   };
   const timer = setInterval(look, 250);
