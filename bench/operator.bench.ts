@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -127,7 +128,8 @@ const resync = async (world: OperatorWorld, { integrations }: Sizes): Promise<nu
   const operator = await world.startOperator();
   await sleep(25_000);
   const found = managedOnly(growth(before, await servedBy(world.api)));
-  if (found.size > 0) say(`  requests of a resync: ${JSON.stringify([...found])}`);
+  // What went wrong says why there was anything to do.
+  if (found.size > 0) say(`  requests of a resync: ${JSON.stringify([...found])}\n${lastLines(operator.logFile)}`);
   await operator.stop();
   return total(found) / integrations;
 };
@@ -195,6 +197,8 @@ const benchProgram = async (name: string, folder: string): Promise<string> => {
   });
   return outfile;
 };
+const lastLines = (file: string): string => readFileSync(file, 'utf8').trim().split('\n').slice(-5).join('\n');
+
 const bareRun = (sizes: Sizes): Promise<BareResult> =>
   withWorld(undefined, async (world, scene) => {
     await scene.makeTenants(sizes.tenants, sizes.integrations / sizes.tenants);
