@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ConsumerConfig, ConsumerInfo, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import { ownerGroup } from '../../runtime/nats/names.ts';
 import {
   BrokerError,
   type ConsumerSpec,
@@ -25,9 +26,26 @@ const configOf = (spec: ConsumerSpec, metadata: Readonly<Record<string, string>>
     filter_subject: more.length === 0 ? first : undefined,
     filter_subjects: more.length === 0 ? undefined : [...spec.filters],
     replay_policy: 'instant' as const,
+    ...readersOf(spec),
     metadata: { ...metadata },
   };
 };
+
+const readersOf = ({ exclusive }: ConsumerSpec) => ({
+  priority_policy: exclusive && ('pinned_client' as const),
+  priority_groups: exclusive && [ownerGroup],
+  priority_timeout: exclusive && exclusive.ownerTimeoutMs * 1_000_000,
+});
+/** As the server reports it: what is not set is absent. */
+const reportedReaders = ({
+  priority_policy,
+  priority_groups,
+  priority_timeout,
+}: Partial<ReturnType<typeof configOf>> | ConsumerConfig) => ({
+  policy: priority_policy || 'none',
+  groups: priority_groups ?? [],
+  timeout: priority_timeout ?? 0,
+});
 
 const filtersOf = ({ filter_subject, filter_subjects }: ConsumerConfig): string[] =>
   [...(filter_subjects ?? []), ...(filter_subject ? [filter_subject] : [])].sort();
@@ -46,6 +64,7 @@ const differences = (spec: ConsumerSpec, metadata: Readonly<Record<string, strin
       scalars.some((key) => wanted[key] !== actual[key]) ||
       !isDeepStrictEqual([...spec.filters].sort(), filtersOf(actual)) ||
       !isDeepStrictEqual(wanted.metadata, own) ||
+      !isDeepStrictEqual(reportedReaders(wanted), reportedReaders(actual)) ||
       Boolean(actual.headers_only || actual.deliver_subject || actual.backoff?.length || actual.inactive_threshold) ||
       (actual.pause_until !== undefined && Date.parse(actual.pause_until) > Date.now()),
   };

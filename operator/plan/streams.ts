@@ -33,7 +33,7 @@ export const planStreams = (owner: Owner, spec: EffectiveIntegration): StreamSpe
       maxBytes: spec.inbox.maxBytes,
       duplicateWindowMs,
       metadata,
-      consumers: planConsumers(owner.name, spec.delivery.partitions),
+      consumers: planConsumers(owner.name, spec.delivery),
     },
     {
       name: deadLetterStream(owner.name),
@@ -52,11 +52,23 @@ export const planStreams = (owner: Owner, spec: EffectiveIntegration): StreamSpe
   ];
 };
 
-const planConsumers = (integration: string, partitions: number): ConsumerSpec[] =>
+/** Pulls of an owner are renewed every 5 s. */
+const ownerTimeoutMs = 15_000;
+
+/**
+ * Where order is kept nothing is parked, and what is unacknowledged in a partition is all in one worker: the window bounds what a worker
+ * holds, and makes sure that one who takes over has room for everything that another held.
+ */
+const planConsumers = (
+  integration: string,
+  { partitions, ordering, concurrency }: EffectiveIntegration['delivery'],
+): ConsumerSpec[] =>
   Array.from({ length: partitions }, (_, partition) => ({
     name: workerConsumer(partition),
     filters: [inboxPartitionFilter(integration, partition)],
     ackWaitMs,
-    maxAckPending,
     deliver: 'all',
+    ...(ordering === 'Key'
+      ? { maxAckPending: Math.max(2, Math.ceil((2 * concurrency) / partitions)), exclusive: { ownerTimeoutMs } }
+      : { maxAckPending }),
   }));

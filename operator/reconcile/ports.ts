@@ -139,6 +139,8 @@ export interface ConsumerSpec {
   readonly deliver: 'all' | 'new' | { readonly after: number };
   /** Default: the stream's. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** One worker reads at a time; it is taken for dead when it has not pulled for so long. */
+  readonly exclusive?: { readonly ownerTimeoutMs: number };
 }
 export interface StreamState {
   readonly name: string;

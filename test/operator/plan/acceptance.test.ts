@@ -25,7 +25,7 @@ const rows: [why: string, changes: Partial<Candidate>, accepted: string, connect
   ],
   [
     'what this version cannot do is said before a worker fails to start',
-    spec({ delivery: { ordering: 'Key', key: 'body.orderId' } }),
+    spec({ sources: [{ name: 'in', bus: { types: ['a'] } }], delivery: { ordering: 'Key', key: 'body.orderId' } }),
     'NotAvailable',
     'NotChecked',
     'spec.delivery.ordering',

@@ -145,6 +145,13 @@ describe('streams', () => {
     expect(inbox?.consumers).toEqual([
       { name: 'worker-0', filters: ['inbox.orders.0.*'], ackWaitMs: 30_000, maxAckPending: 20_000, deliver: 'all' },
     ]);
+    const { delivery } = resolved().spec;
+    const inOrder = { ...delivery, ordering: 'Key', key: 'body.id', partitions: 4 } as const;
+    const [keyed] = planStreams(home.integration, { ...resolved().spec, delivery: inOrder });
+    expect(
+      keyed?.consumers.map(({ name, maxAckPending, exclusive }) => [name, maxAckPending, exclusive]),
+      'a small window in the hands of one worker',
+    ).toEqual([0, 1, 2, 3].map((partition) => [`worker-${partition}`, 32, { ownerTimeoutMs: 15_000 }]));
     expect(deadLetters).toMatchObject({
       name: 'dlq_orders',
       discard: 'new',

@@ -8,11 +8,13 @@ import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import pino from 'pino';
 import { expect, onTestFinished } from 'vitest';
+import type { ConsumerSpec } from '../../../operator/reconcile/ports.ts';
 import type { Flow } from '../../../runtime/flow.ts';
 import { Body } from '../../../runtime/message.ts';
 import { encodeMessage, messageId } from '../../../runtime/nats/envelope.ts';
 import { inboxSubject } from '../../../runtime/nats/names.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
+import type { Transport } from '../../../runtime/transport/transport.ts';
 import { freePort } from '../../cluster/ports.ts';
 import { bucketSpec, consumer, deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
 import { startWorld, type World, type WorldTenant } from '../../operator/broker/world.ts';
@@ -118,6 +120,8 @@ export interface Workshop {
   readonly tenant: WorldTenant;
   readonly admin: NatsConnection;
   readonly manager: JetStreamManager;
+  /** With the gateway's credentials. */
+  readonly gateway: Transport;
   publish(ids: readonly string[], body?: unknown): Promise<void>;
   /** `fault`: the same engine with one rule broken (faulty-worker.ts), for controls. */
   startWorker(flow: Flow, fault?: Fault): Promise<WorkerProcess>;
@@ -126,14 +130,20 @@ export interface Workshop {
 
 const root = join(import.meta.dirname, '../../..');
 
+export interface WorkshopOptions {
+  readonly ackWaitMs?: number;
+  /** Of the inbox; default: one for partition 0. */
+  readonly consumers?: readonly ConsumerSpec[];
+}
+
 /** AckWait is short, because many tests kill workers and wait for the broker to notice. */
-export const startWorkshop = async ({ ackWaitMs = 1_500 } = {}): Promise<Workshop> => {
+export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOptions = {}): Promise<Workshop> => {
   const world = await startWorld();
   onTestFinished(() => world.stop());
   const tenant = await world.tenant('acme');
   const worker = { ...consumer('worker-0', ['inbox.orders.0.*']), ackWaitMs };
   for (const spec of [
-    inboxSpec(integration, { maxBytes: 32 * 1024 ** 2, consumers: [worker] }),
+    inboxSpec(integration, { maxBytes: 32 * 1024 ** 2, consumers: consumers ?? [worker] }),
     deadLetterSpec(integration),
     bucketSpec('state'),
   ]) {
@@ -154,6 +164,7 @@ export const startWorkshop = async ({ ackWaitMs = 1_500 } = {}): Promise<Worksho
     tenant,
     admin,
     manager,
+    gateway,
     async publish(ids, body = { total: 20 }) {
       const publications = ids.map((id) => {
         const attrs = {
