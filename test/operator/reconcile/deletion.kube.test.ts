@@ -57,10 +57,27 @@ const makeIntegration = async (name: string, namespace: string, policy: Policy) 
   await until('its routes', async () => (await messagesOf(world, name, namespace)).routes.length === 1);
   await storeMessages(world, name, namespace);
 };
-const remove = (kind: string, name: string, namespace?: string, ...more: string[]) =>
-  world.kubectl(['delete', kind, name, ...(namespace ? ['-n', namespace] : []), '--timeout=90s', ...more]);
-const isGone = (kind: string, name: string, namespace?: string) =>
-  until(`${kind} ${name} is gone`, async () => !(await world.get(kind, name, namespace)));
+/** Does not wait for its end, as `kubectl delete --wait=false`. */
+const startRemoving = (kind: string, name: string, namespace?: string, way = 'background') => {
+  const where = namespace ? ['-n', namespace] : [];
+  return world.kubectl(['delete', kind, name, ...where, `--cascade=${way}`, '--wait=false', '--ignore-not-found']);
+};
+// An operator that lost its lease on a busy machine is back half a minute later.
+const patience = 200_000;
+const isGone = (kind: string, name: string, namespace?: string, uid?: string) =>
+  until(
+    `${kind} ${name} is gone`,
+    async () => {
+      const found = await world.get(kind, name, namespace);
+      return !found || (uid !== undefined && found.metadata.uid !== uid);
+    },
+    patience,
+  );
+const remove = async (kind: string, name: string, namespace?: string, way?: string) => {
+  const uid = (await world.get(kind, name, namespace))?.metadata.uid;
+  await startRemoving(kind, name, namespace, way);
+  await isGone(kind, name, namespace, uid);
+};
 /** The whole answer to "is it taken up again?": the object shows the dead letter of before, and nothing was lost. */
 const takesUp = async (name: string, namespace: string) => {
   await until('the dead letter of before', async () => {
@@ -76,7 +93,7 @@ describe.concurrent('deleted', () => {
     const namespace = `retain-${way}`;
     await makeTenant(namespace);
     await makeIntegration('orders', namespace, 'Retain');
-    await remove(integrations, 'orders', namespace, `--cascade=${way}`);
+    await remove(integrations, 'orders', namespace, way);
     await leaves(world, 'orders', namespace, retained('orders'));
     await applyIntegration('orders', namespace, 'Delete');
     await takesUp('orders', namespace);
@@ -88,7 +105,7 @@ describe.concurrent('deleted', () => {
     await makeIntegration('orders', namespace, 'Delete');
     // Its name begins alike.
     await makeIntegration('orders-2', namespace, 'Delete');
-    await remove(integrations, 'orders', namespace, `--cascade=${way}`);
+    await remove(integrations, 'orders', namespace, way);
     await leaves(world, 'orders', namespace, nothing);
     expect(await messagesOf(world, 'orders-2', namespace)).toMatchObject(messages('orders-2'));
   });
@@ -111,7 +128,7 @@ describe.concurrent('deleted', () => {
     await applyIntegration('orders', namespace, 'Retain');
     const worker = async () => (await world.get('deployment', 'worker-orders', namespace))?.['spec'];
     const before = (await worker()) as { template: unknown };
-    await remove(connections, 'erp', namespace, `--cascade=${way}`);
+    await remove(connections, 'erp', namespace, way);
     await world.becomes(integrations, 'orders', { ConnectionsReady: 'ConnectionMissing', Stalled: 'True' }, namespace);
     expect(await worker()).toMatchObject({ template: before.template });
     await fillNamespace(namespace);
@@ -124,7 +141,7 @@ describe.concurrent('deleted', () => {
     await makeIntegration('orders', name, 'Retain');
     const keys = await accountOf(world, name);
     if (!keys) throw new Error('it had no account');
-    await remove(tenants, name, undefined, `--cascade=${way}`);
+    await remove(tenants, name, undefined, way);
     await isGone('namespace', name);
     expect(await accountOf(world, name)).toBeUndefined();
     expect(await accessWith(world, keys)).toBe('closed');
@@ -136,11 +153,11 @@ describe.concurrent('deleted', () => {
     await makeIntegration('extra', 'kept', 'Delete');
     await makeIntegration('late', 'kept', 'Retain');
     const keys = await accountOf(world, 'kept');
-    await remove(tenants, 'kept', undefined, '--cascade=foreground');
+    await remove(tenants, 'kept', undefined, 'foreground');
     await world.becomes(integrations, 'orders', { Accepted: 'NoTenant' }, 'kept');
     await becomesAccessible(world, 'kept', 'closed');
     await remove(integrations, 'extra', 'kept');
-    await remove(integrations, 'late', 'kept', '--cascade=foreground');
+    await remove(integrations, 'late', 'kept', 'foreground');
     expect(await accessTo(world, 'kept')).toBe('closed');
 
     await world.apply(tenant({ namespace: { name: 'kept' } }, { name: 'kept' }));
@@ -172,8 +189,8 @@ describe.concurrent('deleted', () => {
     const name = `at-once-${policy.toLowerCase()}`;
     await makeTenant(name, policy);
     await makeIntegration('orders', name, 'Delete');
-    await remove('namespace', name, undefined, '--wait=false');
-    await remove(integrations, 'orders', name, '--wait=false', '--ignore-not-found');
+    await startRemoving('namespace', name);
+    await startRemoving(integrations, 'orders', name);
     await remove(tenants, name);
     await isGone('namespace', name);
     expect((await accountOf(world, name)) === undefined).toBe(policy === 'Delete');
@@ -190,10 +207,10 @@ describe('deleted while NATS is away', () => {
       makeTenant('homeless').then(() => makeIntegration('orders', 'homeless', 'Delete')),
     ]);
     await world.nats.kill();
-    await remove(integrations, 'orders', 'alone', '--wait=false');
-    await remove(integrations, 'stored', 'alone', '--wait=false', '--cascade=foreground');
-    await remove(tenants, 'leaver', undefined, '--wait=false', '--cascade=foreground');
-    await remove('namespace', 'homeless', undefined, '--wait=false');
+    await startRemoving(integrations, 'orders', 'alone');
+    await startRemoving(integrations, 'stored', 'alone', 'foreground');
+    await startRemoving(tenants, 'leaver', undefined, 'foreground');
+    await startRemoving('namespace', 'homeless');
     const waiting = { Ready: 'Deleting', Reconciling: 'Deleting' };
     await world.becomes(integrations, 'orders', waiting, 'alone');
     await world.becomes(integrations, 'stored', waiting, 'alone');
