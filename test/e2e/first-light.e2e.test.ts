@@ -147,6 +147,12 @@ describe('first light', () => {
   });
 
   it('loses no accepted message when gateway, worker, operator and nats-server are killed', async () => {
+    // What is broken here is ours. A name server that a busy machine restarts is a sink's failure, for which five attempts are few.
+    const patience = { spec: { delivery: { retry: { attempts: 50, backoff: { initial: '1s', max: '5s' } } } } };
+    const name = `integrations.kanava.dev/${integration}`;
+    await run('patch', name, '-n', tenant, '--type=merge', '-p', JSON.stringify(patience));
+    await run('wait', '--for=jsonpath={.status.observedGeneration}=2', name, '-n', tenant, '--timeout=50s');
+    await run('wait', '--for=condition=Ready', name, '-n', tenant, '--timeout=50s');
     await forgetReceived(receiver);
     const deadBefore = (await deadLettersOf(accounts, tenant)).length;
     const hooks = Array.from({ length: messages }, (_, number) => webhook('issues', issue(number)));
@@ -175,18 +181,20 @@ describe('first light', () => {
       const kill = kills.get(accepted.size);
       if (kill) killed.push(kill());
     });
-    expect(await Promise.all(killed)).toEqual([1, 1, 1, 1]);
+    // There may be several workers by now.
+    expect((await Promise.all(killed)).map((count) => count >= 1)).toEqual([true, true, true, true]);
     // Our own way in went through the server that was killed.
     await accounts.close();
     accounts = await openAccounts(platform);
 
     expect(await inboxEmpty(accounts, tenant, 240_000)).toBe(0);
+    const dead = (await deadLettersOf(accounts, tenant)).slice(deadBefore);
+    expect(dead.map(({ id, code, message }) => `${id} ${code} ${message}`)).toEqual([]);
     const ids = (await receivedBy(receiver)).filter(({ path }) => path.startsWith('/acme/')).map(({ id }) => id);
     const delivered = new Set(ids);
     expect([...accepted].filter((id) => !delivered.has(id))).toEqual([]);
     // A duplicate carries the id of the first time: no id exists that was not sent.
     expect([...delivered].filter((id) => !accepted.has(id))).toEqual([]);
-    expect((await deadLettersOf(accounts, tenant)).length).toBe(deadBefore);
     console.log(
       `${messages} accepted, ${delivered.size} delivered, ${ids.length - delivered.size} more than once with the same id`,
     );
@@ -217,7 +225,7 @@ describe('first light', () => {
     );
     await run(
       'wait',
-      '--for=jsonpath={.status.observedGeneration}=2',
+      '--for=jsonpath={.status.observedGeneration}=3',
       `integrations.kanava.dev/${integration}`,
       '-n',
       tenant,
