@@ -65,6 +65,8 @@ interface Tracked {
 
 /** What was seen longer ago is not known any more. */
 const staleAfterMs = 15_000;
+/** Decisions wait for the next look, which may be a moment later than they asked for. */
+const notSoonerMs = 250;
 /** To whoever makes a consumer anew, and may not succeed. */
 const tellAgainMs = 5_000;
 
@@ -105,7 +107,8 @@ export const createScaler = (options: ScalerOptions): Scaler => {
     const before = entry.state ?? { replicas: replicasOf(live) ?? 0 };
     const decide = () => {
       look(entry);
-      return decideReplicas(target.policy, before, entry.work, now());
+      // At the time of what was seen: while nobody looks, nobody becomes idle.
+      return decideReplicas(target.policy, before, entry.work, lags.lookedAt() ?? now());
     };
     let decided = decide();
     if (entry.isMissing || (entry.work && isWorthAsking(entry, before.replicas, decided.state.replicas, lags))) {
@@ -124,7 +127,7 @@ export const createScaler = (options: ScalerOptions): Scaler => {
     entry.shown = shown;
     entry.state = decided.state;
     await scaleTo(cluster, live, decided.state.replicas);
-    return decided.againInMs === undefined ? undefined : { requeueAfterMs: Math.ceil(decided.againInMs) };
+    return decided.againInMs === undefined ? undefined : { requeueAfterMs: Math.max(notSoonerMs, decided.againInMs) };
   };
 
   return {

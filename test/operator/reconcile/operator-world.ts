@@ -131,7 +131,7 @@ const launch = async ({ dir, program, healthPort, env }: Launch): Promise<Operat
     healthPort,
     logFile,
     exited,
-    metrics: async () => (await fetch(`http://127.0.0.1:${env['KANAVA_HEALTH_PORT']}/metrics`)).text(),
+    metrics: async () => (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text(),
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal);
       const code = await exited;
