@@ -230,3 +230,21 @@ test('close gives nothing out, ends who waits, and waits for who works', async (
   queue.done('a');
   await closing;
 });
+
+test('a key rests before its next turn, and what comes meanwhile is one turn; without a rest it is there at once', async () => {
+  for (const [restMs, depth] of [
+    [1000, 0],
+    [0, 1],
+  ] as const) {
+    const queue = queueOf({ restMs });
+    queue.add('a');
+    expect(await queue.next()).toBe('a');
+    queue.add('a');
+    queue.done('a');
+    queue.add('a');
+    expect(queue.depth()).toBe(depth);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(queue.depth()).toBe(1);
+    expect(await queue.next()).toBe('a');
+  }
+});
