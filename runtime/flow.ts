@@ -62,6 +62,13 @@ export const pluginOf = <T>(
   );
 };
 
+/** Whether a request to one of these sources is answered by the flow. */
+export const answersRequests = (sources: readonly Plugged[]): boolean =>
+  sources.some((item) => {
+    const { definition, config } = pluginOf(item, catalog.sources);
+    return definition.placement === 'gateway' && definition.replies?.(config) === true;
+  });
+
 export const deliverySchema = shape('How messages are delivered.', {
   timeout: duration('One attempt through steps and sinks.'),
   retry: shape('When an attempt failed.', {

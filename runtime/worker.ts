@@ -4,12 +4,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { catalog } from './catalog.ts';
 import type { Log } from './connector.ts';
 import { createEgress } from './egress.ts';
-import { createCalls, takesCalls } from './engine/calls.ts';
+import { createCalls } from './engine/calls.ts';
 import { consumersOf } from './engine/consumers.ts';
 import { createEngine } from './engine/engine.ts';
 import { openParts } from './engine/parts.ts';
 import { createPublisher } from './engine/publisher.ts';
-import { type Flow, flowVersion } from './flow.ts';
+import { answersRequests, type Flow, flowVersion } from './flow.ts';
 import { callSubject } from './nats/names.ts';
 import { caFile, secretFile } from './schema.ts';
 import { type Counters, type Gauge, newCounters, serveHealth } from './telemetry.ts';
@@ -119,7 +119,7 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
   const engine = createEngine({ flow, parts, transport, counters, log });
   engine.start(consumers);
   const calls = createCalls({ flow, parts, counters, log });
-  const serving = takesCalls(flow, catalog.sources)
+  const serving = answersRequests(flow.sources)
     ? transport.serve(callSubject(flow.integration), flow.integration, calls.handle)
     : undefined;
   log.info({ generation: flow.generation, consumers }, 'worker pulls');

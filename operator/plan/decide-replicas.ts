@@ -1,3 +1,4 @@
+import { answersRequests } from '../../runtime/flow.ts';
 import type { EffectiveIntegration } from '../api/effective.ts';
 import type { Work } from './work.ts';
 
@@ -21,7 +22,7 @@ export type ScalingPolicy =
 
 /** Nothing pulls while the Integration, or its tenant, is suspended. */
 export const scalingPolicy = (
-  { suspend, scaling, delivery }: Pick<EffectiveIntegration, 'suspend' | 'scaling' | 'delivery'>,
+  { suspend, scaling, delivery, sources }: Pick<EffectiveIntegration, 'suspend' | 'scaling' | 'delivery' | 'sources'>,
   tenant: { readonly suspend: boolean },
 ): ScalingPolicy => {
   if (suspend || tenant.suspend) return { mode: 'Fixed', replicas: 0 };
@@ -29,7 +30,9 @@ export const scalingPolicy = (
   if (mode === 'Manual') return { mode: 'Fixed', replicas: replicas ?? 1 };
   // In order means one pod at a time for each partition; more would only wait for their turn.
   const useful = delivery.ordering === 'Key' ? delivery.partitions : Number.POSITIVE_INFINITY;
-  const [minReplicas, maxReplicas] = [Math.min(scaling.minReplicas, useful), Math.min(scaling.maxReplicas, useful)];
+  // Requests that are answered leave no trace in a stream: nobody would see that there is work.
+  const least = Math.max(scaling.minReplicas, answersRequests(sources) ? 1 : 0);
+  const [minReplicas, maxReplicas] = [Math.min(least, useful), Math.min(Math.max(scaling.maxReplicas, least), useful)];
   return { mode, minReplicas, maxReplicas, lagPerReplica, idleAfterMs };
 };
 

@@ -1,6 +1,6 @@
-import type { Log, SourceDefinition } from '../connector.ts';
+import type { Log } from '../connector.ts';
 import { InstructionError, reasonOf } from '../errors.ts';
-import { type Flow, pluginOf } from '../flow.ts';
+import type { Flow } from '../flow.ts';
 import { Body, type Message } from '../message.ts';
 import { type CallFailure, decodeCall, encodeAnswer, encodeFailure } from '../nats/call.ts';
 import type { Counters } from '../telemetry.ts';
@@ -26,12 +26,6 @@ export interface CallsOptions {
   readonly counters: Counters;
   readonly log: Log;
 }
-
-export const takesCalls = (flow: Flow, sources: ReadonlyMap<string, SourceDefinition>): boolean =>
-  flow.sources.some((item) => {
-    const { definition, config } = pluginOf(item, sources);
-    return definition.placement === 'gateway' && definition.replies?.(config) === true;
-  });
 
 export const createCalls = ({ flow, parts, counters, log }: CallsOptions): Calls => {
   const running = new Set<{ readonly ended: Promise<void>; stop(): void }>();

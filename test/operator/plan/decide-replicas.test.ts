@@ -145,6 +145,12 @@ describe('the number of workers', () => {
     const spec = effectiveIntegration({ ...integration({ delivery }).spec });
     expect(scalingPolicy(spec, { suspend: false })).toMatchObject({ minReplicas: 0, maxReplicas: 3 });
   });
+  it('is one at least where requests are answered: no stream shows that there is work', () => {
+    const sources = [{ name: 'in', http: { path: '/in', reply: {} } }];
+    const spec = effectiveIntegration({ ...integration({ sources }).spec });
+    expect(scalingPolicy(spec, { suspend: false })).toMatchObject({ minReplicas: 1 });
+    expect(scalingPolicy(spec, { suspend: true })).toEqual({ mode: 'Fixed', replicas: 0 });
+  });
   it('needs to be ready only as far as it is not for the load', () => {
     expect(neededReplicas(policy, 8)).toBe(1);
     expect(neededReplicas({ ...policy, minReplicas: 3 }, 8)).toBe(3);
