@@ -50,14 +50,16 @@ export interface Arena {
 }
 
 const farAwayMs = 3_600_000;
+/** Of the harness's own requests: on a busy machine a round is slow, not void. */
+const patienceMs = 60_000;
 const pollMs = 5;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const startArena = async (jetstreamConfig: string): Promise<Arena> => {
   const server = await startNats({ jetstream: `max_file: 20G\n${jetstreamConfig}` });
   const connection = await connect({ servers: server.url, noAsyncTraces: true });
-  const manager = await jetstreamManager(connection);
-  const client = jetstream(connection);
+  const manager = await jetstreamManager(connection, { timeout: patienceMs });
+  const client = jetstream(connection, { timeout: patienceMs });
   for (const { stream, subjects } of Object.values(sources)) {
     await manager.streams.add({ name: stream, subjects: [...subjects], storage: 'file' });
   }
