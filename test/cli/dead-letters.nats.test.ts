@@ -242,7 +242,8 @@ describe('whoever may not', { timeout: 180_000 }, () => {
 
   test('and who has nothing to see is told so', async () => {
     const folder = await workshop.tenant.folder('replay', 'nothing');
-    const { code, stderr } = await run('dlq', 'list', 'nothing', '--creds', join(folder, 'creds'));
+    const own = ['--nats', workshop.world.url, '--creds', join(folder, 'creds')];
+    const { code, stderr } = await kanava(['dlq', 'list', 'nothing', ...own]);
     expect([code, stderr]).toEqual([1, expect.stringContaining('no Integration nothing')]);
   });
 });
