@@ -252,13 +252,16 @@ const finished: Outcome = { kind: 'done' };
 const givenBackMs = 1_000;
 const mostAckTries = 12;
 
-/** An ack that got no answer is sent again: without it the sinks would be called once more. */
+/** A server that is there does not answer the ack of what it has not delivered, as far as it remembers: it will deliver that again. */
+const isFinal = ({ code }: TransportError): boolean => code === 'Denied' || code === 'Unanswered';
+
+/** An ack that could not arrive is sent again: without it the sinks would be called once more. */
 const persistently = async (act: () => Promise<void>): Promise<void> => {
   for (let tries = 1; ; tries += 1) {
     try {
       return await act();
     } catch (error) {
-      if (tries === mostAckTries || !(error instanceof TransportError) || error.code === 'Denied') throw error;
+      if (tries === mostAckTries || !(error instanceof TransportError) || isFinal(error)) throw error;
     }
   }
 };

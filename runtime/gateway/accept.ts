@@ -60,6 +60,7 @@ const instruction = (cause: unknown, integration: string, log: Log): unknown => 
   if (cause.code === 'StreamFull') return fail('InboxFull');
   if (cause.code === 'TooLarge') return reject('MessageTooLarge', cause.message, { cause });
   // No stream or no permission: the operator makes and mends both, so the sender shall try again.
-  if (cause.code !== 'Unavailable') log.error({ integration, code: cause.code, reason: cause.message }, 'no inbox');
+  if (cause.code !== 'Unavailable' && cause.code !== 'Unanswered')
+    log.error({ integration, code: cause.code, reason: cause.message }, 'no inbox');
   return fail('InboxUnavailable');
 };

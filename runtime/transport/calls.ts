@@ -51,6 +51,7 @@ export const createCalls = (
   const numberAt = replyPrefix.length + 1;
   let lastNumber = 0;
   let online = true;
+  let onlineSince = Date.now();
   let timer: NodeJS.Timeout | undefined;
 
   const transmit = (number: number, entry: Pending) => {
@@ -102,8 +103,9 @@ export const createCalls = (
 
   const tick = () => {
     const now = Date.now();
+    const code = online && now - onlineSince >= timeoutMs ? 'Unanswered' : 'Unavailable';
     const expire = (entry: Pending) =>
-      entry.reject(new TransportError('Unavailable', `no answer on "${entry.call.subject}" within ${timeoutMs} ms`));
+      entry.reject(new TransportError(code, `no answer on "${entry.call.subject}" within ${timeoutMs} ms`));
     // All have the same time: the oldest are the first to expire.
     for (const [number, entry] of pending) {
       if (entry.deadline > now) break;
@@ -145,6 +147,7 @@ export const createCalls = (
     },
     connected() {
       online = true;
+      onlineSince = Date.now();
       unheard.clear();
       for (const [number, entry] of pending) transmit(number, entry);
     },

@@ -14,8 +14,18 @@ export interface Stored {
   readonly duplicate: boolean;
 }
 
-/** `StreamFull`: refuse or wait. `Unavailable`: the broker cannot be reached or did not answer. Others are configuration or bugs. */
-export type TransportCode = 'StreamFull' | 'Unavailable' | 'NoStream' | 'TooLarge' | 'Denied' | 'Conflict';
+/**
+ * `StreamFull`: refuse or wait. `Unavailable`: the broker cannot be reached. `Unanswered`: it was there all the time and said nothing. Others
+ * are configuration or bugs.
+ */
+export type TransportCode =
+  | 'StreamFull'
+  | 'Unavailable'
+  | 'Unanswered'
+  | 'NoStream'
+  | 'TooLarge'
+  | 'Denied'
+  | 'Conflict';
 export class TransportError extends Error {
   override readonly name = 'TransportError';
   readonly code: TransportCode;
