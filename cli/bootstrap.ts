@@ -132,7 +132,9 @@ const creators = (objects: ObjectStore, say: Options['say']) => {
   };
   return {
     root: async (object: ObjectName, dependant: ObjectName, make: () => Data | Promise<Data>): Promise<Data> => {
-      if (!(await objects.read(object.kind, object.name)) && (await objects.read(dependant.kind, dependant.name)))
+      const exists = async ({ kind, name }: ObjectName) => (await objects.read(kind, name)) !== undefined;
+      // Looked for again: a run beside this one may have made both between the two looks.
+      if (!(await exists(object)) && (await exists(dependant)) && !(await exists(object)))
         throw new Finding(
           `${titleOf(object)} is missing, and ${titleOf(dependant)}, which was derived from it, exists. New keys would not fit ` +
             `what is installed: restore ${titleOf(object)} from a backup, or delete ${titleOf(dependant)} to start anew`,
