@@ -7,6 +7,7 @@ import { connection, filter, http, httpSink, integration, secretKeyRef, tenant }
 import { connectWith } from '../broker/world.ts';
 import { sharedFields } from './managers.ts';
 import {
+  childKinds,
   type OperatorProcess,
   type OperatorWorld,
   operatorNamespace,
@@ -171,17 +172,7 @@ describe('an integration', () => {
       'the scaler alone owns replicas',
       async () => sharedFields((await worker()) as KubeObject).length === 0,
     );
-    for (const kind of [
-      'deployments',
-      'configmaps',
-      'secrets',
-      'services',
-      'serviceaccounts',
-      'networkpolicies',
-      'rolebindings',
-      'resourcequotas',
-      'limitranges',
-    ])
+    for (const kind of childKinds)
       for (const object of await world.list(kind, 'acme'))
         expect(sharedFields(object), `${kind} ${object.metadata.name}`).toEqual([]);
   });

@@ -60,6 +60,19 @@ export interface OperatorWorld {
   stop(): Promise<void>;
 }
 
+/** What the operator makes in a tenant's namespace. */
+export const childKinds = [
+  'deployments',
+  'configmaps',
+  'secrets',
+  'services',
+  'serviceaccounts',
+  'networkpolicies',
+  'rolebindings',
+  'resourcequotas',
+  'limitranges',
+] as const;
+
 export const until = async <T>(what: string, look: () => Promise<T | undefined | false>, ms = 90_000): Promise<T> => {
   const end = performance.now() + ms;
   for (;;) {

@@ -5,7 +5,7 @@ import { readAccountKeys } from '../../../operator/plan/account.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
 import { connection, filter, http, httpSink, integration, secretKeyRef, tenant } from '../../build.ts';
 import { adminCreds, connectWith } from '../broker/world.ts';
-import { type OperatorWorld, operatorNamespace, startOperatorWorld, until } from './operator-world.ts';
+import { childKinds, type OperatorWorld, operatorNamespace, startOperatorWorld, until } from './operator-world.ts';
 
 /* Whatever somebody deletes by hand of what the operator made is there again, and nothing else suffers. Times are the bench's (`reaction`). */
 const namespace = 'acme';
@@ -50,20 +50,9 @@ afterAll(async () => {
   await world?.stop();
 });
 
-const kinds = [
-  'deployments',
-  'configmaps',
-  'secrets',
-  'services',
-  'serviceaccounts',
-  'networkpolicies',
-  'rolebindings',
-  'resourcequotas',
-  'limitranges',
-];
 const owned = async () => {
   const found: KubeObject[] = [];
-  for (const kind of kinds) found.push(...(await world.list(kind, namespace)));
+  for (const kind of childKinds) found.push(...(await world.list(kind, namespace)));
   return found.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/managed-by'] === 'kanava');
 };
 
@@ -73,7 +62,7 @@ describe('deleted by hand', () => {
       const all = await owned();
       return all.length >= 20 && all;
     });
-    expect(new Set(objects.map(({ kind }) => kind)).size).toBe(kinds.length);
+    expect(new Set(objects.map(({ kind }) => kind)).size).toBe(childKinds.length);
     for (const [kind, ofKind] of Map.groupBy(objects, (object) => object.kind)) {
       const old = new Map(ofKind.map(({ metadata }) => [metadata.name, metadata.uid]));
       await world.kubectl(['delete', kind, ...old.keys(), '-n', namespace]);
