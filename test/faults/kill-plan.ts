@@ -36,4 +36,6 @@ export interface PlannedBody {
   readonly fails: number;
   /** Never gets through: must become a dead letter. */
   readonly rejected: boolean;
+  /** Ends the worker that runs it: `fault` by SIGSEGV, as native code does, `memory` by a heap that is full. */
+  readonly harm?: 'fault' | 'memory';
 }

@@ -16,7 +16,9 @@ export const plannedStep = (inStep: () => void): StepDefinition =>
     open: () => ({
       run: (message, attempt) => {
         inStep();
-        const { fails, rejected } = message.body.value() as unknown as PlannedBody;
+        const { fails, rejected, harm } = message.body.value() as unknown as PlannedBody;
+        if (harm === 'fault') process.kill(process.pid, 'SIGSEGV');
+        if (harm === 'memory') fillTheHeap();
         if (rejected) throw reject('PlannedRejection', 'the message asks for it');
         // Longer than what is waited for in memory: it is parked.
         if (attempt.number <= fails) throw retry('PlannedFailure', 'the message asks for it', { afterMs: 3_000 });
@@ -38,3 +40,7 @@ export const streamSink = (transport: Pick<Transport, 'publish'>): SinkDefinitio
       },
     }),
   });
+
+const fillTheHeap = () => {
+  for (const kept: unknown[] = []; ; ) kept.push(Array.from({ length: 1_000 }, () => ({})));
+};

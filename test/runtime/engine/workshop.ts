@@ -123,8 +123,8 @@ export interface Workshop {
   /** With the gateway's credentials. */
   readonly gateway: Transport;
   publish(ids: readonly string[], body?: unknown): Promise<void>;
-  /** `fault`: the same engine with one rule broken (faulty-worker.ts), for controls. */
-  startWorker(flow: Flow, fault?: Fault): Promise<WorkerProcess>;
+  /** `fault`: the same engine with one rule broken (faulty-worker.ts), for controls. `node`: options of its process. */
+  startWorker(flow: Flow, fault?: Fault, node?: readonly string[]): Promise<WorkerProcess>;
   messages(stream: string): Promise<number>;
 }
 
@@ -184,13 +184,13 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
       });
       await Promise.all(publications);
     },
-    async startWorker(flow, fault) {
+    async startWorker(flow, fault, node = []) {
       const dir = dirname(await tenant.folder('worker', flow.integration));
       await mkdir(join(dir, 'secrets'), { recursive: true });
       await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
       const entry = join(root, fault ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
       const healthPort = await freePort();
-      const child = spawn(process.execPath, [entry, 'worker'], {
+      const child = spawn(process.execPath, [...node, entry, 'worker'], {
         cwd: root,
         env: {
           ...process.env,
