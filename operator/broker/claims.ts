@@ -263,15 +263,16 @@ export const tombstoneClaims = (limits: AccountClaims['limits'], at: number): Ac
   revocations: { '*': at },
 });
 
-/** The limits of a looked-up token, when it is one of ours; what is deleted or closed keeps them. */
-export const limitsIn = (token: Token): AccountClaims['limits'] | undefined =>
-  accountClaims.safeParse(token.nats).data?.limits;
+/** What a looked-up token says, when it has the form of ours. */
+export const claimsIn = (token: Token): AccountClaims | undefined => accountClaims.safeParse(token.nats).data;
+/** What is deleted or closed keeps them. */
+export const limitsIn = (token: Token): AccountClaims['limits'] | undefined => claimsIn(token)?.limits;
 /** Whether nobody, or the operator alone, may log in. */
 export const isClosed = (token: Token): boolean => {
-  const found = accountClaims.safeParse(token.nats).data;
+  const found = claimsIn(token);
   return found !== undefined && (found.limits.conn === 0 || (found.signing_keys ?? []).length < roles.length);
 };
 export const isTombstone = (token: Token): boolean => {
-  const found = accountClaims.safeParse(token.nats).data;
+  const found = claimsIn(token);
   return found !== undefined && found.limits.conn === 0 && found.revocations?.['*'] !== undefined;
 };

@@ -1,8 +1,9 @@
-import { integrationTag, type Role } from '../../runtime/nats/names.ts';
+import type { KeyPair } from '@nats-io/nkeys';
+import { integrationTag, type Role, roles } from '../../runtime/nats/names.ts';
 import { rolePermissions } from '../../runtime/nats/permissions.ts';
 import { type AccountKeys, BrokerError } from '../reconcile/ports.ts';
 import { encodeClaims, formatCreds } from './claims.ts';
-import { keyFromSeed, newKey } from './keys.ts';
+import { derivedUser, keyFromSeed, newKey } from './keys.ts';
 
 /*
  * Users of a tenant's account: the only place that makes them, because a template whose tag is missing loses that rule silently and the
@@ -30,15 +31,24 @@ export interface UserToken {
   readonly expiresAt: number;
 }
 
+/**
+ * Whose login it is: an Integration's key follows from its uid. So all that was ever issued for it can be revoked, also what nobody has
+ * kept, and one that is made again under the same name has another.
+ */
+export const loginOf = (keys: AccountKeys, role: Role, uid: string): KeyPair => derivedUser(keys.signing[role], uid);
+
+/** The public keys of all logins of an Integration, issued or not. */
+export const loginsOf = (keys: AccountKeys, uid: string): string[] =>
+  roles.filter(needsTag).map((role) => loginOf(keys, role, uid).getPublicKey());
+
 export const makeUser = (
   keys: AccountKeys,
   role: Role,
   integration: string | undefined,
   lifetimeMs: number,
-  now = Date.now(),
+  { now = Date.now(), user = newKey('user') }: { now?: number; user?: KeyPair } = {},
 ): UserToken => {
   const tags = tagsOf(role, integration);
-  const user = newKey('user');
   const issuedAt = Math.floor(now / 1000);
   const expiresAt = Math.floor((now + lifetimeMs) / 1000);
   const jwt = encodeClaims(

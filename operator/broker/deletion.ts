@@ -25,6 +25,7 @@ import {
   tombstoneClaims,
 } from './claims.ts';
 import { deleteConsumer } from './consumers.ts';
+import { loginsOf } from './credentials.ts';
 import { reasonOf } from './failures.ts';
 import { deleteRoutes } from './routes.ts';
 import { ensureSchedules } from './schedules.ts';
@@ -48,7 +49,12 @@ interface Parts {
 }
 export interface Deletion {
   /** What an Integration leaves in its tenant's account; see the port. */
-  release(tenant: string, keys: AccountKeys, integration: string, messages: boolean): Promise<void>;
+  release(
+    tenant: string,
+    keys: AccountKeys,
+    integration: { readonly name: string; readonly uid: string },
+    options: { messages: boolean; lifetimeMs: number },
+  ): Promise<void>;
   delete(tenant: string, keys: AccountKeys, purgeStreams: boolean): Promise<void>;
   close(): void;
 }
@@ -98,6 +104,13 @@ export const createDeletion = ({
       const closed = closedClaims(keys, limitsIn(token) ?? anyLimits);
       everywhere(await accounts.push(tenant, keys.account, closed), tenant, 'the closed state');
     }
+  };
+
+  /** A copy of its credentials works nowhere from here on; connections that use them end. A server that is away hears it from the others. */
+  const endLogins = async (tenant: string, keys: AccountKeys, uid: string, lifetimeMs: number): Promise<void> => {
+    const until = Math.ceil((Date.now() + lifetimeMs) / 1000);
+    const revoked = await accounts.revoke(tenant, keys.account, loginsOf(keys, uid), until);
+    if (revoked?.serversAcked === 0) everywhere(revoked, tenant, 'the end of its logins');
   };
 
   const removeStreams = async (tenant: string, keys: AccountKeys, token: Token, purge: boolean): Promise<void> => {
@@ -152,14 +165,17 @@ export const createDeletion = ({
   };
 
   return {
-    release: (tenant, keys, integration, messages) =>
-      inside(tenant, keys, `What Integration ${integration} leaves`, async (session) => {
-        await endRoutes(session, integration);
+    release: async (tenant, keys, { name, uid }, { messages, lifetimeMs }) => {
+      // First: what has its login cannot write back what is removed. With the messages kept, its pods may finish what they have begun.
+      if (messages) await endLogins(tenant, keys, uid, lifetimeMs);
+      await inside(tenant, keys, `What Integration ${name} leaves`, async (session) => {
+        await endRoutes(session, name);
         // They would go on without it, for nobody; what they made is no accepted message.
-        await ensureSchedules(session, integration, []);
-        await deleteConsumer(session.manager, tickStream, integration);
-        if (messages) await removeMessages(session, integration);
-      }),
+        await ensureSchedules(session, name, []);
+        await deleteConsumer(session.manager, tickStream, name);
+        if (messages) await removeMessages(session, name);
+      });
+    },
     delete: async (tenant, keys, purgeStreams) => {
       const token = await accounts.find(keys.account);
       if (!token) return;

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createHmac, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { createAccount, createOperator, createUser, fromSeed, type KeyPair } from '@nats-io/nkeys';
 import { privateKeyOf } from '../../runtime/nats/creds.ts';
 
@@ -18,11 +18,10 @@ const checksum = (bytes: Uint8Array): number => {
   return crc;
 };
 
-/** A public key as NATS writes it: the kind in the first letter, the key, a checksum; 35 bytes are 56 letters of base32. */
-const publicText = (kind: string, key: KeyObject): string => {
-  const raw = key.export({ format: 'der', type: 'spki' }).subarray(-32);
-  const bytes = Buffer.concat([Buffer.of(base32.indexOf(kind) << 3), raw, Buffer.alloc(2)]);
-  bytes.writeUInt16LE(checksum(bytes.subarray(0, 33)), 33);
+/** What NATS writes of a key: a prefix, the key, a checksum, in base32. */
+const keyText = (prefix: Uint8Array, raw: Uint8Array): string => {
+  const bytes = Buffer.concat([prefix, raw, Buffer.alloc(2)]);
+  bytes.writeUInt16LE(checksum(bytes.subarray(0, -2)), bytes.length - 2);
   let text = '';
   let bits = 0;
   let value = 0;
@@ -31,7 +30,16 @@ const publicText = (kind: string, key: KeyObject): string => {
     for (bits += 8; bits >= 5; bits -= 5) text += base32[(value >>> (bits - 5)) & 31];
     value &= (1 << bits) - 1;
   }
-  return text;
+  return bits > 0 ? text + base32[(value << (5 - bits)) & 31] : text;
+};
+
+/** The kind in the first letter; 35 bytes are 56 letters. */
+const publicText = (kind: string, key: KeyObject): string =>
+  keyText(Buffer.of(base32.indexOf(kind) << 3), key.export({ format: 'der', type: 'spki' }).subarray(-32));
+/** `S` and the kind in the first two letters. */
+const seedText = (kind: string, raw: Uint8Array): string => {
+  const prefix = base32.indexOf(kind) << 3;
+  return keyText(Buffer.of((base32.indexOf('S') << 3) | (prefix >> 5), (prefix & 31) << 3), raw);
 };
 
 /** The key of such a text; `undefined` for one with a typo. */
@@ -88,3 +96,7 @@ const makers = { operator: createOperator, account: createAccount, user: createU
 export const newKey = (kind: keyof typeof makers): KeyPair => accelerated(makers[kind]());
 
 export const newSeed = (kind: keyof typeof makers): string => seedOf(makers[kind]());
+
+/** A user that the holder of a seed can name again without having kept it: always the same one for the same seed and text. */
+export const derivedUser = (seed: string, of: string): KeyPair =>
+  keyFromSeed(seedText('U', createHmac('sha256', seed).update(of).digest()));

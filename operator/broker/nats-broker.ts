@@ -5,7 +5,7 @@ import { type AccountKeys, type AccountLimits, type Broker, BrokerError } from '
 import { createAccounts } from './accounts.ts';
 import { limitsIn, type Token } from './claims.ts';
 import { systemConnection } from './connection.ts';
-import { makeUser } from './credentials.ts';
+import { loginOf, makeUser } from './credentials.ts';
 import { createDeletion } from './deletion.ts';
 import { keyFromSeed, newSeed } from './keys.ts';
 import { createMeter, type Meter } from './meter.ts';
@@ -72,9 +72,16 @@ export const connectBroker = async ({ url, folder, log, recheckMs }: Options): P
         if (!suspended && state.serversAcked > 0) await probe(tenant, keys, limits);
         return state;
       }),
-    credentials: async (keys, role, integration, lifetimeMs) => makeUser(keys, role, integration, lifetimeMs),
-    releaseIntegration: (tenant, keys, integration, { messages }) =>
-      inTurn(keys.account, () => deletion.release(tenant, keys, integration, messages)),
+    credentials: async (keys, role, integration, lifetimeMs) =>
+      makeUser(
+        keys,
+        role,
+        integration?.name,
+        lifetimeMs,
+        integration && { user: loginOf(keys, role, integration.uid) },
+      ),
+    releaseIntegration: (tenant, keys, integration, options) =>
+      inTurn(keys.account, () => deletion.release(tenant, keys, integration, options)),
     deleteAccount: (tenant, keys, { purgeStreams }) =>
       inTurn(keys.account, () => {
         working.delete(keys.account);

@@ -14,6 +14,6 @@ export const ensureCredentials = async (
 ): Promise<void> => {
   const live = await cluster.get(Secrets, secret.name, home.namespace);
   if (!isRenewalDue(live, keys.account, credentialsMs, now())) return;
-  const issued = await broker.credentials(keys, secret.component, home.integration?.name, credentialsMs);
+  const issued = await broker.credentials(keys, secret.component, home.integration, credentialsMs);
   await applyChild(cluster, planCredentials(home, secret.name, secret.component, { ...issued, account: keys.account }));
 };

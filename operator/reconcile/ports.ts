@@ -215,22 +215,22 @@ export interface Broker {
     options: { suspended: boolean },
   ): Promise<AccountState>;
   /**
-   * Ends the routes and schedules of an Integration; with `messages` its streams, consumers and state go, too. Works in an account that is
+   * Ends the routes and schedules of an Integration; with `messages` its logins (of `lifetimeMs` at most), streams, consumers and state go, too. Works in an account that is
    * closed, and has nothing to do without one. Throws BrokerError.
    */
   releaseIntegration(
     tenant: string,
     keys: AccountKeys,
-    integration: string,
-    options: { messages: boolean },
+    integration: { readonly name: string; readonly uid: string },
+    options: { messages: boolean; lifetimeMs: number },
   ): Promise<void>;
   /** Streams first, then a tombstone acked by all servers, then the delete. Bounded; throws with the reason when it cannot. */
   deleteAccount(tenant: string, keys: AccountKeys, options: { purgeStreams: boolean }): Promise<void>;
-  /** A user of one role, valid for `lifetimeMs`. `expiresAt` is Unix milliseconds. */
+  /** A user of one role, valid for `lifetimeMs`; that of an Integration ends with it. `expiresAt` is Unix milliseconds. */
   credentials(
     keys: AccountKeys,
     role: 'worker' | 'intake' | 'gateway',
-    integration: string | undefined,
+    integration: { readonly name: string; readonly uid: string } | undefined,
     lifetimeMs: number,
   ): Promise<{
     creds: string;

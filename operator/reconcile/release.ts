@@ -21,8 +21,8 @@ export const releaseIntegration = async (context: Context, object: KubeObject) =
 };
 
 const cleanUp = async (context: Context, object: KubeObject): Promise<string | undefined> => {
-  const { cluster, broker } = context;
-  const { name, namespace = '' } = object.metadata;
+  const { cluster, broker, credentialsMs } = context;
+  const { name, namespace = '', uid = '' } = object.metadata;
   const home = await cluster.get(Namespaces, namespace);
   // By the namespace's label: a Tenant that is gone, or not valid any more, has its account and keys all the same.
   const tenant = home?.metadata.labels?.[tenantLabel];
@@ -32,7 +32,7 @@ const cleanUp = async (context: Context, object: KubeObject): Promise<string | u
   // Its pods would go on working while we remove. In a namespace that goes, they go with it, and so do our rights.
   if (messages && !home?.metadata.deletionTimestamp) await cluster.delete(Deployments, workerName(name), namespace);
   try {
-    await broker.releaseIntegration(tenant, keys, name, { messages });
+    await broker.releaseIntegration(tenant, keys, { name, uid }, { messages, lifetimeMs: credentialsMs });
     return undefined;
   } catch (error) {
     if (error instanceof BrokerError) return error.message;

@@ -193,7 +193,8 @@ test('an account that comes back after its deletion is deleted again', async () 
 describe('users', () => {
   test('need a tag that the templates can use: without it the server would silently drop those rules', async () => {
     const keys = world.broker.newAccountKeys();
-    for (const integration of [undefined, '', 'Orders', 'a.b', 'a b', '*', '-a'])
+    const owners = ['', 'Orders', 'a.b', 'a b', '*', '-a'].map((name) => ({ name, uid: 'uid-of-it' }));
+    for (const integration of [undefined, ...owners])
       await expect(world.broker.credentials(keys, 'worker', integration, 1000)).rejects.toMatchObject({
         code: 'Invalid',
       });

@@ -133,7 +133,7 @@ describe('tokens', () => {
 describe('users', () => {
   test('carry name, tag and end, and no permissions of their own', async () => {
     const now = 1_700_000_000_000;
-    const user = makeUser(keys, 'worker', 'orders', 24 * 3_600_000, now);
+    const user = makeUser(keys, 'worker', 'orders', 24 * 3_600_000, { now });
     expect(user.expiresAt).toBe(now + 24 * 3_600_000);
     const parsed = await parseCreds(new TextEncoder().encode(user.creds));
     expect(parsed.aid).toBe(keys.account);

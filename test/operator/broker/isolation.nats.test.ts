@@ -78,7 +78,12 @@ describe('another tenant', () => {
     const state = await globex.broker.ensureStream(inboxSpec('orders'));
     expect(state).toMatchObject({ name: 'inbox_orders', messages: 0, lastSequence: 0 });
     expect((await acme.broker.streams()).find(({ name }) => name === 'inbox_orders')?.messages).toBeGreaterThan(0);
-    await world.broker.releaseIntegration('globex', globex.keys, 'orders', { messages: true });
+    await world.broker.releaseIntegration(
+      'globex',
+      globex.keys,
+      { name: 'orders', uid: 'uid-of-orders' },
+      { messages: true, lifetimeMs: 60_000 },
+    );
     expect(await globex.broker.streams()).toEqual([]);
     expect((await acme.broker.streams()).map(({ name }) => name)).toContain('inbox_orders');
   });
@@ -96,7 +101,12 @@ describe('another tenant', () => {
 
   test('cannot use its own keys for users of the other account', async () => {
     const forged = { ...globex.keys, account: acme.keys.account };
-    const { creds } = await world.broker.credentials(forged, 'worker', 'orders', 60_000);
+    const { creds } = await world.broker.credentials(
+      forged,
+      'worker',
+      { name: 'orders', uid: 'uid-of-orders' },
+      60_000,
+    );
     const authenticator = credsAuthenticator(new TextEncoder().encode(creds));
     await expect(connect({ servers: world.url, authenticator, reconnect: false })).rejects.toThrow(/authorization/i);
   });

@@ -1,6 +1,6 @@
 import { createUser, fromSeed } from '@nats-io/nkeys';
 import { describe, expect, test } from 'vitest';
-import { keyFromSeed, newKey, newSeed, seedOf } from '../../../operator/broker/keys.ts';
+import { derivedUser, keyFromSeed, newKey, newSeed, seedOf } from '../../../operator/broker/keys.ts';
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -28,6 +28,16 @@ describe('keys', () => {
     expect(newKey('operator').getPublicKey()).toMatch(/^O[A-Z2-7]{55}$/);
     expect(newKey('account').getPublicKey()).toMatch(/^A[A-Z2-7]{55}$/);
     expect(newKey('user').getPublicKey()).toMatch(/^U[A-Z2-7]{55}$/);
+  });
+
+  test('of a user can be made again from a seed and a text, and the library takes them', () => {
+    const [one, two] = [newSeed('account'), newSeed('account')];
+    const user = derivedUser(one, 'uid');
+    expect(seedOf(user)).toMatch(/^SU[A-Z2-7]{56}$/);
+    expect(fromSeed(user.getSeed()).getPublicKey()).toBe(user.getPublicKey());
+    expect(derivedUser(one, 'uid').getPublicKey()).toBe(user.getPublicKey());
+    for (const other of [derivedUser(one, 'uid2'), derivedUser(two, 'uid')])
+      expect(other.getPublicKey()).not.toBe(user.getPublicKey());
   });
 
   test('that are none are refused: a typo in a seed fails its checksum', () => {

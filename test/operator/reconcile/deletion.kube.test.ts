@@ -5,6 +5,7 @@ import {
   accessWith,
   accountOf,
   becomesAccessible,
+  copiedLogin,
   leaves,
   messages,
   messagesOf,
@@ -105,8 +106,12 @@ describe.concurrent('deleted', () => {
     await makeIntegration('orders', namespace, 'Delete');
     // Its name begins alike.
     await makeIntegration('orders-2', namespace, 'Delete');
+    const login = await copiedLogin(world, 'orders', namespace);
+    const neighbours = await copiedLogin(world, 'orders-2', namespace);
+    expect(await login()).toBe('open');
     await remove(integrations, 'orders', namespace, way);
     await leaves(world, 'orders', namespace, nothing);
+    expect(await Promise.all([login(), neighbours()])).toEqual(['closed', 'open']);
     expect(await messagesOf(world, 'orders-2', namespace)).toMatchObject(messages('orders-2'));
   });
 

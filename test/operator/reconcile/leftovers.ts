@@ -2,6 +2,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { makeUser } from '../../../operator/broker/credentials.ts';
 import { readAccountKeys } from '../../../operator/plan/account.ts';
+import { workerCredentialsName } from '../../../operator/plan/children.ts';
 import type { AccountKeys } from '../../../operator/reconcile/ports.ts';
 import { inboxPrefix } from '../../../runtime/nats/names.ts';
 import { adminCreds } from '../broker/world.ts';
@@ -47,16 +48,23 @@ const inside = async <T>(world: OperatorWorld, tenant: string, work: (admin: Nat
 type Access = 'open' | 'closed';
 /** Whether a pod gets in. The server hangs up on whom it refuses, and sometimes its reason is lost with it: then it is asked again. */
 export const accessWith = (world: OperatorWorld, keys: AccountKeys): Promise<Access> =>
+  accessOf(world, makeUser(keys, 'gateway', undefined, 60_000).creds, inboxPrefix('gateway'));
+const accessOf = (world: OperatorWorld, creds: string, prefix: string): Promise<Access> =>
   until('an answer of the account', async () => {
-    const { creds } = makeUser(keys, 'gateway', undefined, 60_000);
     try {
-      const connection = await enter(world, creds, inboxPrefix('gateway'));
+      const connection = await enter(world, creds, prefix);
       await connection.close();
       return 'open';
     } catch (error) {
       return /connections exceeded|authorization violation/i.test(String(error)) && 'closed';
     }
   });
+/** A copy of an Integration's credentials, as somebody may have made it. */
+export const copiedLogin = async (world: OperatorWorld, name: string, namespace: string) => {
+  const data = (await world.get('secret', workerCredentialsName(name), namespace))?.['data'] as Record<string, string>;
+  const creds = Buffer.from(data['creds'] ?? '', 'base64').toString();
+  return (): Promise<Access> => accessOf(world, creds, inboxPrefix('worker', name));
+};
 export const accessTo = async (world: OperatorWorld, tenant: string): Promise<Access> => {
   const keys = await accountOf(world, tenant);
   if (!keys) throw new Error(`there are no keys of ${tenant}`);
