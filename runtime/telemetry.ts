@@ -20,7 +20,6 @@ export interface Counters {
   /** Fatal failures: configuration or credentials. */
   fatal: number;
   suspects: number;
-  pullInterruptions: number;
   calls: number;
   callsFailed: number;
 }
@@ -34,7 +33,6 @@ export const newCounters = (): Counters => ({
   stateRefused: 0,
   fatal: 0,
   suspects: 0,
-  pullInterruptions: 0,
   calls: 0,
   callsFailed: 0,
 });
@@ -49,7 +47,6 @@ const helps: Record<keyof Counters, string> = {
   stateRefused: 'State records that the bucket refused.',
   fatal: 'Failures by configuration or credentials.',
   suspects: 'Messages run alone because workers died with them.',
-  pullInterruptions: 'Times that pulling had to be started again.',
   calls: 'Requests that were to be answered.',
   callsFailed: 'Requests that were answered with a failure.',
 };
@@ -66,6 +63,17 @@ export interface Tally {
   readonly label: string;
   readonly values: ReadonlyMap<string, number>;
 }
+
+export const count = (values: Map<string, number>, key: string): void => {
+  values.set(key, (values.get(key) ?? 0) + 1);
+};
+/** What supervision had to do; the reasons are those of the transport, and `routes`. */
+export const interruptionTally = (values: ReadonlyMap<string, number>): Tally => ({
+  name: 'interruptions',
+  help: 'Times that the connection to NATS, a pull or a watch had to be made again.',
+  label: 'reason',
+  values,
+});
 
 export interface HealthOptions {
   readonly port: number;

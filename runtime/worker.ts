@@ -12,7 +12,7 @@ import { createPublisher } from './engine/publisher.ts';
 import { answersRequests, type Flow, flowVersion } from './flow.ts';
 import { callSubject } from './nats/names.ts';
 import { caFile, secretFile } from './schema.ts';
-import { type Counters, type Gauge, newCounters, serveHealth } from './telemetry.ts';
+import { type Counters, count, type Gauge, interruptionTally, newCounters, serveHealth } from './telemetry.ts';
 import { connectTransport } from './transport/jetstream.ts';
 import type { ConsumerFill } from './transport/transport.ts';
 
@@ -30,6 +30,7 @@ const healthAfterMs = 100;
 /** The worker as a process. A usual start pulls before it opens the health port: nobody asks so early, and the first message waits. */
 export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ close(): Promise<void> }> => {
   const counters = newCounters();
+  const interruptions = new Map<string, number>();
   let worker: Worker | undefined;
   const gauge = (name: string, help: string, value: (of: Worker) => number): Gauge => ({
     name,
@@ -41,6 +42,7 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
       port: settings.healthPort,
       ready: () => worker?.ready() ?? { ok: false, detail: { nats: 'connecting' } },
       counters,
+      tallies: [interruptionTally(interruptions)],
       gauges: [
         gauge('held', 'Messages held by this worker.', ({ load }) => load().held),
         gauge('running', 'Messages in work.', ({ load }) => load().running),
@@ -52,6 +54,7 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
   const starting = startWorker({
     folder: settings.dir,
     counters,
+    interrupted: (reason) => count(interruptions, reason),
     log,
     closed: (error) => {
       log.error({ reason: error?.message }, 'the worker cannot go on without NATS');
@@ -81,13 +84,14 @@ interface Worker {
 interface WorkerOptions {
   readonly folder: string;
   readonly counters: Counters;
+  readonly interrupted: (reason: string) => void;
   readonly closed: (error: Error | undefined) => void;
   readonly log: Log;
 }
 
 const fillEveryMs = 5_000;
 
-const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Promise<Worker> => {
+const startWorker = async ({ folder, counters, interrupted, closed, log }: WorkerOptions): Promise<Worker> => {
   const flow = readFlow(join(folder, 'flow.json'));
   const consumers = consumersOf(flow, catalog.sources);
   const shutdown = new AbortController();
@@ -101,9 +105,7 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
     onClosed: (error) => {
       if (!stopping) closed(error);
     },
-    onTrouble: () => {
-      counters.pullInterruptions += 1;
-    },
+    onTrouble: interrupted,
   });
   const [transport, parts] = await Promise.all([
     connecting,
@@ -142,7 +144,7 @@ const startWorker = async ({ folder, counters, closed, log }: WorkerOptions): Pr
     ready: () => ({
       ok: transport.healthy() && !stopping && !engine.paused(),
       detail: {
-        nats: transport.healthy(),
+        nats: transport.trouble() ?? 'pulling',
         paused: engine.paused() ?? false,
         parkedFull: parkedFull(),
         deadLettersRefused: counters.deadLettersRefused,

@@ -7,7 +7,7 @@ import type { Log } from '../connector.ts';
 import { headerRoom } from '../nats/envelope.ts';
 import { caFile, secretFile } from '../schema.ts';
 import type { Settings } from '../settings.ts';
-import { serveHealth } from '../telemetry.ts';
+import { count, interruptionTally, serveHealth } from '../telemetry.ts';
 import { connectTransport } from '../transport/jetstream.ts';
 import { createAccept } from './accept.ts';
 import { createAppliedReports } from './applied.ts';
@@ -25,6 +25,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** Called for each answer. */
   readonly answered: (status: number) => void;
+  /** Called when the connection to NATS or the watch of the routes had to be made again. */
+  readonly interrupted?: (reason: string) => void;
   /** The connection to NATS ended for good: the process cannot go on. */
   readonly closed: (error: Error | undefined) => void;
   readonly log: Log;
@@ -49,6 +51,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     role: 'gateway',
     name: `gateway ${tenant}`,
     log,
+    ...(options.interrupted ? { onTrouble: options.interrupted } : {}),
     onClosed: (error) => {
       if (!stopping) options.closed(error);
     },
@@ -67,7 +70,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     applied: (integration, applied) => reports.report(integration, applied),
     log,
   });
-  const watch = watchRoutes(transport.connection, table, log);
+  const watch = watchRoutes(transport.connection, table, log, () => options.interrupted?.('routes'));
   const listener = createListener({
     find: table.find,
     ready: table.ready,
@@ -103,21 +106,23 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
 /** The gateway as a process: health first, because NATS may be away for a while. */
 export const runGateway = async (settings: Settings, log: Log): Promise<{ close(): Promise<void> }> => {
   const answers = new Map<string, number>();
+  const interruptions = new Map<string, number>();
   let gateway: Gateway | undefined;
   const health = await serveHealth({
     port: settings.healthPort,
     ready: () => ({ ok: gateway?.ready() ?? false, detail: gateway?.detail() ?? { nats: 'connecting' } }),
-    tallies: [{ name: 'gateway_answers', help: 'Answers of the gateway.', label: 'status', values: answers }],
+    tallies: [
+      { name: 'gateway_answers', help: 'Answers of the gateway.', label: 'status', values: answers },
+      interruptionTally(interruptions),
+    ],
   });
   gateway = await startGateway({
     tenant: settings.tenant,
     catalog,
     folder: settings.dir,
     port: settings.port,
-    answered: (status) => {
-      const key = String(status);
-      answers.set(key, (answers.get(key) ?? 0) + 1);
-    },
+    answered: (status) => count(answers, String(status)),
+    interrupted: (reason) => count(interruptions, reason),
     closed: (error) => {
       log.error({ reason: error?.message }, 'the gateway cannot go on without NATS');
       process.exit(1);

@@ -34,7 +34,12 @@ const requestMs = 5_000;
 const firstBackoffMs = 100;
 const longestBackoffMs = 5_000;
 
-export const watchRoutes = (connection: NatsConnection, listener: RouteListener, log: Log): RoutesWatch => {
+export const watchRoutes = (
+  connection: NatsConnection,
+  listener: RouteListener,
+  log: Log,
+  again: () => void,
+): RoutesWatch => {
   const stop = new AbortController();
   // What was sent while nobody listened is not sent again: a session ends with its connection.
   const reconnects = new Set<() => void>();
@@ -58,6 +63,7 @@ export const watchRoutes = (connection: NatsConnection, listener: RouteListener,
       const reason = await session(connection, reconnects, listening, stop.signal).catch(reasonOf);
       if (stop.signal.aborted) return;
       log.warn({ reason }, 'the route table is read again');
+      again();
       backoff = healthy ? firstBackoffMs : Math.min(backoff * 2, longestBackoffMs);
       await delay(backoff * (0.5 + Math.random() / 2), undefined, { signal: stop.signal }).catch(() => undefined);
     }

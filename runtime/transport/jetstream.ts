@@ -9,7 +9,7 @@ import { createCalls } from './calls.ts';
 import { deliveryOf } from './deliveries.ts';
 import { headerLines, headersOf, wireHeaders } from './header-block.ts';
 import { entryLines, readPubAck } from './pub-acks.ts';
-import { type Pull, startPull } from './pull.ts';
+import { type Pull, type PullTrouble, startPull } from './pull.ts';
 import { createState } from './state.ts';
 import { type CallServer, type ConsumerFill, type Transport, TransportError } from './transport.ts';
 
@@ -23,9 +23,12 @@ export interface ConnectOptions {
   readonly log: Log;
   /** The connection ended for good: the process cannot go on. */
   readonly onClosed?: (error: Error | undefined) => void;
-  readonly onTrouble?: () => void;
+  /** Something that is being healed. */
+  readonly onTrouble?: (trouble: PullTrouble | 'connection') => void;
 }
 export interface JetStreamTransport extends Transport, CallServer {
+  /** Why it is not healthy. */
+  trouble(): string | undefined;
   /** For what the engine has no word for (the gateway's bucket watch). */
   readonly connection: NatsConnection;
 }
@@ -52,6 +55,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
         case 'disconnect':
           online = false;
           calls.disconnected();
+          options.onTrouble?.('connection');
           log.warn({ server: event.server }, 'lost the connection to NATS');
           break;
         case 'reconnect':
@@ -65,6 +69,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
           log.error({ reason: event.error.message }, 'NATS reported an error');
           if (event.error instanceof PermissionViolationError && event.error.operation === 'publish') {
             calls.denied(event.error.subject);
+            for (const pull of pulls) pull.denied(event.error.subject);
           }
           break;
         default:
@@ -128,7 +133,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
             read: () => undefined,
           }),
         received: (message) => deliver(deliveryOf(connection, acks, message)),
-        onTrouble: () => options.onTrouble?.(),
+        onTrouble: (trouble) => options.onTrouble?.(trouble),
       });
       pulls.add(pull);
       return pull;
@@ -153,6 +158,11 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
     },
     fill: ({ stream, name }) => info(stream, name),
     state: createState(calls),
+    trouble() {
+      if (!online) return 'not connected to NATS';
+      const found = [...pulls].map((pull) => pull.trouble()).filter((reason) => reason !== undefined);
+      return found.length > 0 ? found.join('; ') : undefined;
+    },
     healthy: () => online && [...pulls].every((pull) => pull.healthy()),
     maxPayload: () => maxPayload,
     async close() {

@@ -1,11 +1,12 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Log } from '../connector.ts';
 import { ownerGroup } from '../nats/names.ts';
-import type { ConsumeOptions, Consumption } from './transport.ts';
+import { createSilence } from './silence.ts';
+import type { ConsumeOptions, ConsumerFill, Consumption } from './transport.ts';
 
 /*
  * Supervised pulling from a durable consumer that this process may use but not make. Anything out of order (missed heartbeats, a
- * deleted consumer, a new leader, no responders, a reconnect) ends in the same place: a fresh reply subject, so that what an old pull
+ * deleted consumer, a new leader, no responders, a permission that is gone, silence although messages wait, a reconnect) ends in the same place: a fresh reply subject, so that what an old pull
  * may still bring is not counted twice, and a new pull after a growing pause. It never gives up.
  */
 export interface PullOptions extends ConsumeOptions {
@@ -14,17 +15,23 @@ export interface PullOptions extends ConsumeOptions {
   readonly replyPrefix: string;
   readonly log: Log;
   readonly online: () => boolean;
-  /** Resolves if the consumer exists; rejects with the reason. */
-  readonly probe: () => Promise<unknown>;
+  /** Rejects with the reason when the consumer cannot be used. */
+  readonly probe: () => Promise<ConsumerFill>;
   readonly received: (message: Msg) => void;
   /** Asks the broker to end the turn of whoever reads exclusively. */
   readonly unpin: () => Promise<unknown>;
-  readonly onTrouble: () => void;
+  readonly onTrouble: (trouble: PullTrouble) => void;
 }
 export interface Pull extends Consumption {
   reconnected(): void;
+  /** The server refused to take a publish to this subject. */
+  denied(subject: string): void;
   healthy(): boolean;
+  /** Why it is not healthy. */
+  trouble(): string | undefined;
 }
+/** What interrupted a pull, as a label of a metric. */
+export type PullTrouble = 'refused' | 'denied' | 'heartbeats' | 'silence' | 'unusable';
 
 const expiresMs = 30_000;
 const heartbeatMs = 5_000;
@@ -48,6 +55,7 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
   let pausedUntil = 0;
   let stopped = false;
   let healthy = false;
+  let lastTrouble: string | undefined;
   let largestCredit = 1;
   /** The turn of this process, as the broker named it. */
   let pin: string | undefined;
@@ -59,11 +67,12 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
   };
 
   const handle = (error: Error | null, message: Msg) => {
-    if (error) return trouble(error.message);
+    if (error) return trouble('denied', error.message);
     const code = message.reply ? 0 : (message.headers?.code ?? 0);
     if (code === 0) {
       outstanding = Math.max(0, outstanding - 1);
       heard();
+      silence.message();
       if (exclusive) noteTurn(message.headers?.get('Nats-Pin-Id') || undefined);
       options.received(message);
       if (outstanding === 0) more();
@@ -80,7 +89,7 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
     if (code === status.expired || code === status.noMessages) {
       heard();
       more();
-    } else trouble(`${code} ${message.headers?.description ?? ''}`.trim());
+    } else trouble('refused', `${code} ${message.headers?.description ?? ''}`.trim());
   };
 
   const noteTurn = (current: string | undefined) => {
@@ -90,13 +99,14 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
     exclusive?.changed();
   };
 
-  const trouble = (reason: string) => {
+  const trouble = (kind: PullTrouble, reason: string) => {
     if (stopped) return;
     healthy = false;
+    lastTrouble = reason;
     failures += 1;
     const pause = Math.min(15_000, 250 * 2 ** Math.min(failures - 1, 6)) * (0.5 + Math.random() / 2);
     pausedUntil = Date.now() + pause;
-    options.onTrouble();
+    options.onTrouble(kind);
     log.warn({ stream, consumer: name, reason, failures, pauseMs: Math.round(pause) }, 'pulling was interrupted');
     renew();
   };
@@ -137,14 +147,25 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
         pausedUntil = 0;
         more();
       },
-      (error: unknown) => trouble(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => trouble('unusable', error instanceof Error ? error.message : String(error)),
     );
   };
 
+  const silence = createSilence({
+    fill: options.probe,
+    silent: (waiting) => trouble('silence', `nothing comes although ${waiting} wait`),
+    now: Date.now,
+  });
+
+  const isHealthy = () => healthy && !silence.isFound();
+
   const timer = setInterval(() => {
     if (stopped || !online()) return;
-    if (outstanding > 0 && Date.now() - lastHeard > 2.5 * rhythm.heartbeatMs) trouble('heartbeats were missed');
+    if (outstanding > 0 && Date.now() - lastHeard > 2.5 * rhythm.heartbeatMs)
+      trouble('heartbeats', 'heartbeats were missed');
     else if (!healthy && outstanding === 0 && Date.now() >= pausedUntil) probe();
+    // Whoever waits for its turn hears nothing, and rightly so.
+    else if (outstanding > 0 && (!exclusive || pin !== undefined)) silence.tick();
     more();
   }, 500);
 
@@ -154,7 +175,11 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
   }
   return {
     more,
-    healthy: () => healthy,
+    healthy: isHealthy,
+    trouble: () => (isHealthy() ? undefined : (lastTrouble ?? 'not pulling yet')),
+    denied(refused) {
+      if (refused === subject) trouble('denied', `these credentials may not publish to "${subject}"`);
+    },
     reconnected() {
       renew();
       // A server that just started swallows pulls until its consumers are recovered.

@@ -33,7 +33,7 @@ const table = createRouteTable({
   applied: () => undefined,
   log: silent,
 });
-watchRoutes(transport.connection, table, silent);
+watchRoutes(transport.connection, table, silent, () => undefined);
 const listener = createListener({
   find: table.find,
   ready: table.ready,
