@@ -4,9 +4,9 @@ import { Registry } from 'prom-client';
 import { Integrations } from '../../operator/api/meta.ts';
 import { makeUser } from '../../operator/broker/credentials.ts';
 import { controlMetrics } from '../../operator/control/metrics.ts';
-import { connectKube } from '../../operator/kube/connection.ts';
+import { connectKube, type KubeConnection } from '../../operator/kube/connection.ts';
 import { loadIdentity } from '../../operator/kube/identity.ts';
-import { createTransport } from '../../operator/kube/transport.ts';
+import { createTransport, type Transport } from '../../operator/kube/transport.ts';
 import { readAccountKeys } from '../../operator/plan/account.ts';
 import { tenantKeysName } from '../../operator/plan/children.ts';
 import { reconcileConnection } from '../../operator/reconcile/connection.ts';
@@ -33,12 +33,61 @@ export const rehearse = async (
   scene: Scene,
   tenants: number,
 ): Promise<{ yardstick: Yardstick; credentials: Record<string, string> }> => {
+  const names = Array.from({ length: tenants }, (_, index) => tenantName(index));
+  // Closed before anything is recorded: it writes the events of these tenants long after their conditions.
+  const before = await reconcilersOf(world, await ownTransport(world));
+  for (let round = 0; round < 3; round += 1)
+    // Rights in a new namespace take a moment.
+    await Promise.all(names.map((name) => reconcileTenant(before.context)(name).catch(nobody)));
+  await scene.tenantsReady(tenants);
+  await before.kube.close();
+
+  const { recording, taken } = recordingTransport(await ownTransport(world));
+  const { context, kube } = await reconcilersOf(world, recording);
+  const { tenant, integration } = placeholders;
+  const path = `/apis/kanava.dev/v1alpha1/namespaces/${tenant}/integrations`;
+  const object = orders(tenant, integration);
+  const sample = (await scene.transport.request({ method: 'POST', path, body: object })) as KubeObject;
+  const uid = sample.metadata.uid ?? '';
+  const key = `${tenant}/${integration}`;
+  // The caches may be a moment behind.
+  while (!(await kube.cluster.get(Integrations, integration, tenant))) await sleep(10);
+  for (let round = 0; round < 4; round += 1) {
+    await reconcileIntegration(context)(key);
+    await context.scaler.reconcile(key);
+    await reconcileTenant(context)(tenant);
+    await reconcileConnection(context)(`${tenant}/erp`);
+  }
+  const keysOf = async (name: string) => {
+    const secret = await scene.secret(operatorNamespace, tenantKeysName(name));
+    const keys = readAccountKeys(secret);
+    if (!keys) throw new Error(`Tenant ${name} has no keys`);
+    return keys;
+  };
+  const entries = await Promise.all(
+    names.map(async (name) => [name, makeUser(await keysOf(name), 'ops', undefined, 3_600_000).creds] as const),
+  );
+  const credentials = Object.fromEntries(entries);
+  const connection = await connectWith(world.nats.url, credentials[tenant] ?? '', '_INBOX_ops');
+  await kube.close();
+  const yardstick = yardstickOf(taken(uid), await jetStreamRequests(connection, uid));
+  await connection.close();
+  return { yardstick, credentials };
+};
+
+const nobody = () => {};
+
+const ownTransport = async ({ kubeconfig }: OperatorWorld): Promise<Transport> => {
+  const identity = await loadIdentity({ kubeconfig, env: {} });
+  return createTransport({ identity, registry: new Registry(), mayWrite: () => true });
+};
+
+const reconcilersOf = async (
+  world: OperatorWorld,
+  transport: Transport,
+): Promise<{ context: Context; kube: KubeConnection }> => {
   const log = pino({ level: 'silent' });
-  const identity = await loadIdentity({ kubeconfig: world.kubeconfig, env: {} });
-  const real = createTransport({ identity, registry: new Registry(), mayWrite: () => true });
-  const { recording, taken } = recordingTransport(real);
-  const kube = connectKube({ transport: recording, metrics: controlMetrics(new Registry()), log, instance: 'bench' });
-  const nobody = () => {};
+  const kube = connectKube({ transport, metrics: controlMetrics(new Registry()), log, instance: 'bench' });
   const wake = wakers(kube.cluster, { tenant: nobody, integration: nobody, connection: nobody, mountedSecret: nobody });
   const open = watched(wake, operatorNamespace).map(({ kind, onChange, ...options }) =>
     kube.watch(kind, onChange, options),
@@ -66,41 +115,5 @@ export const rehearse = async (
     log,
     secretWatches: createSecretWatches(kube, nobody),
   };
-
-  const names = Array.from({ length: tenants }, (_, index) => tenantName(index));
-  for (let round = 0; round < 3; round += 1)
-    // Rights in a new namespace take a moment.
-    await Promise.all(names.map((name) => reconcileTenant(context)(name).catch(nobody)));
-  await scene.tenantsReady(tenants);
-  taken('');
-
-  const { tenant, integration } = placeholders;
-  const path = `/apis/kanava.dev/v1alpha1/namespaces/${tenant}/integrations`;
-  const object = orders(tenant, integration);
-  const sample = (await scene.transport.request({ method: 'POST', path, body: object })) as KubeObject;
-  const uid = sample.metadata.uid ?? '';
-  const key = `${tenant}/${integration}`;
-  // The caches may be a moment behind.
-  while (!(await kube.cluster.get(Integrations, integration, tenant))) await sleep(10);
-  for (let round = 0; round < 4; round += 1) {
-    await reconcileIntegration(context)(key);
-    await scaler.reconcile(key);
-    await reconcileTenant(context)(tenant);
-    await reconcileConnection(context)(`${tenant}/erp`);
-  }
-  const keysOf = async (name: string) => {
-    const secret = await scene.secret(operatorNamespace, tenantKeysName(name));
-    const keys = readAccountKeys(secret);
-    if (!keys) throw new Error(`Tenant ${name} has no keys`);
-    return keys;
-  };
-  const entries = await Promise.all(
-    names.map(async (name) => [name, makeUser(await keysOf(name), 'ops', undefined, 3_600_000).creds] as const),
-  );
-  const credentials = Object.fromEntries(entries);
-  const connection = await connectWith(world.nats.url, credentials[tenant] ?? '', '_INBOX_ops');
-  const yardstick = yardstickOf(taken(uid), await jetStreamRequests(connection, uid));
-  await connection.close();
-  await kube.close();
-  return { yardstick, credentials };
+  return { context, kube };
 };
