@@ -57,6 +57,7 @@ export interface KillResult {
 const root = join(import.meta.dirname, '../..');
 const integration = 'orders';
 const silent = pino({ level: 'silent' });
+const progressMs = 5_000;
 const failsEvery = 10;
 const rejectedEvery = 500;
 const idOf = (n: number) => `m${n}`;
@@ -93,7 +94,9 @@ export const runKills = async (options: KillRun): Promise<KillResult> => {
   const { kills, messages, progress = () => undefined } = options;
   const started = performance.now();
   const random = randomFrom(options.seed);
+  const elapsed = () => Math.round((performance.now() - started) / 1000);
   const world = await startWorld();
+  let stopTelling: () => void = () => undefined;
   try {
     const tenant = await world.tenant('acme', { storage: 8 * 1024 ** 3 });
     const consumers = [{ ...consumer('worker-0', ['inbox.orders.0.*']), ackWaitMs: options.ackWaitMs }];
@@ -107,8 +110,9 @@ export const runKills = async (options: KillRun): Promise<KillResult> => {
     ]) {
       await tenant.broker.ensureStream(spec);
     }
-    const manager = await jetstreamManager(await tenant.admin());
-    const left = async () => (await manager.streams.info('inbox_orders')).state.messages;
+    const manager = await jetstreamManager(await tenant.admin(), { timeout: 60_000 });
+    let stored = 0;
+    const left = async () => (stored = (await manager.streams.info('inbox_orders')).state.messages);
     const { publish, close } = await publisher(tenant);
     const start = starter(tenant, options);
 
@@ -116,11 +120,15 @@ export const runKills = async (options: KillRun): Promise<KillResult> => {
     let planned = 0;
     let sent = 0;
     const supply = async () => {
+      const enough = 2 * options.concurrency * options.workers;
       while (words.length < kills) {
-        // A worker dies when messages reach its point: there are always some, and all were sent when the last one has died.
-        const due = Math.floor((messages * (words.length + 2 * options.workers)) / kills);
-        if (sent < due && sent < messages) sent = await publish(sent, Math.min(due, messages));
-        else if ((await left()) < 4 * options.concurrency) sent = await publish(sent, sent + options.concurrency);
+        // What dead workers held comes back after AckWait: new ones must not wait for that, and none waits for ever.
+        const [pending, unsettled] = [
+          (await manager.consumers.info('inbox_orders', 'worker-0')).num_pending,
+          await left(),
+        ];
+        if (pending < enough && sent < messages) sent = await publish(sent, Math.min(sent + enough, messages));
+        else if (unsettled < enough) sent = await publish(sent, sent + options.concurrency);
         else await pause(50);
       }
     };
@@ -132,9 +140,13 @@ export const runKills = async (options: KillRun): Promise<KillResult> => {
         if (soonest > performance.now()) await pause(soonest - performance.now());
         const worker = await start(killPlan(index, random, (2 * messages) / kills));
         words.push(await worker.ended);
-        if (words.length % 25 === 0) progress(`${words.length} of ${kills} kills, ${sent} messages sent`);
       }
     };
+    const telling = setInterval(
+      () => progress(`${elapsed()} s: ${words.length} of ${kills} kills, ${sent} messages sent, ${stored} stored`),
+      progressMs,
+    );
+    stopTelling = () => clearInterval(telling);
     await Promise.all([supply(), ...Array.from({ length: options.workers }, slot)]);
     sent = await publish(sent, messages);
     progress(`the last worker finishes ${await left()} messages`);
@@ -145,6 +157,7 @@ export const runKills = async (options: KillRun): Promise<KillResult> => {
     await close();
     return { ...(await count(manager, sent)), ...summary(words), seconds: (performance.now() - started) / 1000 };
   } finally {
+    stopTelling();
     await world.stop();
   }
 };
