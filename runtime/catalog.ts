@@ -3,6 +3,7 @@ import { busConnector } from './connectors/bus.ts';
 import { httpConnector } from './connectors/http.ts';
 import { scheduleConnector } from './connectors/schedule.ts';
 import { choiceStep } from './steps/choice.ts';
+import { dedupeStep } from './steps/dedupe.ts';
 import { filterStep } from './steps/filter.ts';
 import { mapStep } from './steps/map.ts';
 import { setStep } from './steps/set.ts';
@@ -10,7 +11,7 @@ import { validateStep } from './steps/validate.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
 const connectors: readonly Connector[] = [busConnector, httpConnector, scheduleConnector];
-const stepList: readonly StepDefinition[] = [choiceStep, filterStep, mapStep, setStep, validateStep];
+const stepList: readonly StepDefinition[] = [choiceStep, dedupeStep, filterStep, mapStep, setStep, validateStep];
 
 const byName = <T>(parts: readonly (readonly [string, T | undefined])[]): ReadonlyMap<string, T> =>
   new Map(parts.flatMap(([name, part]) => (part === undefined ? [] : [[name, part] as const])));

@@ -10,6 +10,13 @@ import type { CaRef, SecretRef } from './schema.ts';
  * Lifecycle. `open` is called once per process and configuration, may be called again after `reconnect`, and imports the client
  * library dynamically, so that a worker loads only what its flow uses. `close` is called after the last message; it must not throw.
  * Every wait obeys the AbortSignal it is given. Everything thrown is an instruction (errors.ts).
+ *
+ * Once and again. A message is delivered at least once: after a crash it comes again, with the same id (`attrs.id`), and so do the
+ * messages that a step made of it. What the engine publishes carries that id, so repeats are stored once; a sink passes it on where the
+ * other side can tell repeats by it, and declares whether they have a second effect (`idempotent`). A step that remembers makes its claim
+ * before the message goes on and confirms it when it has `settled`, never in one: whatever dies in between, nothing is lost.
+ *
+ * test/conformance tries these promises on every connector and step of the catalogue.
  */
 
 /** What open() of any part gets. */
@@ -38,7 +45,19 @@ export interface Attempt {
   readonly replay?: number | undefined;
   /** Aborted at the attempt's deadline (`delivery.timeout`) or on shutdown after the grace period. */
   readonly signal: AbortSignal;
+  /** Names what was accepted: the same at every attempt, another for a replay and for the same message accepted twice. */
+  readonly origin: string;
+  /**
+   * Calls `told` once it is known what became of the message, before the broker forgets it: when the worker dies before that, the message
+   * comes again. Told of neither is who saw an attempt that failed and is tried again. A rejection is noted and holds up nothing.
+   */
+  readonly settled: (told: (fate: Fate) => Promise<void>) => void;
 }
+/**
+ * - `delivered` every sink that wanted it has it
+ * - `withdrawn` it is a dead letter (one of its sinks may have it), or was postponed before any sink had it
+ */
+export type Fate = 'delivered' | 'withdrawn';
 
 /* ---- Connections ------------------------------------------------------------------------------------------------------- */
 
@@ -193,8 +212,11 @@ export interface SinkDefinition<C = unknown> {
   readonly name: string;
   readonly summary: string;
   readonly config: z.ZodType<C>;
-  /** A repeat with the same message id has no second effect. */
-  readonly idempotent: boolean;
+  /**
+   * Whether a repeat with the same message id has no second effect: `true`, or why it may have one and what helps, for people who read it
+   * in a warning of `kanava check`. Pure.
+   */
+  readonly idempotent: (config: C) => true | string;
   readonly open: (config: C, context: SinkContext) => Promise<OpenSink>;
 }
 
@@ -206,6 +228,22 @@ export interface StepContext extends OpenContext {
   readonly scope: (message: Message, attempt: Attempt) => ExpressionScope;
   /** The way through a flow of the Integration, by its name. Throws when there is none; to be used from `run` on. */
   readonly flow: (name: string) => RunFlow;
+  /** For steps that declare `state: 'kept'`. */
+  readonly memory: StepMemory;
+}
+/**
+ * What one step remembers between messages, in the tenant's bucket: shared by all workers, apart from other steps and Integrations. Keys
+ * are any text, values small JSON. It has little room (64 MiB a tenant), so what is written says for how long. Rejects with an
+ * instruction.
+ */
+export interface StepMemory {
+  read(key: string): Promise<{ readonly value: unknown; readonly revision: number } | undefined>;
+  /** Replaces the revision that it names (0: there must be nothing); `undefined` when something else is there. */
+  write(
+    key: string,
+    value: unknown,
+    options: { readonly revision: number; readonly forMs: number },
+  ): Promise<number | undefined>;
 }
 /** What a message becomes after all steps of a named flow. Failures name the step inside: let them pass. */
 export type RunFlow = (message: Message, attempt: Attempt) => Promise<StepResult>;

@@ -9,6 +9,7 @@ import { consumersOf } from './engine/consumers.ts';
 import { createEngine } from './engine/engine.ts';
 import { openParts } from './engine/parts.ts';
 import { createPublisher } from './engine/publisher.ts';
+import { createStepMemory } from './engine/step-memory.ts';
 import { answersRequests, type Flow, flowVersion } from './flow.ts';
 import { callSubject } from './nats/names.ts';
 import { caFile, secretFile } from './schema.ts';
@@ -114,6 +115,7 @@ const startWorker = async ({ folder, counters, interrupted, closed, log }: Worke
       ca: (ref) => readFileSync(join(folder, caFile(ref)), 'utf8'),
       egress: createEgress(flow.egress),
       publisher: createPublisher(connecting, flow.integration),
+      memory: createStepMemory(connecting, flow.integration),
       signal: shutdown.signal,
       log,
     }),

@@ -47,7 +47,7 @@ const busSink = defineSink<z.infer<typeof sinkConfig>>({
   summary: 'Publishes events to the tenant.',
   config: sinkConfig,
   // Within the two minutes in which the stream remembers ids.
-  idempotent: true,
+  idempotent: () => true,
   async open({ type }, { scope, publish }) {
     const tree = type === undefined ? undefined : compileTree(type);
     return {

@@ -6,6 +6,7 @@ import {
   connectionRef,
   duration,
   durationPattern,
+  flag,
   listOf,
   longestCallSeconds,
   milliseconds,
@@ -130,6 +131,9 @@ const sinkConfig = shape('Sends messages as HTTP requests.', {
     doc: 'May carry a query: /invoices?mode=fast.',
   }).optional(),
   headers: fixedHeaders('Headers of each request; no credentials.').optional(),
+  idempotent: flag('Whether repeats do no harm; default: PUT, DELETE.', {
+    doc: 'Every request carries the message id as Idempotency-Key. Say true when the server drops repeats of it: `kanava check` then has nothing to warn of. It changes no request.',
+  }).optional(),
 });
 export type HttpSink = z.infer<typeof sinkConfig>;
 
@@ -137,8 +141,9 @@ const httpSink = defineSink<HttpSink>({
   name: 'http',
   summary: 'Sends messages as HTTP requests.',
   config: sinkConfig,
-  // Idempotency-Key goes along, but most servers do not look at it.
-  idempotent: false,
+  idempotent: ({ method = 'POST', idempotent = method === 'PUT' || method === 'DELETE' }) =>
+    idempotent ||
+    `a ${method} that is repeated after a crash may take effect twice; set http.idempotent: true if the server drops repeats by their Idempotency-Key, or use PUT`,
   open: (config, context) => sender(config, context.connection as HttpConnection, context),
 });
 

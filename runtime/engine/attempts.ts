@@ -1,4 +1,5 @@
-import type { Attempt } from '../connector.ts';
+import type { Attempt, Fate } from '../connector.ts';
+import { type Listener, tellAll } from './settlement.ts';
 
 /*
  * Deadlines of all running attempts, checked by the engine's one timer: their time-out is the same, so the oldest comes first. A part
@@ -9,10 +10,13 @@ export interface RunningAttempt extends Attempt {
   readonly timedOut: () => boolean;
   /** Settles as the work does, or rejects when the attempt is left behind. */
   orAbandoned<T>(work: Promise<T>): Promise<T>;
+  /** Tells the steps that asked for it; nothing when none did. */
+  readonly settle: ((fate: Fate) => Promise<void>) | undefined;
   end(): void;
 }
 export interface Attempts {
-  begin(number: number, replay?: number): RunningAttempt;
+  /** `origin` is asked for by few. */
+  begin(number: number, origin: () => string, replay?: number): RunningAttempt;
   tick(now: number): void;
   /** The grace period is over: ends all of them. */
   abortAll(): void;
@@ -32,8 +36,8 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
   let stopping = false;
   const timeout = () => new DOMException('delivery.timeout has passed', 'TimeoutError');
   return {
-    begin(number, replay) {
-      const attempt = startAttempt({ number, replay }, now(), (ended) => running.delete(ended));
+    begin(number, origin, replay) {
+      const attempt = startAttempt({ number, replay }, origin, now(), (ended) => running.delete(ended));
       running.add(attempt);
       return attempt;
     },
@@ -61,6 +65,7 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
 
 const startAttempt = (
   which: Pick<Attempt, 'number' | 'replay'>,
+  originOf: () => string,
   startedAt: number,
   ended: (attempt: Running) => void,
 ): Running => {
@@ -68,9 +73,20 @@ const startAttempt = (
   let aborted: DOMException | undefined;
   let abandoned: DOMException | undefined;
   let leave: ((reason: DOMException) => void)[] | undefined;
+  let listeners: Listener[] | undefined;
   const attempt: Running = {
     ...which,
     startedAt,
+    get origin() {
+      return originOf();
+    },
+    settled(listener) {
+      if (listeners) listeners.push(listener);
+      else listeners = [listener];
+    },
+    get settle() {
+      return listeners && tellAll(listeners);
+    },
     get signal() {
       if (!controller) {
         controller = new AbortController();

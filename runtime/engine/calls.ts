@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Log } from '../connector.ts';
 import { InstructionError, reasonOf } from '../errors.ts';
 import type { Flow } from '../flow.ts';
@@ -10,6 +11,7 @@ import { whole } from './course.ts';
 import { travel } from './journey.ts';
 import type { Parts } from './parts.ts';
 import type { Failure } from './retry.ts';
+import { type Listener, tellAll } from './settlement.ts';
 
 /*
  * Request-reply: one attempt through steps and sinks, then the answer. Whoever asked decides about another one, so nothing is retried,
@@ -38,6 +40,11 @@ export const createCalls = ({ flow, parts, counters, log }: CallsOptions): Calls
       attempt = begin(timeoutMs);
       const { failures, messages = [] } = await travel(parts, whole, message, attempt, new Set());
       const [failure] = failures;
+      // Whoever asked is answered in any case: a step that forgets makes no call fail that reached its sinks.
+      await attempt.settle?.(failure ? 'withdrawn' : 'delivered').catch((error: unknown) => {
+        counters.stateRefused += 1;
+        log.error({ reason: reasonOf(error) }, 'a step could not write down what became of a call');
+      });
       if (!failure) return respond(call, encodeAnswer(joined(messages)));
       fail(call, failureOf(failure));
       log.warn({ part: failure.part, code: failure.code, class: failure.class }, 'a call failed');
@@ -86,6 +93,8 @@ const attemptOf = (timeoutMs: number): RunningAttempt & { abort(): void } => {
   const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
   abandoned.catch(() => undefined);
   let timedOut = false;
+  let listeners: Listener[] | undefined;
+  const origin = `call/${randomUUID()}`;
   const end = (reason: DOMException) => {
     controller.abort(reason);
     abandon(reason);
@@ -96,6 +105,14 @@ const attemptOf = (timeoutMs: number): RunningAttempt & { abort(): void } => {
   }, timeoutMs);
   return {
     number: 1,
+    origin,
+    settled(listener) {
+      listeners ??= [];
+      listeners.push(listener);
+    },
+    get settle() {
+      return listeners && tellAll(listeners);
+    },
     signal: controller.signal,
     timedOut: () => timedOut,
     orAbandoned: (work) => Promise.race([work, abandoned]),

@@ -1,17 +1,17 @@
-import type { Log } from '../connector.ts';
-import { reasonOf } from '../errors.ts';
+import type { Fate, Log } from '../connector.ts';
+import { InstructionError, reasonOf } from '../errors.ts';
 import type { Flow } from '../flow.ts';
 import type { Message } from '../message.ts';
 import { decodeMessage } from '../nats/envelope.ts';
 import type { Counters } from '../telemetry.ts';
 import { type Delivery, type Transport, TransportError } from '../transport/transport.ts';
-import type { Attempts } from './attempts.ts';
+import type { Attempts, RunningAttempt } from './attempts.ts';
 import { courseOf, replayOf } from './course.ts';
 import { deadLetter } from './dead-letter.ts';
 import type { Job, Memory } from './job.ts';
 import { type Arrival, travel } from './journey.ts';
 import type { Parts } from './parts.ts';
-import { deadlyAfter, fresh, isSuspect, type MessageRecord, type Records, type Stored } from './record.ts';
+import { deadlyAfter, fresh, isSuspect, type MessageRecord, originOf, type Records, type Stored } from './record.ts';
 import { delayMs, type Failure, failureOf, judge, type RetryPolicy } from './retry.ts';
 
 /**
@@ -61,7 +61,7 @@ export const createHandler = (options: HandlerOptions) => {
       if (!alone) return { kind: 'suspect' };
       const { record } = memory;
       const deaths = record.deaths + (record.started ? 1 : 0);
-      if (deaths >= deadlyAfter) return await settle(job, memory, [poison(record, deaths, parts)], false);
+      if (deaths >= deadlyAfter) return await settle(job, memory, [poison(record, deaths, parts)], undefined);
       job.memory = await mark(delivery, memory, deaths);
     } else job.memory = memory;
     return await attempt(job, job.memory);
@@ -71,7 +71,7 @@ export const createHandler = (options: HandlerOptions) => {
     const { delivery } = job;
     const { record, stored } = memory;
     const confirmed = new Set(record.confirmed);
-    const running = attempts.begin(record.attempts + 1, replayOf(delivery, flow.integration));
+    const running = attempts.begin(record.attempts + 1, () => originOf(delivery), replayOf(delivery, flow.integration));
     let arrival: Arrival;
     try {
       arrival = await travel(parts, courseOf(delivery, flow.integration), decode(delivery), running, confirmed);
@@ -82,13 +82,17 @@ export const createHandler = (options: HandlerOptions) => {
     }
     if (arrival.failures.length === 0) {
       if (arrival.filtered) counters.filtered += 1;
+      if (running.settle) await tell(delivery, running, record.buried ? 'withdrawn' : 'delivered');
       return await done(delivery, stored);
     }
     const after = { ...memory, record: { ...record, confirmed: [...confirmed] } };
     job.memory = after;
     if (attempts.stopping() && running.timedOut()) return await release(job);
     await Promise.all(arrival.failures.map(reopenIfGone));
-    return await settle(job, after, arrival.failures, true);
+    // What waits for others must not hold what they wait for.
+    if (confirmed.size === 0 && arrival.failures.every(({ instruction }) => instruction === 'postpone'))
+      await tell(delivery, running, 'withdrawn');
+    return await settle(job, after, arrival.failures, running);
   };
 
   /** A suspect's start mark: found at its next delivery, a worker died with it. */
@@ -113,6 +117,12 @@ export const createHandler = (options: HandlerOptions) => {
     }
   };
 
+  /** Before the ack: what is not told yet is told at the next delivery. A step that cannot write it down forgets too early, not too much. */
+  const tell = async (delivery: Delivery, attempt: RunningAttempt, fate: Fate): Promise<void> => {
+    const { settle } = attempt;
+    if (settle) await persistently(() => settle(fate)).catch((error: unknown) => stateRefused(delivery, error));
+  };
+
   const done = async (delivery: Delivery, stored: Stored): Promise<Outcome> => {
     await persistently(() => delivery.ack());
     counters.acked += 1;
@@ -127,7 +137,7 @@ export const createHandler = (options: HandlerOptions) => {
     job: Job,
     memory: Memory,
     failures: readonly Failure[],
-    attempted: boolean,
+    attempted: RunningAttempt | undefined,
   ): Promise<Outcome> => {
     const { delivery } = job;
     const { stored, record } = memory;
@@ -142,8 +152,15 @@ export const createHandler = (options: HandlerOptions) => {
         else settled.add(failure.key);
       } else waits.push(failure);
     }
-    if (whole || waits.length === 0) return await done(delivery, stored);
-    job.memory = { ...memory, record: { ...record, attempts: counted, confirmed: [...settled] } };
+    if (whole || waits.length === 0) {
+      if (attempted) await tell(delivery, attempted, 'withdrawn');
+      return await done(delivery, stored);
+    }
+    const buriedSome = record.buried || waits.length < failures.length;
+    job.memory = {
+      ...memory,
+      record: { ...record, attempts: counted, confirmed: [...settled], buried: buriedSome },
+    };
     return await wait(job, job.memory, waits);
   };
 
@@ -203,6 +220,7 @@ export const createHandler = (options: HandlerOptions) => {
         attempts: record.attempts + gained,
         naks: record.naks + naks,
         confirmed: [...new Set([...record.confirmed, ...ahead.confirmed])],
+        buried: record.buried || ahead.buried,
         started: false,
         deaths: 0,
       }));
@@ -253,15 +271,18 @@ const givenBackMs = 1_000;
 const mostAckTries = 12;
 
 /** A server that is there does not answer the ack of what it has not delivered, as far as it remembers: it will deliver that again. */
-const isFinal = ({ code }: TransportError): boolean => code === 'Denied' || code === 'Unanswered';
+const mayPass = (error: unknown): boolean =>
+  error instanceof TransportError
+    ? error.code !== 'Denied' && error.code !== 'Unanswered'
+    : error instanceof InstructionError && error.instruction === 'postpone';
 
-/** An ack that could not arrive is sent again: without it the sinks would be called once more. */
+/** What could not arrive is sent again: without the ack the sinks would be called once more. */
 const persistently = async (act: () => Promise<void>): Promise<void> => {
   for (let tries = 1; ; tries += 1) {
     try {
       return await act();
     } catch (error) {
-      if (tries === mostAckTries || !(error instanceof TransportError) || isFinal(error)) throw error;
+      if (tries === mostAckTries || !mayPass(error)) throw error;
     }
   }
 };

@@ -10,6 +10,7 @@ import type {
   SinkContext,
   SinkDefinition,
   StepDefinition,
+  StepMemory,
   StepResult,
 } from '../connector.ts';
 import { reasonOf } from '../errors.ts';
@@ -50,12 +51,14 @@ export interface PartContext extends OpenContext {
   readonly egress: Egress;
   /** How a sink of this name publishes to the bus. */
   readonly publisher: (sink: string) => SinkContext['publish'];
+  /** What a step of this name remembers. */
+  readonly memory: (step: string) => StepMemory;
 }
 
 export const openParts = async (
   flow: Flow,
   plugins: Plugins,
-  { publisher, ...context }: PartContext,
+  { publisher, memory, ...context }: PartContext,
 ): Promise<Parts> => {
   const scope = scopeFor(flow);
   const closers: (() => Promise<void>)[] = [];
@@ -97,7 +100,7 @@ export const openParts = async (
   };
   const openStep = async (item: Flow['steps'][number]): Promise<StepPart> => {
     const { definition, config } = pluginOf(item, plugins.steps);
-    const stepContext = { ...context, scope, flow: throughFlow };
+    const stepContext = { ...context, scope, flow: throughFlow, memory: memory(item.name) };
     const { use, opened, reopen } = await session<OpenStep>(`step "${item.name}"`, async () =>
       definition.open(config, stepContext),
     );

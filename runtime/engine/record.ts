@@ -13,6 +13,8 @@ export interface MessageRecord {
   readonly naks: number;
   /** Sinks that need not be called again: they confirmed, or their dead letter is written. */
   readonly confirmed: readonly string[];
+  /** Set once a sink's dead letter is written. */
+  readonly buried?: boolean | undefined;
   readonly firstAt: string;
   /** Set while a suspect runs: found set at its next delivery, a worker died with it. */
   readonly started: boolean;
@@ -87,6 +89,9 @@ export const fresh = (delivery: Delivery, at: number, revision: number): Stored 
   },
   revision,
 });
+
+/** Names the stored message for parts that remember: by its place and its id, since sequence numbers may start again. */
+export const originOf = (delivery: Delivery): string => `${delivery.stream}/${delivery.sequence}/${idOf(delivery)}`;
 
 export const idOf = (delivery: Delivery): string =>
   delivery.headers['Nats-Msg-Id'] ?? delivery.headers['ce-id'] ?? String(delivery.sequence);

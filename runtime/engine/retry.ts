@@ -46,15 +46,17 @@ export interface Verdict {
 }
 
 /**
- * What becomes of an attempt's failures. A rejection is final at once; anything else when the attempts are used up. Configuration and
- * credentials (`fatal`) are nobody's attempt: the message waits for the repair, since a wrong password must not turn an inbox into
- * dead letters.
+ * Configuration and credentials (`fatal`) are nobody's attempt: the message waits for the repair, since a wrong password must not turn an
+ * inbox into dead letters. Neither is it an attempt when a message was postponed.
  */
+const isAttempt = ({ instruction, class: failure }: Failure): boolean =>
+  instruction === 'reject' || (instruction !== 'postpone' && failure !== 'fatal');
+
+/** What becomes of an attempt's failures. A rejection is final at once; anything else when the attempts are used up. */
 export const judge = (policy: RetryPolicy, attemptsBefore: number, failures: readonly Failure[]): Verdict => {
-  const counts = failures.some((failure) => failure.instruction === 'reject' || failure.class !== 'fatal');
-  const attempts = counts ? attemptsBefore + 1 : attemptsBefore;
+  const attempts = failures.some(isAttempt) ? attemptsBefore + 1 : attemptsBefore;
   const isFinal = (failure: Failure) =>
-    failure.instruction === 'reject' || (failure.class !== 'fatal' && attempts >= policy.attempts);
+    failure.instruction === 'reject' || (isAttempt(failure) && attempts >= policy.attempts);
   return {
     attempts,
     deadLetters: failures.filter(isFinal),
@@ -77,7 +79,7 @@ export const delayMs = (
     ...failures.map((failure) => {
       if (failure.afterMs !== undefined) return Math.min(Math.max(failure.afterMs, 0), longestAfterMs);
       if (failure.instruction === 'reject') return policy.maxMs;
-      return failure.class === 'fatal' ? backoffMs(policy, before.waits + 1, random) : backoff;
+      return !isAttempt(failure) ? backoffMs(policy, before.waits + 1, random) : backoff;
     }),
   );
 };

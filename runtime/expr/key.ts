@@ -1,18 +1,23 @@
+import type { ExpressionScope } from '../connector.ts';
 import { reject } from '../errors.ts';
 import type { Message } from '../message.ts';
 import { parseExpression } from './cel.ts';
 import { scopeOf } from './scope.ts';
 
-const what = 'delivery.key';
 const longestKey = 256;
 
 /** The key by which the order of messages is kept, as text; throws `reject('KeyMissing')` for a message that has none. */
 export const compileKey = (source: string, meta: { tenant: string; integration: string }) => {
+  const keyOf = compileKeyText('delivery.key', source);
+  return (message: Message): string => keyOf(scopeOf(message, { ...meta, attempt: 1 }));
+};
+
+/** A key as text. `what` names the field in errors; throws `reject('KeyMissing')` for a message that has none. */
+export const compileKeyText = (what: string, source: string): ((scope: ExpressionScope) => string) => {
   const parsed = parseExpression(source);
   if (!parsed.ok) throw new Error(`${what}: ${parsed.message}`);
-  return (message: Message): string => {
-    const scope = scopeOf(message, { ...meta, attempt: 1 });
-    const value = evaluate(() => parsed.expression.evaluate(scope));
+  return (scope) => {
+    const value = evaluate(what, () => parsed.expression.evaluate(scope));
     if (!['string', 'number', 'boolean', 'bigint'].includes(typeof value)) {
       const found = value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
       throw reject('KeyMissing', `${what} must give a text, a number or a boolean, not ${found}`);
@@ -23,7 +28,7 @@ export const compileKey = (source: string, meta: { tenant: string; integration: 
   };
 };
 
-const evaluate = (act: () => unknown): unknown => {
+const evaluate = (what: string, act: () => unknown): unknown => {
   try {
     return act();
   } catch (cause) {

@@ -45,6 +45,8 @@ export const bucketSubjects = (bucket: string) => `$KV.${bucket}.>`;
 export const stateSubjects = (integration: string) => `$KV.${stateBucket}.${integration}.>`;
 export const messageStateKey = (integration: string, stream: string, sequence: number) =>
   `${integration}.m.${stream}.${sequence}`;
+/** What a step remembers; `token` is one subject token. */
+export const stepStateKey = (integration: string, step: string, token: string) => `${integration}.s.${step}.${token}`;
 
 /** Keys of the gateway bucket: the route table by the operator, the applied revisions by the gateway. */
 export const routeKey = (integration: string) => `routes.${integration}`;

@@ -61,7 +61,7 @@ export const createMemoryTransport = (options: MemoryOptions): MemoryTransport =
     },
     consume: (consumer, { credit, deliver }) => consumerOf(consumer).consume({ credit, deliver }),
     fill: async (consumer) => consumerOf(consumer).fill(),
-    state: createMemoryState(),
+    state: createMemoryState(clock),
     stored: (stream) => streams.get(stream)?.size() ?? 0,
     healthy: () => !closed,
     maxPayload: () => maxPayload,
@@ -72,18 +72,23 @@ export const createMemoryTransport = (options: MemoryOptions): MemoryTransport =
   };
 };
 
-const createMemoryState = (): State => {
-  const values = new Map<string, { value: Uint8Array; revision: number }>();
+const createMemoryState = (clock: Clock): State => {
+  const values = new Map<string, { value: Uint8Array; revision: number; until: number }>();
   let revision = 0;
+  const live = (key: string) => {
+    const found = values.get(key);
+    return found && clock.now() < found.until ? found : undefined;
+  };
   return {
-    read: async (key) => values.get(key),
-    async write(key, value, expected) {
-      const found = values.get(key)?.revision ?? 0;
+    read: async (key) => live(key),
+    async write(key, value, expected, ttlMs) {
+      const found = live(key)?.revision ?? 0;
       if (found !== expected) {
         throw new TransportError('Conflict', `state "${key}" has revision ${found}, not ${expected}`);
       }
       revision += 1;
-      values.set(key, { value: Uint8Array.from(value), revision });
+      const until = ttlMs === undefined ? Infinity : clock.now() + Math.max(1, Math.ceil(ttlMs / 1000)) * 1000;
+      values.set(key, { value: Uint8Array.from(value), revision, until });
       return revision;
     },
     async remove(key) {

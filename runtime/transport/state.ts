@@ -41,22 +41,25 @@ export const createState = (calls: Calls): State => {
     const headers = wireHeaders(headerLines({ 'Nats-Msg-Id': randomUUID(), ...more }));
     return (await calls.send({ subject, payload: value, headers, read: readPubAck(subject) })).sequence;
   };
-  const replace = (key: string, value: Uint8Array, revision: number) =>
-    put(key, value, { 'Nats-Expected-Last-Subject-Sequence': String(revision) });
+  const replace = (key: string, value: Uint8Array, revision: number, ttlMs: number | undefined) =>
+    put(key, value, {
+      'Nats-Expected-Last-Subject-Sequence': String(revision),
+      ...(ttlMs === undefined ? {} : { 'Nats-TTL': `${Math.max(1, Math.ceil(ttlMs / 1000))}s` }),
+    });
 
   return {
     async read(key) {
       const found = await find(key);
       return found && !found.removed ? { value: found.value, revision: found.revision } : undefined;
     },
-    async write(key, value, revision) {
+    async write(key, value, revision, ttlMs) {
       try {
-        return await replace(key, value, revision);
+        return await replace(key, value, revision, ttlMs);
       } catch (error) {
         if (revision !== 0 || !(error instanceof TransportError) || error.code !== 'Conflict') throw error;
         const found = await find(key);
         if (!found?.removed) throw error;
-        return await replace(key, value, found.revision);
+        return await replace(key, value, found.revision, ttlMs);
       }
     },
     async remove(key) {

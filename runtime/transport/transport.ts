@@ -67,10 +67,13 @@ export interface ConsumerFill {
   readonly maxAckPending: number;
 }
 
-/** Keys hold small JSON; every write states the revision it replaces (0: must not exist). `Conflict` when it lost. */
+/**
+ * Keys hold small JSON; every write states the revision it replaces (0: must not exist). `Conflict` when it lost. What is written for
+ * `ttlMs` is forgotten then, to the second; a later write sets a new time or none.
+ */
 export interface State {
   read(key: string): Promise<{ value: Uint8Array; revision: number } | undefined>;
-  write(key: string, value: Uint8Array, revision: number): Promise<number>;
+  write(key: string, value: Uint8Array, revision: number, ttlMs?: number): Promise<number>;
   remove(key: string): Promise<void>;
 }
 

@@ -263,5 +263,20 @@ export const transportConformance = (name: string, make: MakeTransport): void =>
       expect(await state.read(key)).toBeUndefined();
       expect(await state.write(key, Buffer.from('5'), 0), 'a removed key can be made again').toBeGreaterThan(second);
     });
+
+    it('forgets what was written for a time, and what replaced it when its own time is over', async () => {
+      const { state } = (await make(streamsOfOrders())).transport;
+      const brief = await state.write('orders.s.brief', Buffer.from('1'), 0, 1_000);
+      const kept = await state.write('orders.s.kept', Buffer.from('1'), 0, 1_000);
+      await state.write('orders.s.kept', Buffer.from('2'), kept, 3_600_000);
+      await expect(state.write('orders.s.brief', Buffer.from('2'), 0, 1_000)).rejects.toMatchObject({
+        code: 'Conflict',
+      });
+      await eventually(() => state.read('orders.s.brief')).toBeUndefined();
+      expect(await state.write('orders.s.brief', Buffer.from('3'), 0), 'as if it had never been').toBeGreaterThan(
+        brief,
+      );
+      expect(Buffer.from((await state.read('orders.s.kept'))?.value ?? []).toString()).toBe('2');
+    });
   });
 };

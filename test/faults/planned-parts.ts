@@ -32,7 +32,7 @@ export const streamSink = (transport: Pick<Transport, 'publish'>): SinkDefinitio
     name: 'stream',
     summary: 'Writes into a stream.',
     config: z.strictObject({ subject: z.string(), deduplicated: z.boolean() }),
-    idempotent: false,
+    idempotent: () => 'nothing looks at the id',
     open: async ({ subject, deduplicated }) => ({
       send: async (message) => {
         const { headers, body } = encodeMessage(message);

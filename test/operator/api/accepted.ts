@@ -84,6 +84,10 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
     }),
   },
   {
+    why: 'the longest window, in other units',
+    object: integration({ steps: [{ name: 'once', dedupe: { key: 'body.no', window: '719h59m60s' } }] }),
+  },
+  {
     why: 'a JSON Schema, kept as it is',
     object: integration({
       steps: [

@@ -27,7 +27,7 @@ const integrations: readonly Refused[] = [
     why: 'the same for a step',
     object: integration({ steps: [{ name: 'a' }] }),
     path: 'spec.steps[0]',
-    text: 'set one step: choice, filter, map, set, validate',
+    text: 'set one step: choice, dedupe, filter, map, set, validate',
   },
   {
     why: 'two steps in one item have no order',
@@ -97,6 +97,18 @@ const integrations: readonly Refused[] = [
     object: integration({ sources: [http({ reply: { timeout: '61s' } })] }),
     path: 'spec.sources[0].http.reply.timeout',
     text: 'write at most 60s: nobody waits longer for an answer',
+  },
+  {
+    why: 'the broker forgets by the second',
+    object: integration({ steps: [{ name: 'once', dedupe: { key: 'body.no', window: '10ms' } }] }),
+    path: 'spec.steps[0].dedupe.window',
+    text: 'write at least 1s and at most 720h',
+  },
+  {
+    why: 'a window that is no duration is not said to be too long',
+    object: integration({ steps: [{ name: 'once', dedupe: { key: 'body.no', window: 'a month' } }] }),
+    path: 'spec.steps[0].dedupe.window',
+    text: durationText,
   },
   {
     why: 'no duration is said to be none, and not to be too long',

@@ -10,6 +10,7 @@ import type { EgressRules } from '../../../runtime/flow.ts';
 import { Body, type Message } from '../../../runtime/message.ts';
 import { type Authority, authority, type Certificate } from '../../cluster/pki.ts';
 import { temporaryFolder } from '../../cluster/temporary.ts';
+import { attemptOf } from '../attempt.ts';
 import { scope } from '../steps/harness.ts';
 import { startTarget, type Target } from './target.ts';
 
@@ -75,7 +76,7 @@ const message: Message = {
   headers: { 'x-kept': 'yes', authorization: 'never', 'content-type': 'text/stale' },
   body: Body.fromBytes(Buffer.from('{"a": 1}')),
 };
-const attempt = { number: 1, signal: AbortSignal.timeout(30_000) };
+const attempt = attemptOf({ signal: AbortSignal.timeout(30_000) });
 const failure = async (opened: OpenSink, one: Parameters<OpenSink['send']>[1] = attempt): Promise<InstructionError> => {
   const error = await opened.send(message, one).then(
     () => undefined,
@@ -341,7 +342,7 @@ describe('what can go wrong before an answer', () => {
     const opened = await open({
       connection: { url: `http://erp.test:${erp.port}`, ...(timeout === undefined ? {} : { timeout }) },
     });
-    const error = await failure(opened, { number: 1, signal: signal() });
+    const error = await failure(opened, attemptOf({ signal: signal() }));
     expect(error).toMatchObject({ code: 'HttpTimeout', instruction: 'retry', failure: 'transient' });
   });
 

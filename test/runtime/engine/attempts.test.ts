@@ -7,9 +7,9 @@ describe('attempts', () => {
   it('end at their deadline and are left behind if they do not obey', async () => {
     let now = 0;
     const attempts = createAttempts(1_000, () => now);
-    const first = attempts.begin(1);
+    const first = attempts.begin(1, () => 'inbox/1/a');
     now = 500;
-    const second = attempts.begin(2);
+    const second = attempts.begin(2, () => 'inbox/1/a');
     attempts.tick(999);
     expect([first.timedOut(), second.timedOut()]).toEqual([false, false]);
     attempts.tick(1_000);
@@ -28,7 +28,7 @@ describe('attempts', () => {
 
   it('that ended are not timed out', () => {
     const attempts = createAttempts(1_000, () => 0);
-    const attempt = attempts.begin(1);
+    const attempt = attempts.begin(1, () => 'inbox/1/a');
     attempt.end();
     attempts.tick(10_000);
     expect(attempt.timedOut()).toBe(false);

@@ -8,8 +8,9 @@ import type { Delivery, Transport } from '../../../runtime/transport/transport.t
  *   ack-before-sink   the broker forgets a message when it is delivered
  *   count-deliveries  attempts are what the broker counts
  *   max-deliver       a message that was delivered often is a dead letter, whatever happened to it
+ *   one-phase         a step that drops repeats takes a message for delivered as soon as it has seen it
  */
-export type Fault = 'none' | 'ack-before-sink' | 'count-deliveries' | 'max-deliver';
+export type Fault = 'none' | 'ack-before-sink' | 'count-deliveries' | 'max-deliver' | 'one-phase';
 
 const mostDeliveries = 3;
 
@@ -52,6 +53,17 @@ export const faults: Readonly<Record<string, (transport: Transport, flow: Flow) 
       },
     };
   },
+  'one-phase': (transport) => ({
+    ...transport,
+    state: {
+      ...transport.state,
+      write(key, value, revision, ttlMs) {
+        const written = JSON.parse(Buffer.from(value).toString());
+        if (!('origin' in written)) return transport.state.write(key, value, revision, ttlMs);
+        return transport.state.write(key, Buffer.from(JSON.stringify({ ...written, state: 'done' })), revision, ttlMs);
+      },
+    },
+  }),
   'max-deliver': (transport, flow) =>
     onDelivery(transport, (delivery) => {
       if (delivery.deliveries <= mostDeliveries) return delivery;

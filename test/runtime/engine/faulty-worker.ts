@@ -7,6 +7,7 @@ import { consumersOf } from '../../../runtime/engine/consumers.ts';
 import { createEngine } from '../../../runtime/engine/engine.ts';
 import { openParts, type Parts } from '../../../runtime/engine/parts.ts';
 import { createPublisher } from '../../../runtime/engine/publisher.ts';
+import { createStepMemory } from '../../../runtime/engine/step-memory.ts';
 import type { Flow } from '../../../runtime/flow.ts';
 import { readSettings } from '../../../runtime/settings.ts';
 import { newCounters } from '../../../runtime/telemetry.ts';
@@ -98,6 +99,7 @@ const real = await connectTransport({
   name: 'faulty',
   log,
 });
+const transport = deadly(fault(real, flow));
 const plugins = {
   ...catalog,
   steps: new Map([...catalog.steps, ['planned', plannedStep(() => reach('in step'))]]),
@@ -108,10 +110,11 @@ const parts = await openParts(flow, plugins, {
   ca: () => '',
   egress: createEgress(flow.egress),
   publisher: createPublisher(Promise.resolve(real), flow.integration),
+  memory: createStepMemory(Promise.resolve(transport), flow.integration),
   signal: new AbortController().signal,
   log,
 });
-const engine = createEngine({ flow, parts: deadlyParts(parts), transport: deadly(fault(real, flow)), counters, log });
+const engine = createEngine({ flow, parts: deadlyParts(parts), transport, counters, log });
 running = () => engine.load().running;
 process.once('SIGTERM', () => {
   void engine.drain(20_000).then(async () => {

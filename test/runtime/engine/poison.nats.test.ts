@@ -20,7 +20,7 @@ it.each([
   await workshop.publish(['killer'], { ...healthy, harm });
   await workshop.publish(sent.slice(20), healthy);
   const flow = flowTo(receiver.url, { steps: [{ name: 'planned', planned: {} }] });
-  const start = () => workshop.startWorker(flow, 'none', smallHeap);
+  const start = () => workshop.startWorker(flow, 'none', { node: smallHeap });
 
   const deaths: (string | null)[] = [];
   let worker = await start();

@@ -16,6 +16,7 @@ import { inboxSubject } from '../../../runtime/nats/names.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
 import type { Transport } from '../../../runtime/transport/transport.ts';
 import { freePort } from '../../cluster/ports.ts';
+import type { KillPlan } from '../../faults/kill-plan.ts';
 import { bucketSpec, consumer, deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
 import { startWorld, type World, type WorldTenant } from '../../operator/broker/world.ts';
 import type { Fault } from './broken-rules.ts';
@@ -111,10 +112,18 @@ export interface WorkerProcess {
   readonly output: () => string;
   readonly healthUrl: string;
   kill(): Promise<void>;
+  /** Resolves when it has ended, however. */
+  readonly ended: Promise<unknown>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
 }
 
+export interface How {
+  /** Options of its process. */
+  readonly node?: readonly string[];
+  /** It kills itself at a point of a message. */
+  readonly kill?: KillPlan;
+}
 export interface Workshop {
   readonly world: World;
   readonly tenant: WorldTenant;
@@ -123,8 +132,8 @@ export interface Workshop {
   /** With the gateway's credentials. */
   readonly gateway: Transport;
   publish(ids: readonly string[], body?: unknown): Promise<void>;
-  /** `fault`: the same engine with one rule broken (faulty-worker.ts), for controls. `node`: options of its process. */
-  startWorker(flow: Flow, fault?: Fault, node?: readonly string[]): Promise<WorkerProcess>;
+  /** `fault`: the same engine with one rule broken (faulty-worker.ts), for controls. */
+  startWorker(flow: Flow, fault?: Fault, how?: How): Promise<WorkerProcess>;
   messages(stream: string): Promise<number>;
 }
 
@@ -184,17 +193,18 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
       });
       await Promise.all(publications);
     },
-    async startWorker(flow, fault, node = []) {
+    async startWorker(flow, fault, { node = [], kill } = {}) {
       const dir = dirname(await tenant.folder('worker', flow.integration));
       await mkdir(join(dir, 'secrets'), { recursive: true });
       await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
-      const entry = join(root, fault ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
+      const entry = join(root, fault || kill ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
       const healthPort = await freePort();
       const child = spawn(process.execPath, [...node, entry, 'worker'], {
         cwd: root,
         env: {
           ...process.env,
           ...(fault ? { TEST_FAULT: fault } : {}),
+          ...(kill ? { TEST_KILL: JSON.stringify(kill) } : {}),
           KANAVA_DIR: dir,
           KANAVA_HEALTH_PORT: String(healthPort),
           KANAVA_TENANT: 'acme',
@@ -214,6 +224,7 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
         process: child,
         output: () => output,
         healthUrl: `http://127.0.0.1:${healthPort}`,
+        ended: exited,
         async kill() {
           child.kill('SIGKILL');
           await exited;

@@ -6,6 +6,7 @@ import type { Flow } from '../../../runtime/flow.ts';
 import type { JsonValue } from '../../../runtime/message.ts';
 import { choiceStep } from '../../../runtime/steps/choice.ts';
 import { choice, filter, map } from '../../build.ts';
+import { attemptOf } from '../attempt.ts';
 import { attempt, messageOf } from './harness.ts';
 
 /* Named flows are the engine's: the step is tried where it is used. */
@@ -13,7 +14,7 @@ type Steps = Flow['steps'];
 const open = (steps: Steps, flows: Readonly<Record<string, Steps>>) => {
   const named = Object.entries(flows).map(([name, itsSteps]) => ({ name, steps: itsSteps }));
   const flow = { tenant: 'acme', integration: 'orders', sinks: [], connections: {}, steps, flows: named };
-  return openParts(flow as unknown as Flow, catalog, {} as PartContext);
+  return openParts(flow as unknown as Flow, catalog, { memory: () => ({}) } as unknown as PartContext);
 };
 const bodies = async (steps: Steps, flows: Readonly<Record<string, Steps>>, body: JsonValue) => {
   const parts = await open(steps, flows);
@@ -84,7 +85,7 @@ describe('choice', () => {
   it('starts no step of a flow after the deadline of the attempt', async () => {
     const parts = await open([choice([['true', 'small']])], flows);
     const signal = AbortSignal.abort(new DOMException('late', 'TimeoutError'));
-    await expect(runSteps(parts.steps, messageOf({}), { number: 1, signal })).rejects.toMatchObject({ step: 'way' });
+    await expect(runSteps(parts.steps, messageOf({}), attemptOf({ signal }))).rejects.toMatchObject({ step: 'way' });
   });
 
   it('is not opened with a flow that is not there', async () => {

@@ -1,8 +1,9 @@
-import type { Attempt, ExpressionScope, StepContext, StepDefinition, StepResult } from '../../../runtime/connector.ts';
+import type { ExpressionScope, StepContext, StepDefinition, StepResult } from '../../../runtime/connector.ts';
 import { Body, type JsonValue, type Message } from '../../../runtime/message.ts';
+import { attemptOf } from '../attempt.ts';
 
 /* One step alone, with the variables that the engine gives its expressions. */
-export const attempt: Attempt = { number: 1, signal: new AbortController().signal };
+export const attempt = attemptOf();
 
 export const messageOf = (body: JsonValue | Uint8Array, changed: Partial<Message> = {}): Message => ({
   attrs: { id: '1', source: '/shop', type: 'order', specversion: '1.0' },

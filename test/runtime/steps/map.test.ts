@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { Attempt, ExpressionScope, OpenStep, StepContext } from '../../../runtime/connector.ts';
+import type { ExpressionScope, OpenStep, StepContext } from '../../../runtime/connector.ts';
 import { Body, type JsonValue, type Message } from '../../../runtime/message.ts';
 import { mapStep } from '../../../runtime/steps/map.ts';
+import { attemptOf } from '../attempt.ts';
 
 const message: Message = {
   attrs: { id: '1', source: '/shop', type: 'order', specversion: '1.0', datacontenttype: 'text/plain' },
   headers: { 'x-old': 'kept', 'x-gone': 'removed' },
   body: Body.fromBytes(Buffer.from('{"id":7,"lines":[{"sku":"a"}]}')),
 };
-const attempt: Attempt = { number: 1, signal: new AbortController().signal };
+const attempt = attemptOf();
 const scope = ({ attrs, headers, body }: Message): ExpressionScope => ({
   attrs,
   headers,
