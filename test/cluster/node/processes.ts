@@ -34,8 +34,8 @@ export const nodeProcesses = async ({ state }: NodeLayout): Promise<NodeProcess[
 export const isRunning = (processes: NodeProcess[], command: string[]): boolean =>
   processes.some(({ argv }) => argv.length === command.length && argv.every((item, index) => item === command[index]));
 
-/** Starts a server inside the node's network namespace that outlives this process. */
-export const startDetached = (layout: NodeLayout, name: string, command: string[]): void => {
+/** Starts a server inside the node's network namespace that outlives this process. Tells whether it has ended meanwhile. */
+export const startDetached = (layout: NodeLayout, name: string, command: string[]): (() => boolean) => {
   const { netns, logs, bin } = pathsOf(layout);
   const output = openSync(`${logs}/${name}.log`, 'a');
   // Not `ip netns exec`: it remounts /sys, and the kubelet then finds no cgroups.
@@ -46,6 +46,7 @@ export const startDetached = (layout: NodeLayout, name: string, command: string[
   });
   closeSync(output);
   child.unref();
+  return () => child.exitCode !== null || child.signalCode !== null;
 };
 
 const kill = (pid: number): void => {

@@ -29,22 +29,26 @@ const until = async (what: string, check: () => Promise<boolean>, seconds = 60):
 };
 
 /** Waits for a component that was just started; one that ends instead is an error at once. */
-const untilHealthy = async (layout: NodeLayout, { name, command, healthy }: Component): Promise<void> => {
+const untilHealthy = async (
+  layout: NodeLayout,
+  { name, command, healthy }: Component,
+  hasEnded: () => boolean,
+): Promise<void> => {
   const log = join(pathsOf(layout).logs, `${name}.log`);
   await until(`${name} is not healthy (log: ${log})`, async () => {
-    // First whether it answers, then whether it is the one that answers.
+    // First whether it answers, then whether it is the one that answers. A process that is just being loaded has no command line yet.
     const answers = await healthy();
-    if (isRunning(await nodeProcesses(layout), command)) return answers;
-    throw new Error(`${name} ended. The end of ${log}:\n${lastLines(await readFile(log, 'utf8'), 20)}`);
+    if (hasEnded()) throw new Error(`${name} ended. The end of ${log}:\n${lastLines(await readFile(log, 'utf8'), 20)}`);
+    return answers && isRunning(await nodeProcesses(layout), command);
   });
 };
 
 /** Ends what runs under the component's name, sick or with other arguments, and starts it. */
-const restart = async (layout: NodeLayout, { name, command }: Component): Promise<void> => {
+const restart = async (layout: NodeLayout, { name, command }: Component): Promise<() => boolean> => {
   await killAll(name, async () =>
     (await nodeProcesses(layout)).filter(({ argv }) => isPart(argv, name)).map(({ pid }) => pid),
   );
-  startDetached(layout, name, command);
+  return startDetached(layout, name, command);
 };
 
 const isPart = (argv: string[], name: string): boolean => new RegExp(`/${name}-v\\d[^/]*$`).test(argv[0] ?? '');
@@ -67,8 +71,10 @@ const ensureComponents = async (layout: NodeLayout, components: Component[], onP
   const sick = await sickOf(layout, components);
   if (sick.length === 0) return;
   await step(onProgress, `starting ${sick.map(({ name }) => name).join(', ')}`, async () => {
-    await Promise.all(sick.map((component) => restart(layout, component)));
-    await Promise.all(sick.map((component) => untilHealthy(layout, component)));
+    const started = await Promise.all(
+      sick.map(async (component) => ({ component, hasEnded: await restart(layout, component) })),
+    );
+    await Promise.all(started.map(({ component, hasEnded }) => untilHealthy(layout, component, hasEnded)));
   });
 };
 
