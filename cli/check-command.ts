@@ -18,7 +18,7 @@ export const addCheck = (program: Command): void => {
     .description('say what API server and operator would say of objects in files; needs no cluster')
     .argument('<file...>', 'YAML files, folders (all .yaml and .yml below), or - for the standard input')
     .option('-n, --namespace <name>', 'namespace of objects that name none', '')
-    .option('--strict', 'warnings are errors: what is not in the files counts as missing', false)
+    .option('--strict', 'warnings are errors, but for advice: what is not in the files counts as missing', false)
     .option('--operator-namespace <name>', 'namespace of the operator, which no Tenant may have', 'kanava-system')
     .option('--closed-range <cidr...>', 'pod, service and node ranges of the cluster, as in its chart', [])
     .addOption(formatOption())

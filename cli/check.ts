@@ -26,20 +26,20 @@ export interface Report {
 }
 
 export const checkSources = (sources: readonly Source[], options: CheckOptions): Report => {
+  const { strict } = options;
   const { objects, findings } = collectObjects(sources);
   const scene: Surroundings = { ...options, world: fileWorld(objects, options.namespace) };
   const ours = objects.filter(isOurs);
   const said = ours.flatMap((item, index) =>
     [...checkObject(item, scene), ...checkRepeat(item, ours.slice(0, index), scene)].map((one): FileFinding => {
-      const { uncertain = false, ...rest } = one;
+      const { uncertain = false, advice = false, ...rest } = one;
       const place = item.placeOf(one.path);
-      return { file: item.file, ...place, object: item.title, ...rest, severity: uncertain ? 'warning' : 'error' };
+      const severity = advice || (uncertain && !strict) ? 'warning' : 'error';
+      return { file: item.file, ...place, object: item.title, ...rest, severity };
     }),
   );
-  const strict = [...findings, ...said].map(
-    (one): FileFinding => (options.strict ? { ...one, severity: 'error' } : one),
-  );
-  return { files: sources.length, objects: ours.length, findings: inOrder(strict, sources) };
+  const ofFiles = strict ? findings.map((one): FileFinding => ({ ...one, severity: 'error' })) : findings;
+  return { files: sources.length, objects: ours.length, findings: inOrder([...ofFiles, ...said], sources) };
 };
 
 const inOrder = (findings: readonly FileFinding[], sources: readonly Source[]): FileFinding[] => {

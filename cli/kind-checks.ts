@@ -13,6 +13,7 @@ import {
   type Reference,
   referencesOf,
 } from '../operator/plan/references.ts';
+import { repeatsThatHarm } from './advice.ts';
 import type { FileWorld } from './file-world.ts';
 import { divided, type FileFinding } from './finding.ts';
 import type { FileObject } from './objects.ts';
@@ -28,6 +29,8 @@ export interface Surroundings {
 export type Said = Pick<FileFinding, 'path' | 'message' | 'rule' | 'reason'> & {
   /** Only a cluster can tell. */
   readonly uncertain?: boolean;
+  /** May be meant so: a warning however strict the check is. */
+  readonly advice?: boolean;
 };
 
 export const saidOf = (findings: readonly Finding[]): Said[] =>
@@ -88,7 +91,7 @@ export const checkIntegration = (item: FileObject, { world, closedRanges }: Surr
   if (!holder && isElsewhere(world, namespace)) return saidBy(noTenant(namespace), true);
   const tenant = holder ?? { name: namespace, spec: unknownTenant(namespace, parsed.value.spec) };
   const { assessment, absent } = assessInFiles(item, parsed, tenant, { world, closedRanges });
-  return [...saidBy(assessment, !holder), ...absent];
+  return [...saidBy(assessment, !holder), ...absent, ...repeatsThatHarm(parsed.value)];
 };
 
 /** The operator's own judgement, on what is in the files. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dump } from 'js-yaml';
 import { describe, expect, it } from 'vitest';
 import { type CheckOptions, checkSources } from '../../cli/check.ts';
-import { connection, http, httpSink, integration, secretKeyRef, tenant } from '../build.ts';
+import { busSink, connection, http, httpSink, integration, secretKeyRef, tenant } from '../build.ts';
 import { badFolder } from '../examples/bad-examples.ts';
 import { kanava } from './kanava.ts';
 
@@ -18,7 +18,7 @@ const erpSecret = {
   metadata: { name: 'erp', namespace: 'acme' },
   stringData: { token: 'x' },
 };
-const toErp = integration({ sinks: [httpSink()] });
+const toErp = integration({ sinks: [httpSink({ idempotent: true })] });
 const withToken = connection({
   http: { url: 'https://erp.example.com', auth: { bearer: secretKeyRef('erp', 'token') } },
 });
@@ -57,6 +57,40 @@ describe('what is not in the files may be in the cluster', () => {
 
   it('unless asked to be strict', () => {
     expect(checked([toErp], { strict: true })).toEqual(['error ConnectionMissing']);
+  });
+});
+
+describe('a repeat that may take effect twice is worth a look, and no mistake', () => {
+  const to = (config: Parameters<typeof httpSink>[0], sources = [http()]) => [
+    connection(),
+    integration({ sources, sinks: [httpSink(config)] }),
+  ];
+  it.each([
+    ['POST', to({}), ['warning NotIdempotent']],
+    ['PATCH', to({ method: 'PATCH' }), ['warning NotIdempotent']],
+    ['PUT', to({ method: 'PUT' }), []],
+    ['a server that drops repeats', to({ idempotent: true }), []],
+    ['a PUT that is none', to({ method: 'PUT', idempotent: false }), ['warning NotIdempotent']],
+    ['the bus', [integration({ sinks: [busSink()] })], []],
+    ['requests that are answered: who asks decides', to({}, [http({ reply: {} })]), []],
+    ['some of them', to({}, [http({ reply: {} }, 'a'), http({}, 'b')]), ['warning NotIdempotent']],
+  ])('%s', (_, objects, said) => {
+    expect(checked(objects)).toEqual(said);
+    expect(checked(objects, { strict: true }), 'however strict').toEqual(said);
+  });
+
+  it('is said with a place and what helps, and ends with 0', async () => {
+    const stdin = to({})
+      .map((one) => dump(one))
+      .join('---\n');
+    const { code, stdout } = await kanava(['check', '-'], { stdin });
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^stdin:\d+:\d+: warning: spec\.sinks\[0\]\.http: a POST that is repeated/),
+    ]);
+    expect(stdout).toContain('http.idempotent: true');
+    const { findings } = JSON.parse((await kanava(['check', '-', '-o', 'json'], { stdin })).stdout);
+    expect(findings).toMatchObject([{ severity: 'warning', rule: 'NotIdempotent', path: 'spec.sinks[0].http' }]);
   });
 });
 
@@ -115,7 +149,7 @@ describe('kanava check', () => {
   });
   it('is content with the example of the demo, as a folder', async () => {
     const { code, stdout } = await kanava(['check', 'examples/github-issues']);
-    expect([code, stdout.split('\n').at(-2)]).toEqual([0, '6 objects in 3 files: 0 errors, 2 warnings']);
+    expect([code, stdout.split('\n').at(-2)]).toEqual([0, '6 objects in 3 files: 0 errors, 6 warnings']);
   });
   it('reads the standard input, and says the same as JSON and YAML', async () => {
     const stdin = readFileSync(`${badFolder}/duration-zero.yaml`, 'utf8');
