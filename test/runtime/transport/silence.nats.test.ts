@@ -47,7 +47,8 @@ it('pulls anew when heartbeats come and messages do not although some wait, and 
     credit: () => 5,
     deliver: (delivery) => {
       seen.push(delivery.headers['ce-id'] ?? '');
-      void delivery.ack();
+      // One that the end of the test overtakes is delivered again, to whoever asks.
+      void delivery.ack().catch(() => undefined);
     },
   });
   await put('a');
