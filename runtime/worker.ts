@@ -8,6 +8,7 @@ import { createCalls } from './engine/calls.ts';
 import { consumersOf } from './engine/consumers.ts';
 import { createEngine } from './engine/engine.ts';
 import { openParts } from './engine/parts.ts';
+import { createPausedSign } from './engine/paused-sign.ts';
 import { createPublisher } from './engine/publisher.ts';
 import { createStepMemory } from './engine/step-memory.ts';
 import { answersRequests, type Flow, flowVersion } from './flow.ts';
@@ -91,6 +92,7 @@ interface WorkerOptions {
 }
 
 const fillEveryMs = 5_000;
+const signEveryMs = 1_000;
 
 const startWorker = async ({ folder, counters, interrupted, closed, log }: WorkerOptions): Promise<Worker> => {
   const flow = readFlow(join(folder, 'flow.json'));
@@ -128,6 +130,9 @@ const startWorker = async ({ folder, counters, interrupted, closed, log }: Worke
     : undefined;
   log.info({ generation: flow.generation, consumers }, 'worker pulls');
 
+  const sign = createPausedSign(transport.state, flow.integration, log);
+  const signing = setInterval(() => sign.show(engine.paused()), signEveryMs);
+
   // Parked retries count against max_ack_pending: at its end the broker delivers nothing new and says nothing.
   const fills = new Map<string, ConsumerFill>();
   const look = async () => {
@@ -160,6 +165,8 @@ const startWorker = async ({ folder, counters, interrupted, closed, log }: Worke
       clearInterval(looking);
       await serving?.stop();
       await Promise.all([engine.drain(graceMs), calls.drain(graceMs)]);
+      clearInterval(signing);
+      await sign.close();
       shutdown.abort();
       await parts.close();
       await transport.close();

@@ -1,5 +1,14 @@
 import { deadLetterHeaders, percentDecoded } from '../../runtime/nats/envelope.ts';
-import { bucketStream, deadLetterStream, deadLetterSubjects, gatewayBucket } from '../../runtime/nats/names.ts';
+import {
+  bucketStream,
+  bucketSubject,
+  deadLetterStream,
+  deadLetterSubjects,
+  gatewayBucket,
+  pausedKey,
+  stateBucket,
+} from '../../runtime/nats/names.ts';
+import { type PausedRecord, pausedSchema } from '../../runtime/nats/paused.ts';
 import type { AccountKeys, StreamState, TenantBroker } from '../reconcile/ports.ts';
 import { consumerStates, deleteConsumer, ensureConsumers } from './consumers.ts';
 import { lastStored } from './direct-get.ts';
@@ -29,6 +38,16 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
         const found = await lastStored(connection, stream, deadLetterSubjects(integration));
         return found && { reason: percentDecoded(found.header(deadLetterHeaders.code) ?? 'Unknown'), time: found.time };
       }),
+    paused: (integration) =>
+      use(`Pause of ${integration}`, async ({ connection }) => {
+        const found = await lastStored(
+          connection,
+          bucketStream(stateBucket),
+          bucketSubject(stateBucket, pausedKey(integration)),
+        );
+        // A worker of another version may say it otherwise; then its pods are all that is known.
+        return found && !found.header('KV-Operation') ? readPaused(found.body) : undefined;
+      }),
     putRoutes: (routes) => use(`Routes of ${routes.integration}`, ({ connection }) => putRoutes(connection, routes)),
     deleteRoutes: (integration) =>
       use(`Deleting routes of ${integration}`, async ({ connection, manager }) => {
@@ -41,6 +60,14 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
     applied: (integration) =>
       use(`Applied routes of ${integration}`, ({ connection }) => readApplied(connection, integration)),
   };
+};
+
+const readPaused = (body: Uint8Array): PausedRecord | undefined => {
+  try {
+    return pausedSchema.safeParse(JSON.parse(new TextDecoder().decode(body))).data;
+  } catch {
+    return undefined;
+  }
 };
 
 const listStreams = async ({ manager }: TenantSession): Promise<StreamState[]> => {

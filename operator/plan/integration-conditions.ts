@@ -30,6 +30,8 @@ export interface Facts {
         /** Why the API server refuses pods, such as a quota. */
         readonly failure?: string | undefined;
       };
+  /** What workers that are not ready say of themselves. */
+  readonly paused?: undefined | { readonly part: string; readonly code: string };
   /** Absent without sources that the gateway serves. */
   readonly gateway?:
     | undefined
@@ -64,7 +66,7 @@ const wakeWithinMs = 60_000;
 /** From idle to the first worker all is well. Where one was ready and is not any more, it is not. */
 const isWaking = (facts: Facts, previous: readonly Condition[], now: number): boolean => {
   const { workers } = facts;
-  if (!workers || workers.wanted === 0 || workers.ready > 0 || workers.failure) return false;
+  if (!workers || workers.wanted === 0 || workers.ready > 0 || workers.failure || facts.paused) return false;
   const active = previous.find(({ type }) => type === 'Active');
   const since = active?.status === 'True' ? Date.parse(active.lastTransitionTime) : now;
   const wasAsleep = previous.some(({ type, reason }) => type === 'Ready' && (reason === 'Idle' || reason === 'Waking'));
@@ -79,7 +81,7 @@ const wasReady = ({ generation }: Facts, previous: readonly Condition[]): boolea
 const isSuspended = ({ suspended }: Facts) => suspended.integration || suspended.tenant;
 
 /** The first thing that needs a user, if any. */
-const stalledVerdict = ({ accepted, connections, messaging, deadLetters, gap }: Facts): Verdict<'Stalled'> => {
+const stalledVerdict = ({ accepted, connections, messaging, paused, deadLetters, gap }: Facts): Verdict<'Stalled'> => {
   if (accepted.status === 'False') return verdict('Stalled', 'True', 'NotAccepted', accepted.message);
   if (connections.status === 'False') return verdict('Stalled', 'True', 'ConnectionsNotReady', connections.message);
   if (
@@ -87,6 +89,7 @@ const stalledVerdict = ({ accepted, connections, messaging, deadLetters, gap }: 
     (messaging.reason === 'CapacityExceeded' || messaging.reason === 'StreamImmutable')
   )
     return verdict('Stalled', 'True', messaging.reason, messaging.message);
+  if (paused) return verdict('Stalled', 'True', 'Paused', pausedText(paused));
   if (deadLetters?.full)
     return verdict(
       'Stalled',
@@ -104,6 +107,9 @@ const stalledVerdict = ({ accepted, connections, messaging, deadLetters, gap }: 
   return verdict('Stalled', 'False', 'Progressing');
 };
 
+const pausedText = ({ part, code }: NonNullable<Facts['paused']>): string =>
+  `"${part}" fails every message with ${code}: configuration or credentials are wrong. Messages are accepted and wait, none of them becomes a dead letter. Repair the Secret, the Connection or the spec (the worker's log has the whole text); workers try one message at least each minute and go on by themselves`;
+
 const availableVerdict = (facts: Facts, waking: boolean): Verdict<'Available'> => {
   const { workers, gateway } = facts;
   if (!workers) return verdict('Available', 'False', 'NotDeployed', 'there was no spec that could be used yet');
@@ -112,6 +118,7 @@ const availableVerdict = (facts: Facts, waking: boolean): Verdict<'Available'> =
   if (problem) return verdict('Available', 'False', 'GatewayNotReady', problem);
   if (workers.wanted === 0) return verdict('Available', 'True', 'Idle');
   if (waking) return verdict('Available', 'True', 'Waking');
+  if (workers.ready === 0 && facts.paused) return verdict('Available', 'False', 'Paused', pausedText(facts.paused));
   if (workers.ready === 0)
     return verdict(
       'Available',

@@ -13,6 +13,7 @@ import {
 } from '../plan/children.ts';
 import { type Verdict, verdict } from '../plan/conditions.ts';
 import { neededReplicas } from '../plan/decide-replicas.ts';
+import { deploymentState } from '../plan/deployment.ts';
 import { planFlowConfig, unusedFlows } from '../plan/flow.ts';
 import { composedKey } from '../plan/gateway.ts';
 import type { Facts } from '../plan/integration-conditions.ts';
@@ -46,6 +47,7 @@ export interface Installed {
   readonly needed: number;
   readonly work: Work | undefined;
   readonly gateway: Facts['gateway'];
+  readonly paused: Facts['paused'];
 }
 export const nothingInstalled = (why: string): Installed => ({
   basis: undefined,
@@ -59,6 +61,7 @@ export const nothingInstalled = (why: string): Installed => ({
   needed: 0,
   work: undefined,
   gateway: undefined,
+  paused: undefined,
 });
 
 /**
@@ -102,7 +105,27 @@ export const install = async (
   await pruneFlows(context, object, basis, deployment);
   const wanted = scaler.wanted(key) ?? replicasOf(deployment) ?? 0;
   const needed = neededReplicas(target.policy, wanted);
-  return { ...streams, ...routed, basis, deployment, wanted, needed, work: scaler.work(key) };
+  const paused = await pauseOf(context, object, deployment, wanted, keys);
+  return { ...streams, ...routed, basis, deployment, wanted, needed, work: scaler.work(key), paused };
+};
+
+/** Asked for only while pods of the newest template are not ready: those that are say nothing, and older ones go. */
+const pauseOf = async (
+  { broker }: Context,
+  { metadata }: KubeObject,
+  deployment: KubeObject,
+  wanted: number,
+  keys: AccountKeys,
+): Promise<Installed['paused']> => {
+  const { ready, rollout } = deploymentState(deployment);
+  if (ready >= wanted || rollout !== 'done') return undefined;
+  return broker
+    .tenant(keys)
+    .paused(metadata.name)
+    .catch((error: unknown) => {
+      if (error instanceof BrokerError) return undefined;
+      throw error;
+    });
 };
 
 /** Without its streams a new flow could not work, so the last one stays; a suspended one works with none. */

@@ -72,6 +72,7 @@ const report = async (
     messaging: installed.messaging,
     workers: basis && deployment && { wanted, needed, ...deploymentState(deployment) },
     gateway: installed.gateway,
+    paused: installed.paused,
     deadLetters: deadLetters && {
       count: deadLetters.messages,
       // A dead letter needs a little room of its own; the last percent is as good as none.

@@ -1,5 +1,6 @@
 import type { Applied, Routes } from '../../runtime/flow.ts';
 import type { Role } from '../../runtime/nats/names.ts';
+import type { PausedRecord } from '../../runtime/nats/paused.ts';
 import type { ScheduleEntry } from '../../runtime/nats/ticks.ts';
 
 /*
@@ -251,6 +252,8 @@ export interface TenantBroker {
   streams(): Promise<StreamState[]>;
   /** Metadata of the last stored message of a stream, from its headers; for dead letters. */
   lastDeadLetter(integration: string): Promise<{ reason: string; time: string } | undefined>;
+  /** What a worker says that has stopped taking messages because configuration or credentials are wrong. */
+  paused(integration: string): Promise<PausedRecord | undefined>;
   putRoutes(routes: Routes): Promise<number>;
   deleteRoutes(integration: string): Promise<void>;
   /** Removes the routes of Integrations that are not served any more; tells whose. */

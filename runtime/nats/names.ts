@@ -47,6 +47,8 @@ export const messageStateKey = (integration: string, stream: string, sequence: n
   `${integration}.m.${stream}.${sequence}`;
 /** What a step remembers; `token` is one subject token. */
 export const stepStateKey = (integration: string, step: string, token: string) => `${integration}.s.${step}.${token}`;
+/** Set while its workers start nothing because configuration or credentials are wrong; the operator reads it. */
+export const pausedKey = (integration: string) => `${integration}.paused`;
 
 /** Keys of the gateway bucket: the route table by the operator, the applied revisions by the gateway. */
 export const routeKey = (integration: string) => `routes.${integration}`;
@@ -54,6 +56,9 @@ export const routeSubjects = `$KV.${gatewayBucket}.routes.*`;
 export const appliedKey = (integration: string) => `applied.${integration}`;
 /** Written by the gateway while somebody calls: workers that sleep are wanted, those that are awake are in use. */
 export const wakeKey = (integration: string) => `wake.${integration}`;
+export const wakeSubjects = `$KV.${gatewayBucket}.wake.*`;
+/** How often the gateway writes it while workers answer: for so long nothing may be seen of calls that come all the time. */
+export const inUseEveryMs = 10_000;
 
 /** Request-reply; workers are a queue group by the Integration's name. */
 export const callSubject = (integration: string) => `call.${integration}`;

@@ -110,6 +110,26 @@ const rows: [why: string, changes: Partial<Facts>, ready: string, available: str
     'True',
     'Current',
   ],
+  [
+    'wrong credentials pause its workers, and only a user can help',
+    {
+      workers: { wanted: 1, needed: 1, ready: 0, rollout: 'done' },
+      paused: { part: 'erp', code: 'HttpStatus401' },
+    },
+    'False/Stalled',
+    'False',
+    'Failed',
+  ],
+  [
+    'one of several that is paused is enough to need a user',
+    {
+      workers: { wanted: 3, needed: 1, ready: 2, rollout: 'done' },
+      paused: { part: 'erp', code: 'HttpStatus401' },
+    },
+    'False/Stalled',
+    'True',
+    'Failed',
+  ],
   ['full dead letters stop it', { deadLetters: { count: 7, full: true } }, 'False/Stalled', 'True', 'Failed'],
   [
     'somebody has to know of events that were dropped unread',

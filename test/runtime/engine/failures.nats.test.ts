@@ -128,9 +128,13 @@ describe('failures', { timeout: 120_000 }, () => {
     // Those that ran when the first one failed, then one at a time: five tries of it.
     await eventually(() => receiver.calls.length).toBeGreaterThanOrEqual(13);
     expect(receiver.calls.length).toBeLessThan(60);
+    const told = () => workshop.tenant.broker.paused('orders');
+    // As the operator reads it.
+    await eventually(told).toEqual({ part: 'out', code: 'HttpStatus401' });
     receiver.behave(() => 200);
     await eventually(() => workshop.messages('inbox_orders')).toBe(0);
     await eventually(ready).toEqual([200, false]);
+    await eventually(told).toBeUndefined();
     expect(sent.filter((id) => !receiver.counts().has(id))).toEqual([]);
     expect(await workshop.messages('dlq_orders')).toBe(0);
   });
