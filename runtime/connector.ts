@@ -146,8 +146,8 @@ export interface GatewaySource<C = unknown> extends SourceBase<C> {
   readonly placement: 'gateway';
   /** Routes below `/<integration>`, unique within an Integration; pure, used by operator and gateway alike. */
   readonly paths: (config: C) => string[];
-  /** Whether requests are answered by the flow: workers then take calls. Pure. */
-  readonly replies?: (config: C) => boolean;
+  /** Milliseconds that a request may wait, where it is answered by the flow: workers then take calls. Pure. */
+  readonly replies?: (config: C) => number | undefined;
   /** Called in the gateway for each applied revision of an Integration; returns the routes to serve. */
   readonly open: (config: C, context: GatewayContext) => Promise<{ routes: HttpRoute[]; close?: () => Promise<void> }>;
 }

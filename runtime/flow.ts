@@ -62,12 +62,16 @@ export const pluginOf = <T>(
   );
 };
 
-/** Whether a request to one of these sources is answered by the flow. */
-export const answersRequests = (sources: readonly Plugged[]): boolean =>
-  sources.some((item) => {
-    const { definition, config } = pluginOf(item, catalog.sources);
-    return definition.placement === 'gateway' && definition.replies?.(config) === true;
-  });
+/** How long a request to one of these sources may wait for the flow's answer, in milliseconds; 0 when none is answered by it. */
+export const longestAnswerMs = (sources: readonly Plugged[]): number =>
+  Math.max(
+    0,
+    ...sources.map((item) => {
+      const { definition, config } = pluginOf(item, catalog.sources);
+      return (definition.placement === 'gateway' && definition.replies?.(config)) || 0;
+    }),
+  );
+export const answersRequests = (sources: readonly Plugged[]): boolean => longestAnswerMs(sources) > 0;
 
 export const deliverySchema = shape('How messages are delivered.', {
   timeout: duration('One attempt through steps and sinks.'),

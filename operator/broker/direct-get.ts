@@ -32,3 +32,36 @@ export const lastStored = async (
     header: (name) => headers.get(name) || undefined,
   };
 };
+
+const mostAtOnce = 1_000;
+
+/** Subjects of the messages after `sequence`, of those that fit. */
+export const subjectsSince = async (
+  connection: NatsConnection,
+  stream: string,
+  subject: string,
+  sequence: number,
+): Promise<string[]> => {
+  const found: string[] = [];
+  for (let after = sequence; ; ) {
+    const page = await subjectsPage(connection, stream, subject, after);
+    found.push(...page.map((message) => message.subject));
+    const last = page.at(-1);
+    if (page.length < mostAtOnce || !last) return found;
+    after = last.sequence;
+  }
+};
+
+const subjectsPage = async (connection: NatsConnection, stream: string, subject: string, after: number) => {
+  const query = JSON.stringify({ seq: after + 1, next_by_subj: subject, batch: mostAtOnce });
+  const found: { subject: string; sequence: number }[] = [];
+  // The end of a batch is a message without a body.
+  const options = { strategy: 'sentinel', maxWait: 5_000 } as const;
+  for await (const { headers } of await connection.requestMany(`$JS.API.DIRECT.GET.${stream}`, query, options)) {
+    const status = headers?.code ?? 0;
+    if (status === 404 || status === 204) return found;
+    if (status >= 300 || !headers) break;
+    found.push({ subject: headers.get('Nats-Subject'), sequence: Number(headers.get('Nats-Sequence')) });
+  }
+  throw new BrokerError('Unreachable', `Stream ${stream} did not give all of ${subject} within 5 s`);
+};

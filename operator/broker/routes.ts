@@ -8,6 +8,7 @@ import {
   gatewayBucket,
   routeKey,
   routeSubjects,
+  wakeKey,
 } from '../../runtime/nats/names.ts';
 import { BrokerError } from '../reconcile/ports.ts';
 import { lastStored } from './direct-get.ts';
@@ -56,6 +57,7 @@ export const putRoutes = async (connection: NatsConnection, routes: Routes): Pro
 export const deleteRoutes = async (connection: NatsConnection, integration: string): Promise<void> => {
   await remove(connection, routeKey(integration));
   await remove(connection, appliedKey(integration));
+  await remove(connection, wakeKey(integration));
 };
 
 /** Removes the entries of Integrations that are not there any more: they went while NATS, or the account, could not be reached. */

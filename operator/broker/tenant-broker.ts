@@ -7,11 +7,12 @@ import {
   gatewayBucket,
   pausedKey,
   stateBucket,
+  wakeSubjects,
 } from '../../runtime/nats/names.ts';
 import { type PausedRecord, pausedSchema } from '../../runtime/nats/paused.ts';
 import type { AccountKeys, StreamState, TenantBroker } from '../reconcile/ports.ts';
 import { consumerStates, deleteConsumer, ensureConsumers } from './consumers.ts';
-import { lastStored } from './direct-get.ts';
+import { lastStored, subjectsSince } from './direct-get.ts';
 import { deleteRoutes, putRoutes, readApplied, sweepRoutes } from './routes.ts';
 import { ensureSchedules } from './schedules.ts';
 import { ensureStreamConfig, findStream, stateOf } from './streams.ts';
@@ -47,6 +48,11 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
         );
         // A worker of another version may say it otherwise; then its pods are all that is known.
         return found && !found.header('KV-Operation') ? readPaused(found.body) : undefined;
+      }),
+    calledSince: (sequence) =>
+      use('Who was called', async ({ connection }) => {
+        const subjects = await subjectsSince(connection, bucketStream(gatewayBucket), wakeSubjects, sequence);
+        return subjects.map((subject) => subject.split('.').at(-1) ?? '');
       }),
     putRoutes: (routes) => use(`Routes of ${routes.integration}`, ({ connection }) => putRoutes(connection, routes)),
     deleteRoutes: (integration) =>

@@ -1,4 +1,5 @@
-import { answersRequests } from '../../runtime/flow.ts';
+import { longestAnswerMs } from '../../runtime/flow.ts';
+import { inUseEveryMs } from '../../runtime/nats/names.ts';
 import type { EffectiveIntegration } from '../api/effective.ts';
 import type { Work } from './work.ts';
 
@@ -7,8 +8,9 @@ import type { Work } from './work.ts';
  * out; so it can be tried on a thousand load curves (test/operator/plan/decide-replicas.test.ts).
  *
  * What waits decides how many pods are needed, at once. What a pod holds keeps that pod, and adds none: another pod could not help. What
- * is parked until its next attempt needs one pod, however much it is. Fewer pods come only when fewer would have done for a while, and none
- * only after `idleAfter` without any work that was seen; nothing that is not known changes anything.
+ * is parked until its next attempt needs one pod, however much it is, and so do requests that want an answer. Fewer pods come only when
+ * fewer would have done for a while, and none only after `idleAfter` without any work that was seen; nothing that is not known changes
+ * anything.
  */
 export type ScalingPolicy =
   | { readonly mode: 'Fixed'; readonly replicas: number }
@@ -20,6 +22,9 @@ export type ScalingPolicy =
       readonly idleAfterMs: number;
     };
 
+/** From a call to the look that shows it. */
+const seenWithinMs = 5_000;
+
 /** Nothing pulls while the Integration, or its tenant, is suspended. */
 export const scalingPolicy = (
   { suspend, scaling, delivery, sources }: Pick<EffectiveIntegration, 'suspend' | 'scaling' | 'delivery' | 'sources'>,
@@ -30,10 +35,11 @@ export const scalingPolicy = (
   if (mode === 'Manual') return { mode: 'Fixed', replicas: replicas ?? 1 };
   // In order means one pod at a time for each partition; more would only wait for their turn.
   const useful = delivery.ordering === 'Key' ? delivery.partitions : Number.POSITIVE_INFINITY;
-  // Requests that are answered leave no trace in a stream: nobody would see that there is work.
-  const least = Math.max(scaling.minReplicas, answersRequests(sources) ? 1 : 0);
-  const [minReplicas, maxReplicas] = [Math.min(least, useful), Math.min(Math.max(scaling.maxReplicas, least), useful)];
-  return { mode, minReplicas, maxReplicas, lagPerReplica, idleAfterMs };
+  const [minReplicas, maxReplicas] = [Math.min(scaling.minReplicas, useful), Math.min(scaling.maxReplicas, useful)];
+  // A call is seen when it comes, or the one some seconds before it, and not when it ends: nobody falls asleep with one in work.
+  const answerMs = longestAnswerMs(sources);
+  const awakeMs = answerMs > 0 ? Math.max(idleAfterMs, answerMs + inUseEveryMs + seenWithinMs) : idleAfterMs;
+  return { mode, minReplicas, maxReplicas, lagPerReplica, idleAfterMs: awakeMs };
 };
 
 /** What must be ready for the Integration to do what its spec says: pods that only the load asks for come and go. */
@@ -71,11 +77,12 @@ export const decideReplicas = (
   // The times count what was seen, so they begin anew.
   if (!work) return { state: { replicas: current } };
 
-  const idleSince = isIdle(work) ? (state.idleSince ?? now) : undefined;
+  const idleSince = isIdle(work) ? Math.max(state.idleSince ?? now, work.calledAt ?? 0) : undefined;
   const idleLeftMs = idleSince === undefined ? Number.POSITIVE_INFINITY : idleSince + idleAfterMs - now;
   if (idleLeftMs <= 0) return { state: { replicas: minReplicas, idleSince } };
 
-  const needed = bounded(podsFor(policy, current, work));
+  const isCalled = work.calledAt !== undefined && now - work.calledAt < idleAfterMs;
+  const needed = bounded(Math.max(podsFor(policy, current, work), isCalled ? 1 : 0));
   if (needed >= current)
     return decision({ replicas: needed, idleSince }, needed > minReplicas ? idleLeftMs : undefined);
 

@@ -11,6 +11,8 @@ export interface Work {
   readonly inFlight: number;
   /** Given back until their next attempt. */
   readonly parked: number;
+  /** When a request that is answered was last seen to come. */
+  readonly calledAt?: number | undefined;
 }
 
 /** Of all its consumers together. */

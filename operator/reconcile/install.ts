@@ -98,7 +98,7 @@ export const install = async (
   await applyChild(cluster, worker.serviceAccount);
   const isNew = basis === assessment.resolved && assessment.isNew === true;
   const deployment = await applyDeployment(cluster, worker.deployment, { isNew });
-  const target = scalingTarget(object, holder, basis, keys);
+  const target = scalingTarget(context, object, holder, basis, keys);
   const key = keyOf(object);
   scaler.track(key, target);
   const routed = await ensureRoutes(context, object, basis, keys, streams.messaging);

@@ -254,6 +254,8 @@ export interface TenantBroker {
   lastDeadLetter(integration: string): Promise<{ reason: string; time: string } | undefined>;
   /** What a worker says that has stopped taking messages because configuration or credentials are wrong. */
   paused(integration: string): Promise<PausedRecord | undefined>;
+  /** Integrations whose answer was asked for since that sequence of the gateway's bucket. */
+  calledSince(sequence: number): Promise<string[]>;
   putRoutes(routes: Routes): Promise<number>;
   deleteRoutes(integration: string): Promise<void>;
   /** Removes the routes of Integrations that are not served any more; tells whose. */

@@ -1,4 +1,4 @@
-import { deadLetterStream, inboxStream } from '../../runtime/nats/names.ts';
+import { bucketStream, deadLetterStream, gatewayBucket, inboxStream } from '../../runtime/nats/names.ts';
 import type { Reconcile } from '../control/controller.ts';
 import { decideReplicas, type ScalingPolicy, type ScalingState } from '../plan/decide-replicas.ts';
 import { magnitude } from '../plan/integration-status.ts';
@@ -6,6 +6,7 @@ import { Deployments } from '../plan/kinds.ts';
 import { replicasOf } from '../plan/scaling.ts';
 import { type DeliveryMarks, type Work, workOf } from '../plan/work.ts';
 import { scaleTo } from './apply.ts';
+import { type CalledSince, createCalled } from './called.ts';
 import type { Cluster, LagReport, Lags, StreamLag } from './ports.ts';
 
 /*
@@ -22,6 +23,8 @@ export interface ScalingTarget {
   readonly partitions: number;
   readonly attemptMs: number;
   readonly concurrency: number;
+  /** Where its workers answer requests. */
+  readonly calledSince?: CalledSince | undefined;
 }
 
 export interface Scaler {
@@ -55,6 +58,7 @@ interface Tracked {
   state: ScalingState | undefined;
   marks: DeliveryMarks;
   work: Work | undefined;
+  calledAt: number | undefined;
   /** A consumer that should be there is not. */
   isMissing: boolean;
   /** When that was told last. */
@@ -75,12 +79,24 @@ export const createScaler = (options: ScalerOptions): Scaler => {
   const tracked = new Map<string, Tracked>();
   const byStream = new Map<string, Set<string>>();
 
+  const called = createCalled((account, integration) => {
+    for (const key of byStream.get(`${account}/${gatewayStream}`) ?? []) {
+      const entry = tracked.get(key);
+      if (entry?.target.integration !== integration) continue;
+      entry.calledAt = lags.lookedAt() ?? now();
+      wake(key);
+    }
+  });
+
   const link = (key: string, { target }: Tracked) => {
     for (const name of streamsOf(target)) {
       const keys = byStream.get(name);
       if (keys) keys.add(key);
       else byStream.set(name, new Set([key]));
     }
+    const { account, calledSince } = target;
+    const bucket = lags.lag(account, gatewayStream);
+    if (calledSince && bucket) called.begin(account, bucket.lastSequence);
   };
   const unlink = (key: string, { target }: Tracked) => {
     for (const name of streamsOf(target)) {
@@ -89,11 +105,18 @@ export const createScaler = (options: ScalerOptions): Scaler => {
       if (keys?.size === 0) byStream.delete(name);
     }
   };
+  const lookAtCalls = (account: string, sequence: number) => {
+    called.begin(account, sequence);
+    for (const key of byStream.get(`${account}/${gatewayStream}`) ?? []) {
+      const read = tracked.get(key)?.target.calledSince;
+      if (read) return called.moved(account, sequence, read);
+    }
+  };
 
   const look = (entry: Tracked): void => {
     const seen = see(entry.target, entry, lags, now());
     entry.isMissing = seen === 'missing';
-    entry.work = seen === undefined || seen === 'missing' ? undefined : seen.work;
+    entry.work = seen === undefined || seen === 'missing' ? undefined : { ...seen.work, calledAt: entry.calledAt };
     if (seen !== undefined && seen !== 'missing') entry.marks = seen.marks;
   };
 
@@ -138,6 +161,7 @@ export const createScaler = (options: ScalerOptions): Scaler => {
         state: undefined,
         marks: {},
         work: undefined,
+        calledAt: undefined,
         isMissing: false,
         toldAt: Number.NEGATIVE_INFINITY,
         shown: undefined,
@@ -152,6 +176,7 @@ export const createScaler = (options: ScalerOptions): Scaler => {
       const entry = tracked.get(key);
       if (entry) unlink(key, entry);
       tracked.delete(key);
+      if (entry && !byStream.has(`${entry.target.account}/${gatewayStream}`)) called.forget(entry.target.account);
     },
     wanted: (key) => tracked.get(key)?.state?.replicas,
     work: (key) => tracked.get(key)?.work,
@@ -159,17 +184,25 @@ export const createScaler = (options: ScalerOptions): Scaler => {
     moved: (report) => {
       const each = (streams: readonly StreamLag[], tell: (key: string) => void) => {
         for (const { account, stream } of streams)
-          for (const key of byStream.get(`${account}/${stream}`) ?? []) tell(key);
+          if (stream !== gatewayStream) for (const key of byStream.get(`${account}/${stream}`) ?? []) tell(key);
       };
       each(report.changed, wake);
       each(report.gone, broken);
+      for (const { account, stream, lastSequence } of report.changed)
+        if (stream === gatewayStream && byStream.has(`${account}/${stream}`)) lookAtCalls(account, lastSequence);
     },
     reconcile,
   };
 };
 
-const streamsOf = ({ account, integration, sharedStreams }: ScalingTarget): string[] =>
-  [inboxStream(integration), deadLetterStream(integration), ...sharedStreams].map((stream) => `${account}/${stream}`);
+const gatewayStream = bucketStream(gatewayBucket);
+const streamsOf = ({ account, integration, sharedStreams, calledSince }: ScalingTarget): string[] =>
+  [
+    inboxStream(integration),
+    deadLetterStream(integration),
+    ...sharedStreams,
+    ...(calledSince ? [gatewayStream] : []),
+  ].map((stream) => `${account}/${stream}`);
 
 const see = (target: ScalingTarget, { marks, state }: Tracked, lags: Lags, now: number) => {
   const at = lags.lookedAt();

@@ -1,3 +1,4 @@
+import { answersRequests } from '../../runtime/flow.ts';
 import { milliseconds } from '../../runtime/schema.ts';
 import { rememberedWith } from '../api/remembered.ts';
 import type { Resolved } from '../plan/acceptance.ts';
@@ -44,6 +45,7 @@ export const acceptedRecordOf = (object: KubeObject, holder: Holder, basis: Reso
 const records = rememberedWith<KubeObject>();
 
 export const scalingTarget = (
+  { broker }: Context,
   object: KubeObject,
   holder: Holder,
   { spec }: Resolved,
@@ -60,6 +62,7 @@ export const scalingTarget = (
     partitions: spec.delivery.partitions,
     attemptMs: milliseconds(spec.delivery.timeout) ?? 30_000,
     concurrency: spec.delivery.concurrency,
+    ...(answersRequests(spec.sources) ? { calledSince: broker.tenant(keys).calledSince } : {}),
   };
 };
 

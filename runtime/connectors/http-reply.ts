@@ -5,20 +5,22 @@ import { milliseconds } from '../schema.ts';
 import type { HttpSource } from './http.ts';
 import { problem } from './http-problem.ts';
 
+type Reply = NonNullable<HttpSource['reply']>;
 const defaultTimeoutMs = 30_000;
+export const replyTimeoutMs = ({ timeout }: Reply): number =>
+  (timeout === undefined ? undefined : milliseconds(timeout)) ?? defaultTimeoutMs;
 
 /** The flow's answer to a request, within the shorter of what the source and the sender allow. */
 export const reply = async (
   request: HttpRequest,
   message: Message,
-  { timeout }: NonNullable<HttpSource['reply']>,
+  config: Reply,
   context: GatewayContext,
 ): Promise<HttpResponse> => {
   const asked = askedMs(request.headers);
   if (Number.isNaN(asked)) return problem(400, 'TimeoutInvalid', 'Request-Timeout is a number of seconds above 0');
-  const longest = (timeout === undefined ? undefined : milliseconds(timeout)) ?? defaultTimeoutMs;
   try {
-    const answer = await context.call(message, { timeoutMs: Math.min(asked, longest) });
+    const answer = await context.call(message, { timeoutMs: Math.min(asked, replyTimeoutMs(config)) });
     return answer ? answered(answer) : { status: 204 };
   } catch (error) {
     return failed(error, context);

@@ -19,6 +19,7 @@ import { inboundAuth, outboundAuth } from './http-auth.ts';
 import { endpointOf } from './http-client.ts';
 import { fixedHeaders, headerName, keptHeader } from './http-headers.ts';
 import { receiver } from './http-receive.ts';
+import { replyTimeoutMs } from './http-reply.ts';
 import { sender } from './http-send.ts';
 
 /*
@@ -118,7 +119,7 @@ const httpSource = defineGatewaySource<HttpSource>({
   placement: 'gateway',
   config: sourceConfig,
   paths: (config) => [config.path],
-  replies: (config) => config.reply !== undefined,
+  replies: (config) => config.reply && replyTimeoutMs(config.reply),
   open: async (config, context) => ({ routes: [receiver(config, context)] }),
 });
 

@@ -4,7 +4,7 @@ import { type Msg, RequestError } from '@nats-io/transport-node';
 import type { Call, Log } from '../connector.ts';
 import { reasonOf, retry } from '../errors.ts';
 import { decodeAnswer, withTimeout } from '../nats/call.ts';
-import { bucketSubject, callSubject, gatewayBucket, wakeKey } from '../nats/names.ts';
+import { bucketSubject, callSubject, gatewayBucket, inUseEveryMs, wakeKey } from '../nats/names.ts';
 import { headerLines, headersOf, wireHeaders } from '../transport/header-block.ts';
 import type { JetStreamTransport } from '../transport/jetstream.ts';
 import { envelope } from './accept.ts';
@@ -19,8 +19,6 @@ export type Caller = (integration: string, suspended: boolean) => Call;
 const firstPauseMs = 100;
 const longestPauseMs = 1_000;
 const wakeEveryMs = 1_000;
-/** Workers that only answer calls leave no trace in a stream: this is how the scaler sees that they are used. */
-const inUseEveryMs = 10_000;
 /** Requests that wait for a worker: of one Integration, and of all. */
 const mostHeld = { each: 64, all: 512 };
 
@@ -79,9 +77,10 @@ export const createCaller = (transport: JetStreamTransport, signal: AbortSignal,
       if (suspended) throw retry('Suspended', 'the Integration is suspended');
       const deadline = performance.now() + timeoutMs;
       const encoded = envelope(message, transport.maxPayload());
+      // Calls leave no trace in a stream: this is how the scaler sees that workers are in use, or wanted.
+      wake(integration, inUseEveryMs);
       const answer = (await once(integration, encoded, timeoutMs)) ?? (await whenAwake(integration, encoded, deadline));
       if (!answer) throw retry('NoWorker', 'no worker took the request in time');
-      wake(integration, inUseEveryMs);
       return decodeAnswer(headersOf(answer), answer.data);
     };
 };

@@ -186,6 +186,20 @@ describe('the last dead letter', () => {
   });
 });
 
+test('who was called is read from any point on, of more than fit into one answer', async () => {
+  const gateway = await acme.connect('gateway');
+  const wake = async (integration: string) =>
+    (await jetstream(gateway).publish(`$KV.gateway.wake.${integration}`, 'now')).seq;
+  const start = await wake('before');
+  expect(await acme.broker.calledSince(start)).toEqual([]);
+  const names = Array.from({ length: 1_200 }, (_, index) => `i${index}`);
+  await Promise.all(names.map(wake));
+  expect((await acme.broker.calledSince(start)).sort()).toEqual(names.sort());
+  await wake('i7');
+  const last = await wake('i8');
+  expect(await acme.broker.calledSince(last - 2)).toEqual(['i7', 'i8']);
+});
+
 describe('routes', () => {
   const routes = (generation: number) => ({
     version: 1 as const,

@@ -3,6 +3,7 @@ import { effectiveIntegration } from '../../../operator/api/effective.ts';
 import {
   decideReplicas,
   neededReplicas,
+  type ScalingState,
   scaleInAfterMs,
   scalingPolicy,
 } from '../../../operator/plan/decide-replicas.ts';
@@ -145,11 +146,32 @@ describe('the number of workers', () => {
     const spec = effectiveIntegration({ ...integration({ delivery }).spec });
     expect(scalingPolicy(spec, { suspend: false })).toMatchObject({ minReplicas: 0, maxReplicas: 3 });
   });
-  it('is one at least where requests are answered: no stream shows that there is work', () => {
-    const sources = [{ name: 'in', http: { path: '/in', reply: {} } }];
-    const spec = effectiveIntegration({ ...integration({ sources }).spec });
-    expect(scalingPolicy(spec, { suspend: false })).toMatchObject({ minReplicas: 1 });
-    expect(scalingPolicy(spec, { suspend: true })).toEqual({ mode: 'Fixed', replicas: 0 });
+  it('is none where requests are answered, too, but never while one can still be in work', () => {
+    const sources = [{ name: 'in', http: { path: '/in', reply: { timeout: '20s' } } }];
+    const policyFor = (idleAfter: string) =>
+      scalingPolicy(effectiveIntegration({ ...integration({ sources, scaling: { idleAfter } }).spec }), {
+        suspend: false,
+      });
+    expect(policyFor('1s')).toMatchObject({ minReplicas: 0, idleAfterMs: 35_000 });
+    expect(policyFor('5m')).toMatchObject({ minReplicas: 0, idleAfterMs: 300_000 });
+  });
+  it('is one from a call until the time without any is over', () => {
+    const called: AutoPolicy = { ...policy, minReplicas: 0, idleAfterMs: 60_000 };
+    const idle = { waiting: 0, inFlight: 0, parked: 0 };
+    let state: ScalingState = { replicas: 0 };
+    const at = (seconds: number, calledAt?: number) => {
+      const now = seconds * 1_000;
+      const decided = decideReplicas(called, state, { ...idle, calledAt: calledAt && calledAt * 1_000 }, now);
+      state = decided.state;
+      return [state.replicas, decided.againInMs];
+    };
+    expect(at(5), 'nobody calls').toEqual([0, undefined]);
+    expect(at(10, 10), 'one does').toEqual([1, 60_000]);
+    expect(at(40, 10)).toEqual([1, 30_000]);
+    expect(at(60, 55), 'and again').toEqual([1, 55_000]);
+    expect(at(114, 55)).toEqual([1, 1_000]);
+    expect(at(115, 55)).toEqual([0, undefined]);
+    expect(at(200, 55), 'the old call wakes nobody again').toEqual([0, undefined]);
   });
   it('needs to be ready only as far as it is not for the load', () => {
     expect(neededReplicas(policy, 8)).toBe(1);

@@ -4,7 +4,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeUser } from '../../../operator/broker/credentials.ts';
 import { isScalers } from '../../../operator/plan/scaling.ts';
 import type { AccountKeys, KubeObject } from '../../../operator/reconcile/ports.ts';
-import { busSubject, inboxPrefix, inboxStream, inboxSubject, workerConsumer } from '../../../runtime/nats/names.ts';
+import {
+  bucketSubject,
+  busSubject,
+  inboxPrefix,
+  inboxStream,
+  inboxSubject,
+  wakeKey,
+  workerConsumer,
+} from '../../../runtime/nats/names.ts';
 import { connection, integration, tenant } from '../../build.ts';
 import { adminCreds, connectWith } from '../broker/world.ts';
 import { type OperatorProcess, type OperatorWorld, startOperatorWorld, until } from './operator-world.ts';
@@ -243,5 +251,34 @@ describe('an integration', () => {
     await until('a worker', async () => (await listeners()) === 1, 60_000);
     expect((await world.get('deployment', 'worker-listener', 'acme'))?.metadata.generation).toBe((generation ?? 0) + 1);
     await publisher.close();
+  });
+
+  it('wakes for a request that is to be answered, and sleeps when none came for long enough', {
+    timeout: 240_000,
+  }, async () => {
+    const sources = [{ name: 'in', http: { path: '/in', reply: { timeout: '1s' } } }];
+    for (const name of ['quotes', 'others']) {
+      await world.apply(integration({ sources, scaling: { idleAfter: '1s' } }, { name, namespace: 'acme' }));
+      await world.becomes(integrations, name, { Ready: 'Idle' }, 'acme');
+    }
+    const workers = async (name: string) =>
+      ((await world.get('deployment', `worker-${name}`, 'acme'))?.['spec'] as { replicas?: number } | undefined)
+        ?.replicas;
+    // As a gateway does each second while it holds a request.
+    const call = () => gateway.request(bucketSubject('gateway', wakeKey('quotes')), 'now', { timeout: 5_000 });
+    await until(
+      'a worker',
+      async () => {
+        await call();
+        return (await workers('quotes')) === 1;
+      },
+      60_000,
+    );
+    expect(await workers('others'), 'whom nobody called').toBe(0);
+    await world.becomes(integrations, 'quotes', { Ready: 'Running' }, 'acme');
+    const last = performance.now();
+    await call();
+    await until('none', async () => (await workers('quotes')) === 0, 90_000);
+    expect(performance.now() - last, 'one in work would have had its time').toBeGreaterThan(11_000);
   });
 });
