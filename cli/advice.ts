@@ -21,5 +21,5 @@ export const repeatsThatHarm = ({ spec: { sources, sinks = [] } }: Integration):
 
 const answersOnly = (item: Integration['spec']['sources'][number]): boolean => {
   const { definition, config } = pluginOf(item, catalog.sources);
-  return definition.placement === 'gateway' && definition.replies?.(config) === true;
+  return definition.placement === 'gateway' && definition.replies?.(config) !== undefined;
 };
