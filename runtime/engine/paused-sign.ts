@@ -1,7 +1,7 @@
 import type { Log } from '../connector.ts';
 import { reasonOf } from '../errors.ts';
-import type { PausedRecord } from '../nats/paused.ts';
 import { pausedKey } from '../nats/names.ts';
+import type { PausedRecord } from '../nats/paused.ts';
 import type { State } from '../transport/transport.ts';
 
 /*

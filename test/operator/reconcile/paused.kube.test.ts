@@ -19,11 +19,11 @@ let standIns: StandIns;
 let transport: JetStreamTransport;
 let sign: PausedSign;
 
-const pods = (readyReplicas: number) =>
-  world.kubectl([
-    ...['patch', 'deployment', 'worker-orders', '-n', 'acme', '--subresource=status', '--type=merge', '-p'],
-    JSON.stringify({ status: { readyReplicas } }),
-  ]);
+const pods = (readyReplicas: number) => {
+  const status = JSON.stringify({ status: { readyReplicas } });
+  const patch = ['--subresource=status', '--type=merge', '-p', status];
+  return world.kubectl(['patch', 'deployment', 'worker-orders', '-n', 'acme', ...patch]);
+};
 const condition = (type: string) => world.condition(integrations, 'orders', type, 'acme');
 
 beforeAll(async () => {
