@@ -138,6 +138,14 @@ const forms = {
   receiver: { format: 'esm', outExtension: { '.js': '.mjs' } },
 } as const;
 
+/**
+ * Names are kept in both, for errors and profiles. In the runtime by leaving them as they are: `keepNames` gives each function its name
+ * whenever it is made, which happens many times for every message.
+ */
+const plain = { minifyWhitespace: true, minifySyntax: true } as const;
+const named = { minify: true, keepNames: true } as const;
+const short = { runtime: plain, operator: named, receiver: named } as const;
+
 interface File {
   readonly path: string;
   readonly contents: Uint8Array;
@@ -150,8 +158,7 @@ const output = async (image: Image, { to, from, plugins = [], external = [] }: P
     outdir: join(root, 'dist', image),
     chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
-    minify: true,
-    keepNames: true,
+    ...short[image],
     legalComments: 'none',
     platform: 'node',
     target: 'node26',
