@@ -1,7 +1,16 @@
 import { parseArgs } from 'node:util';
 import { startArena } from './hop/arena.ts';
 import { type Latency, runLatency } from './hop/latency.ts';
-import { buildC, fiveSteps, kanava, oneStep, oneStepWithTime, type Participant, program } from './hop/participants.ts';
+import {
+  buildC,
+  type FlowOptions,
+  fiveSteps,
+  kanava,
+  oneStep,
+  oneStepWithTime,
+  type Participant,
+  program,
+} from './hop/participants.ts';
 import { fillSources, type Hops, runHops } from './hop/throughput.ts';
 import { median } from './measure.ts';
 
@@ -10,8 +19,10 @@ import { median } from './measure.ts';
  * beside the same hop in plain JavaScript (raw), with the client library (tuned) and in C. All take turns on one server; each round has
  * fresh processes, consumers and destinations, and every message is verified. What counts are the medians of each round's ratios.
  *
- *   npm run bench -- hop [--rounds 5] [--messages 60000] [--part rates|fsync|latency ...] [PROGRAM ...]
+ *   npm run bench -- hop [--rounds 5] [--messages 60000] [--part rates|fsync|latency ...] [--only NAME ...]
+ *                        [--profile FOLDER] [PROGRAM ...]
  *
+ * `--only` leaves the others out, `--profile` writes CPU profiles of the workers.
  * A PROGRAM takes part through the environment: PORT, N messages from stream SRC by consumer CONS, W in flight, to out.<DST>.
  */
 const parts = ['rates', 'fsync', 'latency'] as const;
@@ -31,11 +42,17 @@ export const run = async (args: string[]): Promise<void> => {
       rounds: { type: 'string', default: '5' },
       messages: { type: 'string', default: '60000' },
       part: { type: 'string', multiple: true, default: [...parts] },
+      only: { type: 'string', multiple: true },
+      profile: { type: 'string' },
     },
   });
   const [rounds, messages] = [Number(values.rounds), Number(values.messages)];
   const unknown = values.part.find((part) => !parts.some((each) => each === part));
   if (unknown !== undefined) throw new Error(`there is no part "${unknown}"; parts: ${parts.join(', ')}`);
+
+  const wanted = ({ name }: Participant) => values.only?.includes(name) ?? true;
+  const worker = (name: string, flow: FlowOptions, allowBatch: boolean) =>
+    kanava(name, flow, { allowBatch, profile: values.profile });
 
   const c = await buildC();
   if ('missing' in c) console.log(`the yardstick in C is missing: ${c.missing}`);
@@ -44,15 +61,15 @@ export const run = async (args: string[]): Promise<void> => {
     program('tuned', [process.execPath, 'bench/hop/tuned.ts'], 'transformed'),
     ...('program' in c ? [program('c', [c.program], 'patched')] : []),
     ...positionals.map((path) => program(path, [path], 'ids')),
-  ];
+  ].filter(wanted);
   const results = new Map<string, number>();
   if (values.part.includes('rates')) {
     console.log('\nthe server as it is by default');
     const participants = [
       ...yardsticks,
-      await kanava('kanava', oneStep, false),
-      await kanava('kanava-5', fiveSteps, false),
-    ];
+      await worker('kanava', oneStep, false),
+      await worker('kanava-5', fiveSteps, false),
+    ].filter(wanted);
     const table = await inTurns('', participants, rounds, messages);
     compare(results, table, '');
     ratio(results, 'five_steps_vs_one', table, 'kanava-5', 'kanava');
@@ -63,20 +80,17 @@ export const run = async (args: string[]): Promise<void> => {
     console.log('\nthe server with sync_interval: always, as the chart runs it');
     const participants = [
       ...yardsticks,
-      await kanava('kanava', oneStep, true),
-      await kanava('kanava-single', oneStep, false),
-    ];
+      await worker('kanava', oneStep, true),
+      await worker('kanava-single', oneStep, false),
+    ].filter(wanted);
     const table = await inTurns('sync_interval: always', participants, rounds, Math.ceil(messages / fsyncShare));
     compare(results, table, 'fsync_');
     ratio(results, 'fsync_batch_vs_single', table, 'kanava', 'kanava-single');
   }
   if (values.part.includes('latency')) {
     console.log('\nlatency, sent when due');
-    await latencies(
-      results,
-      yardsticks.find(({ name }) => name === 'c'),
-      rounds,
-    );
+    const ours = await worker('kanava', oneStepWithTime, false);
+    await latencies(results, { ours, c: yardsticks.find(({ name }) => name === 'c') }, rounds);
   }
   console.log('');
   for (const [name, value] of results) console.log(`${name} ${value.toFixed(2)}`);
@@ -150,9 +164,12 @@ const compare = (results: Map<string, number>, table: Rounds, prefix: string): v
 };
 
 /** Half of the messages are faster than p50: there the way without a hop is taken off. For p99 all of it counts. */
-const latencies = async (results: Map<string, number>, c: Participant | undefined, rounds: number): Promise<void> => {
+const latencies = async (
+  results: Map<string, number>,
+  { ours, c }: { readonly ours: Participant; readonly c: Participant | undefined },
+  rounds: number,
+): Promise<void> => {
   const arena = await startArena('');
-  const ours = await kanava('kanava', oneStepWithTime, false);
   const [added50, whole99]: [number[], number[]] = [[], []];
   let number = 0;
   const measure = async (participant: Participant | undefined, rate: typeof slowRate): Promise<Latency> => {

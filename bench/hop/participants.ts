@@ -132,7 +132,12 @@ export const flowOf = ({ steps, flows = [] }: FlowOptions) => ({
 });
 
 /** The bundled worker with its health port and metrics, on its inbox and the bus. */
-export const kanava = async (name: string, flow: FlowOptions, allowBatch: boolean): Promise<Participant> => {
+export const kanava = async (
+  name: string,
+  flow: FlowOptions,
+  { allowBatch, profile }: { readonly allowBatch: boolean; readonly profile: string | undefined },
+): Promise<Participant> => {
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
   const runtime = join(await bundle('runtime'), 'runtime.cjs');
   return {
     name,
@@ -146,7 +151,7 @@ export const kanava = async (name: string, flow: FlowOptions, allowBatch: boolea
       await writeFile(join(folder, 'nats/url'), `nats://127.0.0.1:${port}`);
       await writeFile(join(folder, 'flow.json'), JSON.stringify(flowOf(flow)));
       const health = await freePort();
-      const child = spawn(process.execPath, [...runtimeFlags, runtime, 'worker'], {
+      const child = spawn(process.execPath, [...runtimeFlags, ...profiling, runtime, 'worker'], {
         env: {
           KANAVA_DIR: folder,
           KANAVA_HEALTH_PORT: String(health),
