@@ -87,10 +87,11 @@ export const openDeadLetters = async (integration: string, { url, creds, ca }: A
       }
     },
     publish: async ({ subject, id, headers, body }) =>
-      readPubAck(subject)(
+      readPubAck(
         await connection
           .request(subject, body, { headers: entryHeaders({ id, headers }), timeout: timeoutMs })
           .catch(failed(subject)),
+        subject,
       ),
     close: () => connection.close(),
   };

@@ -1,4 +1,5 @@
 import type { Calls } from './calls.ts';
+import type { Wire } from './wire.ts';
 
 /*
  * Double acks of one consumer, confirmed together. A server handles what one connection sends to one consumer in the order of sending, so
@@ -21,7 +22,7 @@ interface Group {
   readonly settle: (outcome: Promise<void>) => void;
 }
 
-export const createAcks = (calls: Calls): Acks => {
+export const createAcks = (calls: Calls, wire: Wire): Acks => {
   let open: Group | undefined;
   const close = () => {
     if (!open) return;
@@ -35,7 +36,7 @@ export const createAcks = (calls: Calls): Acks => {
       if (!open) {
         const { promise, resolve } = Promise.withResolvers<void>();
         open = { replies: [], settled: promise, settle: resolve };
-        setImmediate(close);
+        wire.atEnd(close);
       }
       const { replies, settled } = open;
       replies.push(reply);

@@ -1,5 +1,6 @@
-import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { TransportError } from './transport.ts';
+import type { Wire } from './wire.ts';
 
 /*
  * Every publish that wants an answer (a PubAck, a confirmed ack, a read) goes through one subscription, keyed by a number in the reply
@@ -9,11 +10,12 @@ import { TransportError } from './transport.ts';
 export interface Call<T> {
   readonly subject: string;
   readonly payload: Uint8Array | string;
-  readonly headers?: MsgHdrs;
+  /** Header lines. */
+  readonly headers?: string;
   /** Subjects that get the same payload, without an answer of their own, right before this one, whenever it is sent. */
   readonly ahead?: readonly string[];
   /** Turns the answer into a result, or throws. */
-  readonly read: (answer: Msg) => T;
+  readonly read: (answer: Msg, subject: string) => T;
 }
 export interface Calls {
   send<T>(call: Call<T>): Promise<T>;
@@ -42,6 +44,7 @@ const noResponders = 503;
 
 export const createCalls = (
   connection: NatsConnection,
+  wire: Wire,
   { replyPrefix, window }: { replyPrefix: string; window: number },
 ): Calls => {
   const pending = new Map<number, Pending>();
@@ -57,8 +60,8 @@ export const createCalls = (
   const transmit = (number: number, entry: Pending) => {
     const { subject, payload, headers, ahead } = entry.call;
     try {
-      if (ahead) for (const each of ahead) connection.publish(each, payload);
-      connection.publish(subject, payload, { reply: `${replyPrefix}.${number}`, ...(headers ? { headers } : {}) });
+      if (ahead) for (const each of ahead) wire.publish(each, '', payload);
+      wire.publish(subject, `${replyPrefix}.${number}`, payload, headers);
     } catch (cause) {
       settle(number, entry);
       entry.reject(new TransportError('Unavailable', `sending to "${subject}" failed`, { cause }));
@@ -94,7 +97,7 @@ export const createCalls = (
     }
     settle(number, entry);
     try {
-      entry.resolve(entry.call.read(answer));
+      entry.resolve(entry.call.read(answer, entry.call.subject));
     } catch (failure) {
       entry.reject(failure);
     }

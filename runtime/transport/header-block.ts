@@ -22,16 +22,31 @@ export const headerLines = (headers: Headers): string => {
   return lines;
 };
 
+export const headerBlock = (lines: string): string => version + lineEnd + lines + lineEnd;
+
 /** `publish` of the client asks headers for their bytes and for nothing else. */
 export const wireHeaders = (lines: string): MsgHdrs => {
-  const block = Buffer.from(version + lineEnd + lines + lineEnd);
+  const block = Buffer.from(headerBlock(lines));
   return { encode: () => block } as unknown as MsgHdrs;
 };
 
 /** First value of each header of a message. */
-export const headersOf = (message: Msg): Record<string, string> => {
-  const block = blockOf(message);
-  return block === undefined ? decodedByClient(message) : parsed(block);
+export const headersOf = (message: Msg): Record<string, string> => createHeaderReader()(message, message.data);
+
+export type HeaderReader = (message: Msg, data: Uint8Array) => Record<string, string>;
+
+/**
+ * Messages of one stream mostly have the same headers in the same order. So names are compared with those of the last message, and made
+ * anew only where they differ; and one look at the bytes that came together serves for all messages in it.
+ */
+export const createHeaderReader = (): HeaderReader => {
+  const names: string[] = [];
+  let bytes = Buffer.alloc(0);
+  return (message, data) => {
+    if (bytes.buffer !== data.buffer) bytes = Buffer.from(data.buffer as ArrayBuffer);
+    const block = blockOf(message, data, bytes);
+    return block === undefined ? decodedByClient(message) : parsed(block, names);
+  };
 };
 
 /** The client's messages have it, its interface does not. */
@@ -44,25 +59,37 @@ interface SizedMsg extends Msg {
  * The client gives the data as a view that begins where the headers end, and the size of both together: the rest is the block. What is
  * there says whether it really is one.
  */
-const blockOf = (message: SizedMsg): string | undefined => {
-  const { data, subject, reply } = message;
+const blockOf = (message: SizedMsg, data: Uint8Array, bytes: Buffer): string | undefined => {
+  const { subject, reply } = message;
   if (!message.size) return undefined;
   const length = message.size() - Buffer.byteLength(subject) - Buffer.byteLength(reply ?? '') - data.length;
-  if (length <= 0 || length > data.byteOffset) return length === 0 ? '' : undefined;
-  const block = Buffer.from(data.buffer, data.byteOffset - length, length).toString();
+  const end = data.byteOffset;
+  if (length <= 0 || length > end) return length === 0 ? '' : undefined;
+  const block = bytes.toString('utf8', end - length, end);
   return block.startsWith(version) && block.endsWith(lineEnd + lineEnd) ? block : undefined;
 };
 
-const parsed = (block: string): Record<string, string> => {
+const [colon, blank] = [':'.charCodeAt(0), ' '.charCodeAt(0)];
+
+/** `names` are those of the last block, by their place in it. */
+const parsed = (block: string, names: string[]): Record<string, string> => {
   const headers: Record<string, string> = {};
   let at = block.indexOf(lineEnd) + lineEnd.length;
-  for (;;) {
+  for (let place = 0; ; place += 1) {
     const end = block.indexOf(lineEnd, at);
     if (end <= at) return headers;
-    const colon = block.indexOf(':', at);
-    if (colon > at && colon < end) {
-      const name = block.slice(at, colon);
-      if (headers[name] === undefined) headers[name] = block.slice(colon + 1, end).trim();
+    let name = names[place];
+    if (name === undefined || block.charCodeAt(at + name.length) !== colon || !block.startsWith(name, at)) {
+      const nameEnd = block.indexOf(':', at);
+      name = nameEnd > at && nameEnd < end ? block.slice(at, nameEnd) : undefined;
+      if (name !== undefined) names[place] = name;
+    }
+    if (name !== undefined && headers[name] === undefined) {
+      const from = at + name.length + 1;
+      // As clients write it: one blank before, none after.
+      const plain =
+        block.charCodeAt(from) === blank && block.charCodeAt(from + 1) > blank && block.charCodeAt(end - 1) > blank;
+      headers[name] = plain ? block.slice(from + 1, end) : block.slice(from, end).trim();
     }
     at = end + lineEnd.length;
   }

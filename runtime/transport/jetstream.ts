@@ -6,12 +6,13 @@ import { credsAuthenticator } from '../nats/creds.ts';
 import { inboxPrefix, ownerGroup, type Role } from '../nats/names.ts';
 import { createAcks } from './acks.ts';
 import { createCalls } from './calls.ts';
-import { deliveryOf } from './deliveries.ts';
-import { headerLines, headersOf, wireHeaders } from './header-block.ts';
+import { type DeliveryContext, StoredDelivery } from './deliveries.ts';
+import { createHeaderReader, headerLines, headersOf, wireHeaders } from './header-block.ts';
 import { entryLines, readPubAck } from './pub-acks.ts';
 import { type Pull, type PullTrouble, startPull } from './pull.ts';
 import { createState } from './state.ts';
 import { type CallServer, type ConsumerFill, type Transport, TransportError } from './transport.ts';
+import { createWire } from './wire.ts';
 
 export interface ConnectOptions {
   /** Holds `url`, `creds` (absent: no authentication) and `ca.crt` (absent: no TLS); read again at every reconnect. */
@@ -44,7 +45,8 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
   const prefix = inboxPrefix(options.role, options.integration);
   const connection = await open(options, prefix);
   const session = `${prefix}.${nuid.next()}`;
-  const calls = createCalls(connection, { replyPrefix: `${session}.c`, window });
+  const wire = createWire(connection);
+  const calls = createCalls(connection, wire, { replyPrefix: `${session}.c`, window });
   const pulls = new Set<Pull>();
   let online = true;
   let maxPayload = connection.info?.max_payload ?? 0;
@@ -105,18 +107,29 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
 
   return {
     connection,
-    async publish(entry) {
-      const { subject, body } = entry;
-      const lines = entryLines(entry);
-      const bytes = lines.length + body.length + headerFrame;
-      if (maxPayload > 0 && bytes > maxPayload) {
-        throw new TransportError('TooLarge', `"${subject}": ${bytes} bytes; the server takes at most ${maxPayload}`);
+    publish(entry) {
+      try {
+        const { subject, body } = entry;
+        const headers = entryLines(entry);
+        const bytes = headers.length + body.length + headerFrame;
+        if (maxPayload > 0 && bytes > maxPayload) {
+          throw new TransportError('TooLarge', `"${subject}": ${bytes} bytes; the server takes at most ${maxPayload}`);
+        }
+        return calls.send({ subject, payload: body, headers, read: readPubAck });
+      } catch (error) {
+        return Promise.reject(error);
       }
-      return calls.send({ subject, payload: body, headers: wireHeaders(lines), read: readPubAck(subject) });
     },
     consume({ stream, name }, { credit, deliver, exclusive }) {
-      const acks = createAcks(calls);
-      const pull = startPull(connection, {
+      const context: DeliveryContext = {
+        stream,
+        consumer: name,
+        wire,
+        acks: createAcks(calls, wire),
+        headersOf: createHeaderReader(),
+        isClosed: () => connection.isClosed(),
+      };
+      const pull = startPull(connection, wire, {
         stream,
         name,
         credit,
@@ -132,7 +145,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
             payload: JSON.stringify({ group: ownerGroup }),
             read: () => undefined,
           }),
-        received: (message) => deliver(deliveryOf(connection, acks, message)),
+        received: (message) => deliver(new StoredDelivery(context, message)),
         onTrouble: (trouble) => options.onTrouble?.(trouble),
       });
       pulls.add(pull);
@@ -168,6 +181,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
     async close() {
       await Promise.all([...pulls].map((pull) => pull.stop()));
       // Everything that was sent, acks above all, reaches the server first.
+      wire.flush();
       if (online) await connection.flush().catch(() => undefined);
       calls.close();
       await connection.close();

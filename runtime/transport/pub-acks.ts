@@ -9,13 +9,11 @@ interface PubAck {
   readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string };
 }
 
-export const readPubAck =
-  (subject: string) =>
-  (answer: Msg): Stored => {
-    const ack = answer.json<PubAck>();
-    if (ack.error) throw refusal(subject, ack.error);
-    return { sequence: ack.seq ?? 0, duplicate: ack.duplicate === true };
-  };
+export const readPubAck = ({ data }: Msg, subject: string): Stored => {
+  const ack = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString()) as PubAck;
+  if (ack.error) throw refusal(subject, ack.error);
+  return { sequence: ack.seq ?? 0, duplicate: ack.duplicate === true };
+};
 
 /** Error numbers of nats-server (server/errors.json). */
 const codes: ReadonlyMap<number, TransportCode> = new Map([

@@ -3,6 +3,7 @@ import type { Log } from '../connector.ts';
 import { ownerGroup } from '../nats/names.ts';
 import { createSilence } from './silence.ts';
 import type { ConsumeOptions, ConsumerFill, Consumption } from './transport.ts';
+import type { Wire } from './wire.ts';
 
 /*
  * Supervised pulling from a durable consumer that this process may use but not make. Anything out of order (missed heartbeats, a
@@ -41,7 +42,7 @@ const exclusiveExpiresMs = 5_000;
 const exclusiveHeartbeatMs = 2_000;
 const status = { heartbeat: 100, expired: 408, noMessages: 404, otherOwner: 423 } as const;
 
-export const startPull = (connection: NatsConnection, options: PullOptions): Pull => {
+export const startPull = (connection: NatsConnection, wire: Wire, options: PullOptions): Pull => {
   const { stream, name, replyPrefix, credit, exclusive, log, online } = options;
   const rhythm = exclusive
     ? { expiresMs: exclusiveExpiresMs, heartbeatMs: exclusiveHeartbeatMs }
@@ -135,7 +136,7 @@ export const startPull = (connection: NatsConnection, options: PullOptions): Pul
       idle_heartbeat: rhythm.heartbeatMs * nanos,
       ...(exclusive ? { group: ownerGroup, ...(pin === undefined ? {} : { id: pin }) } : {}),
     };
-    connection.publish(subject, JSON.stringify(request), { reply: `${replyPrefix}.${round}` });
+    wire.publish(subject, `${replyPrefix}.${round}`, JSON.stringify(request));
   };
 
   const probe = () => {

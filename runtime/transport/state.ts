@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Msg } from '@nats-io/transport-node';
 import { bucketStream, bucketSubject, stateBucket } from '../nats/names.ts';
 import type { Calls } from './calls.ts';
-import { headerLines, wireHeaders } from './header-block.ts';
+import { headerLines } from './header-block.ts';
 import { readPubAck } from './pub-acks.ts';
 import { type State, TransportError } from './transport.ts';
 
@@ -38,8 +38,8 @@ export const createState = (calls: Calls): State => {
   const put = async (key: string, value: Uint8Array, more: Record<string, string>): Promise<number> => {
     const subject = bucketSubject(stateBucket, key);
     // The id makes a repeat after a reconnect find its own first write instead of a conflict.
-    const headers = wireHeaders(headerLines({ 'Nats-Msg-Id': randomUUID(), ...more }));
-    return (await calls.send({ subject, payload: value, headers, read: readPubAck(subject) })).sequence;
+    const headers = headerLines({ 'Nats-Msg-Id': randomUUID(), ...more });
+    return (await calls.send({ subject, payload: value, headers, read: readPubAck })).sequence;
   };
   const replace = (key: string, value: Uint8Array, revision: number, ttlMs: number | undefined) =>
     put(key, value, {

@@ -14,6 +14,23 @@ export type Fault = 'none' | 'ack-before-sink' | 'count-deliveries' | 'max-deliv
 
 const mostDeliveries = 3;
 
+/** A delivery is an object of a class: spread, it would be empty. */
+export const changedDelivery = (delivery: Delivery, changes: Partial<Pick<Delivery, 'ack' | 'nak'>>): Delivery => {
+  const { stream, sequence, subject, deliveries, headers, body } = delivery;
+  return {
+    stream,
+    sequence,
+    subject,
+    deliveries,
+    headers,
+    body,
+    ack: () => delivery.ack(),
+    nak: (delayMs) => delivery.nak(delayMs),
+    working: () => delivery.working(),
+    ...changes,
+  };
+};
+
 const onDelivery = (transport: Transport, change: (delivery: Delivery) => Delivery | undefined): Transport => ({
   ...transport,
   consume: (consumer, options) =>
@@ -31,7 +48,7 @@ export const faults: Readonly<Record<string, (transport: Transport, flow: Flow) 
   'ack-before-sink': (transport) =>
     onDelivery(transport, (delivery) => {
       const early = delivery.ack();
-      return { ...delivery, ack: () => early, nak: () => undefined };
+      return changedDelivery(delivery, { ack: () => early, nak: () => undefined });
     }),
   'count-deliveries': (transport) => {
     const deliveries = new Map<string, number>();

@@ -15,7 +15,7 @@ import { connectTransport } from '../../../runtime/transport/jetstream.ts';
 import type { Transport } from '../../../runtime/transport/transport.ts';
 import type { KillPlan, KillPoint, LastWords } from '../../faults/kill-plan.ts';
 import { plannedStep, streamSink } from '../../faults/planned-parts.ts';
-import { faults } from './broken-rules.ts';
+import { changedDelivery, faults } from './broken-rules.ts';
 
 /*
  * The real engine in a process that harms itself: it dies at a chosen point of a message (TEST_KILL), or its transport breaks one rule
@@ -50,14 +50,12 @@ const deadly = (transport: Transport): Transport => ({
       deliver: (delivery) => {
         if (delivery.deliveries > 1) redelivered += 1;
         reach('pulled');
-        options.deliver({
-          ...delivery,
-          async ack() {
-            reach('before ack');
-            await delivery.ack();
-            reach('after ack');
-          },
-        });
+        const ack = async () => {
+          reach('before ack');
+          await delivery.ack();
+          reach('after ack');
+        };
+        options.deliver(changedDelivery(delivery, { ack }));
       },
     }),
   state: {
