@@ -203,7 +203,7 @@ export interface SinkContext extends OpenContext {
 export interface OpenSink {
   /**
    * Delivers one message. Resolving means that the other side has it: the engine then records the sink as confirmed and does not
-   * call it again for this message, except after a crash in between.
+   * call it again for this message, except after a crash in between. May throw at once.
    */
   send(message: Message, attempt: Attempt): Promise<void>;
   close?(): Promise<void>;
@@ -246,7 +246,7 @@ export interface StepMemory {
   ): Promise<number | undefined>;
 }
 /** What a message becomes after all steps of a named flow. Failures name the step inside: let them pass. */
-export type RunFlow = (message: Message, attempt: Attempt) => Promise<StepResult>;
+export type RunFlow = (message: Message, attempt: Attempt) => StepResult | Promise<StepResult>;
 /** Variables of expressions: `body headers attrs vars error meta`. `body` is parsed on first use. */
 export interface ExpressionScope {
   readonly body: unknown;

@@ -48,13 +48,14 @@ const busSink = defineSink<z.infer<typeof sinkConfig>>({
   config: sinkConfig,
   // Within the two minutes in which the stream remembers ids.
   idempotent: () => true,
-  async open({ type }, { scope, publish }) {
-    const tree = type === undefined ? undefined : compileTree(type);
+  async open({ type: configured }, { scope, publish }) {
+    const tree = configured === undefined ? undefined : compileTree(configured);
     return {
-      async send(message, attempt) {
-        const named = tree ? tree.evaluate(scope(message, attempt)) : message.attrs.type;
-        const attrs: Attributes = { ...message.attrs, type: typeOf(named) };
-        await publish({ ...message, attrs }, attempt);
+      send(message, attempt) {
+        const type = typeOf(tree ? tree.evaluate(scope(message, attempt)) : message.attrs.type);
+        if (type === message.attrs.type) return publish(message, attempt);
+        const attrs: Attributes = { ...message.attrs, type };
+        return publish({ ...message, attrs }, attempt);
       },
     };
   },

@@ -7,16 +7,18 @@ import { type Listener, tellAll } from './settlement.ts';
  * asks for one: most attempts end without.
  */
 export interface RunningAttempt extends Attempt {
-  readonly timedOut: () => boolean;
+  timedOut(): boolean;
   /** Settles as the work does, or rejects when the attempt is left behind. */
   orAbandoned<T>(work: Promise<T>): Promise<T>;
+  /** Called when the attempt is left behind, at once if it was already. */
+  onAbandoned(leave: (reason: DOMException) => void): void;
   /** Tells the steps that asked for it; nothing when none did. */
   readonly settle: ((fate: Fate) => Promise<void>) | undefined;
   end(): void;
 }
 export interface Attempts {
   /** `origin` is asked for by few. */
-  begin(number: number, origin: () => string, replay?: number): RunningAttempt;
+  begin(number: number, origin: () => string, replay?: number): RunningAttempt & { readonly startedAt: number };
   tick(now: number): void;
   /** The grace period is over: ends all of them. */
   abortAll(): void;
@@ -25,19 +27,13 @@ export interface Attempts {
 
 const leaveBehindAfterMs = 5_000;
 
-interface Running extends RunningAttempt {
-  readonly startedAt: number;
-  abort(reason: DOMException): void;
-  abandon(reason: DOMException): void;
-}
-
 export const createAttempts = (timeoutMs: number, now: () => number): Attempts => {
-  const running = new Set<Running>();
+  const running = new Set<TimedAttempt>();
   let stopping = false;
   const timeout = () => new DOMException('delivery.timeout has passed', 'TimeoutError');
   return {
     begin(number, origin, replay) {
-      const attempt = startAttempt({ number, replay }, origin, now(), (ended) => running.delete(ended));
+      const attempt = new TimedAttempt(running, now(), origin, number, replay);
       running.add(attempt);
       return attempt;
     },
@@ -63,54 +59,82 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
   };
 };
 
-const startAttempt = (
-  which: Pick<Attempt, 'number' | 'replay'>,
-  originOf: () => string,
-  startedAt: number,
-  ended: (attempt: Running) => void,
-): Running => {
-  let controller: AbortController | undefined;
-  let aborted: DOMException | undefined;
-  let abandoned: DOMException | undefined;
-  let leave: ((reason: DOMException) => void)[] | undefined;
-  let listeners: Listener[] | undefined;
-  const attempt: Running = {
-    ...which,
-    startedAt,
-    get origin() {
-      return originOf();
-    },
-    settled(listener) {
-      if (listeners) listeners.push(listener);
-      else listeners = [listener];
-    },
-    get settle() {
-      return listeners && tellAll(listeners);
-    },
-    get signal() {
-      if (!controller) {
-        controller = new AbortController();
-        if (aborted) controller.abort(aborted);
-      }
-      return controller.signal;
-    },
-    timedOut: () => aborted !== undefined,
-    orAbandoned: (work) =>
-      new Promise((resolve, reject) => {
-        work.then(resolve, reject);
-        if (abandoned) reject(abandoned);
-        else if (leave) leave.push(reject);
-        else leave = [reject];
-      }),
-    end: () => ended(attempt),
-    abort(reason) {
-      aborted ??= reason;
-      controller?.abort(reason);
-    },
-    abandon(reason) {
-      abandoned = reason;
-      if (leave) for (const reject of leave) reject(reason);
-    },
-  };
-  return attempt;
-};
+/** A class, because one is made for every message. */
+class TimedAttempt implements RunningAttempt {
+  readonly number: number;
+  readonly replay: number | undefined;
+  readonly startedAt: number;
+  readonly #running: Set<TimedAttempt>;
+  readonly #origin: () => string;
+  #controller: AbortController | undefined;
+  #aborted: DOMException | undefined;
+  #abandoned: DOMException | undefined;
+  #leave: ((reason: DOMException) => void)[] | undefined;
+  #listeners: Listener[] | undefined;
+
+  constructor(
+    running: Set<TimedAttempt>,
+    startedAt: number,
+    origin: () => string,
+    number: number,
+    replay: number | undefined,
+  ) {
+    this.#running = running;
+    this.startedAt = startedAt;
+    this.#origin = origin;
+    this.number = number;
+    this.replay = replay;
+  }
+
+  get origin(): string {
+    return this.#origin();
+  }
+
+  settled(listener: Listener): void {
+    if (this.#listeners) this.#listeners.push(listener);
+    else this.#listeners = [listener];
+  }
+
+  get settle(): RunningAttempt['settle'] {
+    return this.#listeners && tellAll(this.#listeners);
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort(this.#aborted);
+    }
+    return this.#controller.signal;
+  }
+
+  timedOut(): boolean {
+    return this.#aborted !== undefined;
+  }
+
+  orAbandoned<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      work.then(resolve, reject);
+      this.onAbandoned(reject);
+    });
+  }
+
+  onAbandoned(leave: (reason: DOMException) => void): void {
+    if (this.#abandoned) leave(this.#abandoned);
+    else if (this.#leave) this.#leave.push(leave);
+    else this.#leave = [leave];
+  }
+
+  end(): void {
+    this.#running.delete(this);
+  }
+
+  abort(reason: DOMException): void {
+    this.#aborted ??= reason;
+    this.#controller?.abort(reason);
+  }
+
+  abandon(reason: DOMException): void {
+    this.#abandoned = reason;
+    for (const leave of this.#leave ?? []) leave(reason);
+  }
+}

@@ -38,7 +38,9 @@ export const createCalls = ({ flow, parts, counters, log }: CallsOptions): Calls
     try {
       const { message, timeoutMs } = decodeCall(call.headers, call.body);
       attempt = begin(timeoutMs);
-      const { failures, messages = [] } = await travel(parts, whole, message, attempt, new Set());
+      let messages: readonly Message[] = [];
+      const made = (what: readonly Message[]) => void (messages = what);
+      const { failures } = await travel(parts, message, attempt, { course: whole, confirmed: [], made });
       const [failure] = failures;
       // Whoever asked is answered in any case: a step that forgets makes no call fail that reached its sinks.
       await attempt.settle?.(failure ? 'withdrawn' : 'delivered').catch((error: unknown) => {
@@ -116,6 +118,7 @@ const attemptOf = (timeoutMs: number): RunningAttempt & { abort(): void } => {
     signal: controller.signal,
     timedOut: () => timedOut,
     orAbandoned: (work) => Promise.race([work, abandoned]),
+    onAbandoned: (leave) => void abandoned.catch(leave),
     end: () => clearTimeout(timer),
     abort: () => end(new DOMException('the worker shuts down', 'AbortError')),
   };

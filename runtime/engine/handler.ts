@@ -56,6 +56,8 @@ export const createHandler = (options: HandlerOptions) => {
 
   const handle = async (job: Job, alone: boolean): Promise<Outcome> => {
     const { delivery } = job;
+    // As most are: nothing is known of it, and nothing needs to be.
+    if (!job.memory && delivery.deliveries === 1) return await attempt(job, undefined);
     const memory = job.memory ?? (await remembered(delivery));
     if (isSuspect(delivery, memory.stored.record)) {
       if (!alone) return { kind: 'suspect' };
@@ -67,30 +69,31 @@ export const createHandler = (options: HandlerOptions) => {
     return await attempt(job, job.memory);
   };
 
-  const attempt = async (job: Job, memory: Memory): Promise<Outcome> => {
+  const attempt = async (job: Job, before: Memory | undefined): Promise<Outcome> => {
     const { delivery } = job;
-    const { record, stored } = memory;
-    const confirmed = new Set(record.confirmed);
-    const running = attempts.begin(record.attempts + 1, () => originOf(delivery), replayOf(delivery, flow.integration));
+    const { attempts: failed, confirmed } = before?.record ?? untried;
+    const running = attempts.begin(failed + 1, () => originOf(delivery), replayOf(delivery, flow.integration));
     let arrival: Arrival;
     try {
-      arrival = await travel(parts, courseOf(delivery, flow.integration), decode(delivery), running, confirmed);
+      const course = courseOf(delivery, flow.integration);
+      arrival = await travel(parts, decode(delivery), running, { course, confirmed });
     } catch (error) {
-      arrival = { failures: [failureOf(firstPart(parts), undefined, error, running.timedOut())], filtered: false };
-    } finally {
-      running.end();
+      const failure = failureOf(firstPart(parts), undefined, error, running.timedOut());
+      arrival = { failures: [failure], filtered: false, confirmed };
     }
+    running.end();
     if (arrival.failures.length === 0) {
       if (arrival.filtered) counters.filtered += 1;
-      if (running.settle) await tell(delivery, running, record.buried ? 'withdrawn' : 'delivered');
-      return await done(delivery, stored);
+      if (running.settle) await tell(delivery, running, before?.record.buried ? 'withdrawn' : 'delivered');
+      return before ? await done(delivery, before.stored) : await acked(delivery);
     }
-    const after = { ...memory, record: { ...record, confirmed: [...confirmed] } };
+    const memory = before ?? memoryOf(fresh(delivery, running.startedAt, 0));
+    const after = { ...memory, record: { ...memory.record, confirmed: arrival.confirmed } };
     job.memory = after;
     if (attempts.stopping() && running.timedOut()) return await release(job);
     await Promise.all(arrival.failures.map(reopenIfGone));
     // What waits for others must not hold what they wait for.
-    if (confirmed.size === 0 && arrival.failures.every(({ instruction }) => instruction === 'postpone'))
+    if (arrival.confirmed.length === 0 && arrival.failures.every(({ instruction }) => instruction === 'postpone'))
       await tell(delivery, running, 'withdrawn');
     return await settle(job, after, arrival.failures, running);
   };
@@ -107,10 +110,8 @@ export const createHandler = (options: HandlerOptions) => {
 
   /** Without it nobody knows which sinks have the message already: it waits for the bucket. */
   const remembered = async (delivery: Delivery): Promise<Memory> => {
-    const memory = (stored: Stored) => ({ stored, record: stored.record, waits: 0, since: 0 });
-    if (delivery.deliveries === 1) return memory(fresh(delivery, now(), 0));
     try {
-      return memory(await records.read(delivery));
+      return memoryOf(await records.read(delivery));
     } catch (error) {
       counters.stateRefused += 1;
       throw error;
@@ -124,12 +125,22 @@ export const createHandler = (options: HandlerOptions) => {
   };
 
   const done = async (delivery: Delivery, stored: Stored): Promise<Outcome> => {
-    await persistently(() => delivery.ack());
-    counters.acked += 1;
+    await acked(delivery);
     if (stored.revision > 0) {
       // What stays behind is harmless: the record names its message, and sequence numbers do not come back.
       await records.remove(delivery).catch((error: unknown) => stateRefused(delivery, error));
     }
+    return finished;
+  };
+
+  const acked = async (delivery: Delivery): Promise<Outcome> => {
+    try {
+      await delivery.ack();
+    } catch (error) {
+      if (!mayPass(error)) throw error;
+      await persistently(() => delivery.ack());
+    }
+    counters.acked += 1;
     return finished;
   };
 
@@ -286,6 +297,9 @@ const persistently = async (act: () => Promise<void>): Promise<void> => {
     }
   }
 };
+
+const memoryOf = (stored: Stored): Memory => ({ stored, record: stored.record, waits: 0, since: 0 });
+const untried: Pick<MessageRecord, 'attempts' | 'confirmed'> = { attempts: 0, confirmed: [] };
 
 const decode = (delivery: Delivery): Message => decodeMessage(delivery.headers, delivery.body);
 

@@ -90,12 +90,13 @@ export const openParts = async (
   const named = new Map<string, readonly StepPart[]>();
   const throughFlow = (name: string): RunFlow => {
     if (!flow.flows.some((each) => each.name === name)) throw new Error(`there is no flow "${name}" to go through`);
-    return async (message, attempt) => {
+    const single = (messages: readonly Message[]) => (messages.length === 1 ? messages[0] : messages);
+    return (message, attempt) => {
       // Looked up now: flows name each other, and all are open when messages come.
       const steps = named.get(name);
       if (!steps) throw new Error(`flow "${name}" is not open yet`);
-      const messages = await runSteps(steps, message, attempt);
-      return messages.length === 1 ? messages[0] : messages;
+      const messages = runSteps(steps, message, attempt);
+      return messages instanceof Promise ? messages.then(single) : single(messages);
     };
   };
   const openStep = async (item: Flow['steps'][number]): Promise<StepPart> => {
@@ -124,14 +125,24 @@ export const openParts = async (
   const sinks = flow.sinks.map(async (item): Promise<SinkPart> => {
     const { definition, config } = pluginOf(item, plugins.sinks);
     const connection = connectionOf(flow, config, plugins.connections);
-    const { use, reopen } = await session<OpenSink>(`sink "${item.name}"`, () =>
+    const { use, opened, reopen } = await session<OpenSink>(`sink "${item.name}"`, () =>
       definition.open(config, { ...context, connection, scope, publish: publisher(item.name) }),
     );
+    let live: OpenSink | undefined = opened;
     return {
       name: item.name,
       holds: predicate(item.name, item.when, scope),
-      send: async (message, attempt) => (await use()).send(message, attempt),
-      reopen,
+      send: (message, attempt) =>
+        live
+          ? live.send(message, attempt)
+          : use().then((sink) => {
+              live = sink;
+              return sink.send(message, attempt);
+            }),
+      async reopen() {
+        live = undefined;
+        await reopen();
+      },
     };
   });
 
@@ -156,10 +167,12 @@ const connectionOf = (flow: Flow, config: unknown, definitions: ReadonlyMap<stri
   throw new Error(`the flow has no Connection "${name}" of a system that this version knows`);
 };
 
-const scopeFor =
-  ({ tenant, integration }: Flow) =>
-  (message: Message, attempt: Attempt): ExpressionScope =>
-    scopeOf(message, { tenant, integration, attempt: attempt.number });
+const scopeFor = ({ tenant, integration }: Flow) => {
+  // The same for all first attempts, which most are.
+  const first = { tenant, integration, attempt: 1 };
+  return (message: Message, { number }: Attempt): ExpressionScope =>
+    scopeOf(message, number === 1 ? first : { ...first, attempt: number });
+};
 
 const predicate = (sink: string, when: string | undefined, scope: ReturnType<typeof scopeFor>): SinkPart['holds'] => {
   if (when === undefined) return () => true;

@@ -80,10 +80,7 @@ export const fresh = (delivery: Delivery, at: number, revision: number): Stored 
     attempts: 0,
     naks: 0,
     confirmed: [],
-    // Most messages never need it.
-    get firstAt() {
-      return new Date(at).toISOString();
-    },
+    firstAt: new Date(at).toISOString(),
     started: false,
     deaths: 0,
   },

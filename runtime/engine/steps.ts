@@ -1,4 +1,4 @@
-import type { Attempt } from '../connector.ts';
+import type { Attempt, StepResult } from '../connector.ts';
 import type { Message } from '../message.ts';
 import type { RunningAttempt } from './attempts.ts';
 import type { StepPart } from './parts.ts';
@@ -14,32 +14,70 @@ export class StepError extends Error {
   }
 }
 
-/** What a message becomes after all these steps, one after the other. Throws a StepError. */
-export const runSteps = async (
+type RunAttempt = Attempt & Partial<Pick<RunningAttempt, 'timedOut' | 'orAbandoned'>>;
+type Messages = readonly Message[];
+
+/** What a message becomes after all these steps, one after the other: at once, when all of them say so at once. Throws a StepError. */
+export const runSteps = (
   steps: readonly StepPart[],
   message: Message,
-  attempt: Attempt & Partial<Pick<RunningAttempt, 'timedOut' | 'orAbandoned'>>,
-): Promise<readonly Message[]> => {
-  let messages: readonly Message[] = [message];
-  for (const step of steps) {
+  attempt: RunAttempt,
+): Messages | Promise<Messages> => {
+  let current = message;
+  for (let at = 0; at < steps.length; at += 1) {
+    const result = runStep(steps[at] as StepPart, current, attempt);
+    if (result === undefined) return [];
+    if (result instanceof Promise || isList(result)) return runRest(steps, at, current, result, attempt);
+    current = result;
+  }
+  return [current];
+};
+
+const runStep = (step: StepPart, message: Message, attempt: RunAttempt): StepResult | Promise<StepResult> => {
+  try {
+    // Nobody waits any more for an attempt that was left behind.
+    if (attempt.timedOut ? attempt.timedOut() : attempt.signal.aborted) attempt.signal.throwIfAborted();
+    return step.run(message, attempt);
+  } catch (error) {
+    throw asStepError(step, error);
+  }
+};
+
+/** From the first step on that gives a promise, or several messages. */
+const runRest = async (
+  steps: readonly StepPart[],
+  at: number,
+  parent: Message,
+  first: Promise<StepResult> | readonly Message[],
+  attempt: RunAttempt,
+): Promise<Messages> => {
+  let messages: Message[] = [];
+  add(messages, parent, await settled(steps[at] as StepPart, first, attempt));
+  for (const step of steps.slice(at + 1)) {
     const next: Message[] = [];
-    for (const each of messages) {
-      try {
-        // Nobody waits any more for an attempt that was left behind.
-        if (attempt.timedOut ? attempt.timedOut() : attempt.signal.aborted) attempt.signal.throwIfAborted();
-        const result = step.run(each, attempt);
-        if (!(result instanceof Promise)) add(next, each, result);
-        else add(next, each, await (attempt.orAbandoned ? attempt.orAbandoned(result) : result));
-      } catch (error) {
-        throw error instanceof StepError ? error : new StepError(step.name, error);
-      }
-    }
+    for (const each of messages) add(next, each, await settled(step, runStep(step, each, attempt), attempt));
     messages = next;
   }
   return messages;
 };
 
-const add = (next: Message[], parent: Message, result: Message | undefined | readonly Message[]) => {
+const settled = async (
+  step: StepPart,
+  result: StepResult | Promise<StepResult>,
+  attempt: RunAttempt,
+): Promise<StepResult> => {
+  if (!(result instanceof Promise)) return result;
+  try {
+    return await (attempt.orAbandoned ? attempt.orAbandoned(result) : result);
+  } catch (error) {
+    throw asStepError(step, error);
+  }
+};
+
+const asStepError = (step: StepPart, error: unknown): StepError =>
+  error instanceof StepError ? error : new StepError(step.name, error);
+
+const add = (next: Message[], parent: Message, result: StepResult) => {
   if (result === undefined) return;
   if (!isList(result)) next.push(result);
   else result.forEach((child, index) => next.push(childOf(parent, child, index)));

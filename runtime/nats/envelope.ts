@@ -18,7 +18,6 @@ const named: readonly (readonly [attribute: string, header: string])[] = [
   ['traceparent', 'traceparent'],
   ['tracestate', 'tracestate'],
 ];
-const headerOf: ReadonlyMap<string, string> = new Map(named);
 const attributeOf: ReadonlyMap<string, string> = new Map(named.map(([attribute, header]) => [header, attribute]));
 
 const attributeName = /^[a-z0-9]{1,64}$/;
@@ -33,10 +32,15 @@ export const encodeMessage = ({ attrs, headers, body }: Message): { headers: Hea
   for (const name in attrs) {
     const value = attrs[name];
     if (value === undefined) continue;
+    const known = headersOfAttributes.get(name);
+    if (known) {
+      encoded[known] = percentEncoded(value);
+      continue;
+    }
     if (!attributeName.test(name)) {
       throw reject('InvalidAttribute', `"${name.slice(0, 80)}" is not a CloudEvents attribute: use a-z and 0-9`);
     }
-    encoded[headerOf.get(name) ?? attributePrefix + name] = percentEncoded(value);
+    encoded[attributePrefix + name] = percentEncoded(value);
   }
   for (const name in headers) {
     const lower = name.toLowerCase();
@@ -78,12 +82,15 @@ const roleOf = (name: string): HeaderRole => {
   return attribute === undefined ? {} : { attribute };
 };
 /** Those that nearly every message has, as this module writes them. */
-const rolesOfAttributes: ReadonlyMap<string, HeaderRole> = new Map([
+const headersOfAttributes: ReadonlyMap<string, string> = new Map([
   ...['id', 'source', 'type', 'specversion', 'time', 'subject', 'correlationid', 'causationid'].map(
-    (attribute) => [attributePrefix + attribute, { attribute }] as const,
+    (attribute) => [attribute, attributePrefix + attribute] as const,
   ),
-  ...named.map(([attribute, header]) => [header, { attribute }] as const),
+  ...named,
 ]);
+const rolesOfAttributes: ReadonlyMap<string, HeaderRole> = new Map(
+  [...headersOfAttributes].map(([attribute, header]) => [header, { attribute }] as const),
+);
 
 /**
  * `Nats-*` headers steer the server (rollup, TTL, expectations), `kanava-*` the engine: those of an earlier life of a message never go

@@ -76,7 +76,7 @@ describe('choice', () => {
     ['itself, when its condition fails', 'body.none', [], 'way', 'ExpressionFailed'],
   ])('a failure names %s', async (_, when, steps, failed, code) => {
     const parts = await open([choice([[when, 'f']])], { f: steps, deep: [map('=body.none', 'deep-down')] });
-    await expect(runSteps(parts.steps, messageOf({}), attempt)).rejects.toMatchObject({
+    await expect(async () => runSteps(parts.steps, messageOf({}), attempt)).rejects.toMatchObject({
       step: failed,
       cause: { instruction: 'reject', code },
     });
@@ -85,7 +85,9 @@ describe('choice', () => {
   it('starts no step of a flow after the deadline of the attempt', async () => {
     const parts = await open([choice([['true', 'small']])], flows);
     const signal = AbortSignal.abort(new DOMException('late', 'TimeoutError'));
-    await expect(runSteps(parts.steps, messageOf({}), attemptOf({ signal }))).rejects.toMatchObject({ step: 'way' });
+    await expect(async () => runSteps(parts.steps, messageOf({}), attemptOf({ signal }))).rejects.toMatchObject({
+      step: 'way',
+    });
   });
 
   it('is not opened with a flow that is not there', async () => {

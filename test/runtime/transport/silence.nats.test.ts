@@ -5,6 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { makeUser } from '../../../operator/broker/credentials.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
 import { startPull } from '../../../runtime/transport/pull.ts';
+import { createWire } from '../../../runtime/transport/wire.ts';
 import { inbox, inboxSubject, streamsOfOrders } from '../../conformance/transport.ts';
 import { connectWith, startWorld } from '../../operator/broker/world.ts';
 import { startDeafProxy } from './deaf-proxy.ts';
@@ -67,7 +68,7 @@ it('the control: a pull that nobody doubts waits on', patience, async () => {
   onTestFinished(() => connection.close());
   proxy.deaf(1);
   let received = 0;
-  const pull = startPull(connection, {
+  const pull = startPull(connection, createWire(connection), {
     ...inbox,
     credit: () => 5,
     deliver: () => undefined,
