@@ -63,7 +63,7 @@ export interface Scene {
   tenantsReady(count: number): Promise<void>;
   makeIntegrations(sizes: Sizes): Promise<void>;
   tenants(): string[];
-  integrations(): KubeObject[];
+  integrations(): readonly KubeObject[];
   secret(namespace: string, name: string): Promise<KubeObject>;
   /** Resolves when `count` Integrations are put in place. */
   converged(count: number): Promise<void>;

@@ -1,6 +1,7 @@
 import type { KeyPair } from '@nats-io/nkeys';
 import { integrationTag, type Role, roles } from '../../runtime/nats/names.ts';
 import { rolePermissions } from '../../runtime/nats/permissions.ts';
+import { remembered } from '../api/remembered.ts';
 import { type AccountKeys, BrokerError } from '../reconcile/ports.ts';
 import { encodeClaims, formatCreds } from './claims.ts';
 import { derivedUser, keyFromSeed, newKey } from './keys.ts';
@@ -41,6 +42,15 @@ export const loginOf = (keys: AccountKeys, role: Role, uid: string): KeyPair => 
 export const loginsOf = (keys: AccountKeys, uid: string): string[] =>
   roles.filter(needsTag).map((role) => loginOf(keys, role, uid).getPublicKey());
 
+/** Reading a key takes longer than signing with it, and one signs for all Integrations of a tenant. */
+const signers = remembered((_keys: AccountKeys) => new Map<Role, KeyPair>());
+const signerOf = (keys: AccountKeys, role: Role): KeyPair => {
+  const known = signers(keys);
+  const found = known.get(role) ?? keyFromSeed(keys.signing[role]);
+  known.set(role, found);
+  return found;
+};
+
 export const makeUser = (
   keys: AccountKeys,
   role: Role,
@@ -54,7 +64,7 @@ export const makeUser = (
   const jwt = encodeClaims(
     { type: 'user', version: 2, issuer_account: keys.account, ...(tags ? { tags } : {}) },
     { name: tags ? `${role}-${integration}` : role, subject: user.getPublicKey(), issuedAt, expiresAt },
-    keyFromSeed(keys.signing[role]),
+    signerOf(keys, role),
   );
   return { jwt, seed: user.getSeed(), creds: formatCreds(jwt, user), expiresAt: expiresAt * 1000 };
 };

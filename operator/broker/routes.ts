@@ -46,10 +46,10 @@ const remove = async (connection: NatsConnection, key: string, isWanted = () => 
 };
 
 /** The revision of the entry; an equal entry keeps its own, so that the gateway has nothing to do. */
-export const putRoutes = async (connection: NatsConnection, routes: Routes): Promise<number> => {
+export const putRoutes = async (connection: NatsConnection, routes: Routes, isNew: boolean): Promise<number> => {
   const key = routeKey(routes.integration);
   const body = JSON.stringify(routes);
-  const found = await read(connection, key);
+  const found = isNew ? undefined : await read(connection, key);
   if (found && new TextDecoder().decode(found.body) === body) return found.sequence;
   return write(connection, key, body);
 };

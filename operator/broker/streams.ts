@@ -97,6 +97,7 @@ const refuseImpossible = (spec: StreamSpec, actual: StreamConfig): void => {
 
 export const streamNotFound = 10059;
 export const consumerNotFound = 10014;
+const streamNameInUse = 10058;
 export const isApiError = (error: unknown, code: number): boolean =>
   error instanceof JetStreamApiError && error.code === code;
 
@@ -128,11 +129,25 @@ const verified = (info: StreamInfo, spec: StreamSpec): StreamInfo => {
   return info;
 };
 
-export const ensureStreamConfig = async (manager: JetStreamManager, spec: StreamSpec): Promise<StreamInfo> => {
-  const actual = await findStream(manager, spec.name);
-  if (!actual) {
+/** NATS makes a stream again that is there with the same configuration, and refuses another one. */
+const makeStream = async (manager: JetStreamManager, spec: StreamSpec): Promise<StreamInfo | undefined> => {
+  try {
     return verified(await manager.streams.add(configOf(spec)), spec);
+  } catch (error) {
+    if (isApiError(error, streamNameInUse)) return undefined;
+    throw error;
   }
+};
+
+export const ensureStreamConfig = async (
+  manager: JetStreamManager,
+  spec: StreamSpec,
+  isNew: boolean,
+): Promise<StreamInfo> => {
+  const made = isNew ? await makeStream(manager, spec) : undefined;
+  if (made) return made;
+  const actual = await findStream(manager, spec.name);
+  if (!actual) return verified(await manager.streams.add(configOf(spec)), spec);
   if (streamDifferences(spec, actual.config).length === 0) return actual;
   refuseImpossible(spec, actual.config);
   const cleared = Object.fromEntries(forbidden.map((key) => [key, undefined]));

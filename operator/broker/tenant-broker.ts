@@ -22,9 +22,9 @@ import type { TenantConnections, TenantSession } from './tenant-connection.ts';
 export const tenantBroker = (connections: TenantConnections, keys: AccountKeys): TenantBroker => {
   const use = <T>(what: string, run: (session: TenantSession) => Promise<T>) => connections.use(keys, what, run);
   return {
-    ensureStream: (spec) =>
+    ensureStream: (spec, { isNew = false } = {}) =>
       use(`Stream ${spec.name}`, async ({ manager }) => {
-        const info = await ensureStreamConfig(manager, spec);
+        const info = await ensureStreamConfig(manager, spec, isNew);
         return stateOf(info, await ensureConsumers(manager, spec, info.state));
       }),
     deleteConsumer: (stream, name) =>
@@ -54,7 +54,8 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
         const subjects = await subjectsSince(connection, bucketStream(gatewayBucket), wakeSubjects, sequence);
         return subjects.map((subject) => subject.split('.').at(-1) ?? '');
       }),
-    putRoutes: (routes) => use(`Routes of ${routes.integration}`, ({ connection }) => putRoutes(connection, routes)),
+    putRoutes: (routes, { isNew = false } = {}) =>
+      use(`Routes of ${routes.integration}`, ({ connection }) => putRoutes(connection, routes, isNew)),
     deleteRoutes: (integration) =>
       use(`Deleting routes of ${integration}`, async ({ connection, manager }) => {
         if (await findStream(manager, bucketStream(gatewayBucket))) await deleteRoutes(connection, integration);

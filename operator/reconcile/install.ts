@@ -153,7 +153,9 @@ const ensureStreams = async (
   try {
     const tenant = broker.tenant(keys);
     const [inbox, deadLetters] = await Promise.all(
-      planStreams({ name, uid }, wish.spec).map((stream) => tenant.ensureStream(stream)),
+      planStreams({ name, uid }, wish.spec).map((stream) =>
+        tenant.ensureStream(stream, { isNew: isUntouched(object) }),
+      ),
     );
     const earlier = await specInPlace(cluster, object);
     const subscribed = await ensureSubscriptions(tenant, { object, holder, spec: wish.spec, earlier });
@@ -164,6 +166,9 @@ const ensureStreams = async (
     throw error;
   }
 };
+
+/** Before the finalizer there is nothing of it in NATS, and most likely nothing of an earlier one of its name. */
+const isUntouched = ({ metadata }: KubeObject): boolean => !metadata.finalizers?.includes(messagingFinalizer);
 
 const specInPlace = async (cluster: Cluster, { metadata }: KubeObject): Promise<EffectiveIntegration | undefined> => {
   const { name, namespace, uid } = metadata;
@@ -198,8 +203,10 @@ const ensureRoutes = async (
     }
     const composed = Object.keys((await cluster.get(Secrets, gatewaySecretsName, namespace))?.['data'] ?? {});
     const isComposed = basis.gatewayReferences.every((reference) => composed.includes(composedKey(reference)));
-    const revision = isComposed ? await tenant.putRoutes(routes) : undefined;
-    return { messaging, gateway: { uid, revision, applied: await tenant.applied(name) } };
+    const isNew = isUntouched(object);
+    const revision = isComposed ? await tenant.putRoutes(routes, { isNew }) : undefined;
+    // Nobody has taken up what was not there a moment ago.
+    return { messaging, gateway: { uid, revision, applied: isNew ? undefined : await tenant.applied(name) } };
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     return { messaging: streamFailure(error.code, error.message), gateway: undefined };

@@ -13,10 +13,10 @@ export const whileLeading = (broker: Broker, isLeader: () => boolean): Broker =>
         : Promise.reject(new ApiError(0, 'NotLeader', 'not sent to NATS: this operator does not lead any more'));
   const guardTenant = (tenant: TenantBroker): TenantBroker => ({
     ...tenant,
-    ensureStream: guard((spec) => tenant.ensureStream(spec)),
+    ensureStream: guard((spec, options) => tenant.ensureStream(spec, options)),
     deleteConsumer: guard((stream, name) => tenant.deleteConsumer(stream, name)),
     ensureSchedules: guard((integration, schedules) => tenant.ensureSchedules(integration, schedules)),
-    putRoutes: guard((routes) => tenant.putRoutes(routes)),
+    putRoutes: guard((routes, options) => tenant.putRoutes(routes, options)),
     deleteRoutes: guard((integration) => tenant.deleteRoutes(integration)),
     sweepRoutes: guard((isServed) => tenant.sweepRoutes(isServed)),
   });

@@ -44,8 +44,11 @@ export interface Cluster {
   get(kind: ResourceKind, name: string, namespace?: string): Promise<KubeObject | undefined>;
   /** From the cache of a watched kind only: `undefined` may also mean that it lost the label by which it is watched. */
   cached(kind: ResourceKind, name: string, namespace?: string): KubeObject | undefined;
-  /** From the cache of a watched kind only. */
-  list(kind: ResourceKind, options?: { namespace?: string; labels?: Readonly<Record<string, string>> }): KubeObject[];
+  /** From the cache of a watched kind only. Without labels the same list as long as nothing in it has changed. */
+  list(
+    kind: ResourceKind,
+    options?: { namespace?: string; labels?: Readonly<Record<string, string>> },
+  ): readonly KubeObject[];
   /** From the server, of a kind that is not watched. */
   read(
     kind: ResourceKind,
@@ -242,8 +245,11 @@ export interface Broker {
   facts(): Promise<ServerFacts>;
 }
 export interface TenantBroker {
-  /** Reads, compares, creates or updates; never deletes and re-creates. Throws BrokerError with what must be done. */
-  ensureStream(spec: StreamSpec): Promise<StreamState>;
+  /**
+   * Reads, compares, creates or updates; never deletes and re-creates. Throws BrokerError with what must be done. One that is said to be
+   * new is made without looking first; if it is there, nothing is lost by that.
+   */
+  ensureStream(spec: StreamSpec, options?: { isNew?: boolean }): Promise<StreamState>;
   /** The consumer's position is gone with it. */
   deleteConsumer(stream: string, name: string): Promise<'deleted' | 'absent'>;
   /** The schedules of an Integration are these and no others; what a removed one made is removed with it. */
@@ -256,7 +262,8 @@ export interface TenantBroker {
   paused(integration: string): Promise<PausedRecord | undefined>;
   /** Integrations whose answer was asked for since that sequence of the gateway's bucket. */
   calledSince(sequence: number): Promise<string[]>;
-  putRoutes(routes: Routes): Promise<number>;
+  /** Their revision. Those that are said to be new are written without looking first. */
+  putRoutes(routes: Routes, options?: { isNew?: boolean }): Promise<number>;
   deleteRoutes(integration: string): Promise<void>;
   /** Removes the routes of Integrations that are not served any more; tells whose. */
   sweepRoutes(isServed: (integration: string) => boolean): Promise<string[]>;

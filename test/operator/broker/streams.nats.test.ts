@@ -63,6 +63,18 @@ describe('streams', () => {
     expect((await manager.streams.info(name)).config).toEqual(before);
   });
 
+  test('that are taken for new and are there are found, mended, and keep what they hold', async () => {
+    const spec = inboxSpec('stayed');
+    await acme.broker.ensureStream(spec, { isNew: true });
+    await jetstream(admin).publish('inbox.stayed.0.shop', 'kept');
+    const { created, config } = await manager.streams.info(spec.name);
+    expect((await acme.broker.ensureStream(spec, { isNew: true })).messages).toBe(1);
+    await manager.streams.update(spec.name, { metadata: { 'kanava.dev/uid': 'of an earlier one' } });
+    const state = await acme.broker.ensureStream(spec, { isNew: true });
+    expect([state.messages, state.consumers.length]).toEqual([1, spec.consumers.length]);
+    expect(await manager.streams.info(spec.name)).toMatchObject({ created, config });
+  });
+
   test('grow with their spec and keep what they hold', async () => {
     await jetstream(admin).publish('inbox.orders.0.shop', 'kept');
     const state = await acme.broker.ensureStream(inboxSpec('orders', { maxBytes: 8 * 1024 ** 2 }));
