@@ -21,6 +21,7 @@ import type { Context } from './reconcile/context.ts';
 import { reconcileIntegration } from './reconcile/integration.ts';
 import { whileLeading } from './reconcile/leading.ts';
 import { reconcileMountedSecret } from './reconcile/mounted-secrets.ts';
+import { createRecentLooks } from './reconcile/recent-looks.ts';
 import { createScaler } from './reconcile/scaler.ts';
 import { createSecretWatches } from './reconcile/secret-watches.ts';
 import { startProblem } from './reconcile/start-problem.ts';
@@ -79,6 +80,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     broken: (key) => integrations.queue.add(key),
   });
   const secrets = createSecretWatches(kube, (change) => wake.secret(change));
+  const accountLooks = createRecentLooks(() => performance.now());
   const context: Context = {
     cluster: kube.cluster,
     broker: whileLeading(broker, () => isLeading()),
@@ -89,6 +91,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     log: { info: log.info.bind(log), warn: log.warn.bind(log), error: log.error.bind(log), debug: log.debug.bind(log) },
     scaler,
     secretWatches: secrets,
+    accountLooks,
   };
   const groupOf = (key: string) => key.split('/', 1)[0] ?? '';
   const tenants = createController({
@@ -160,7 +163,11 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     }
     for (const controller of controllers) controller.start();
     broker.meter.subscribe(scaler.moved);
-    broker.meter.subscribe(brokenAccounts(kube.cluster, { tenant: (name) => tenants.queue.add(name) }));
+    const isBroken = (tenant: string) => {
+      accountLooks.forget(tenant);
+      tenants.queue.add(tenant);
+    };
+    broker.meter.subscribe(brokenAccounts(kube.cluster, { tenant: isBroken }));
     log.info({ natsUrl: settings.config.nats.url }, 'leading');
   };
   const fail = (error: unknown) => {

@@ -2,6 +2,7 @@ import type { Log } from '../../runtime/connector.ts';
 import type { Condition } from '../api/fields.ts';
 import type { Settings } from '../settings.ts';
 import type { Broker, Cluster } from './ports.ts';
+import type { RecentLooks } from './recent-looks.ts';
 import type { Scaler } from './scaler.ts';
 
 /** What every reconciler works with. */
@@ -20,6 +21,8 @@ export interface Context {
   readonly scaler: Scaler;
   /** Secrets are watched namespace by namespace: there is no right to all of them. */
   readonly secretWatches: SecretWatches;
+  /** At the accounts of Tenants, by the Tenant's name. */
+  readonly accountLooks: RecentLooks;
 }
 export interface SecretWatches {
   /** Resolves when the Secrets of the namespace are known. */

@@ -54,21 +54,20 @@ export const ensureMessaging = async (
     };
   await cluster.setFinalizer(object, Tenants, messagingFinalizer, true);
   await applyChild(cluster, planNatsConfig(home, { url: settings.config.nats.url, ca: natsCa }));
-  try {
-    const suspended = spec.suspend && mayClose(context, object, spec);
+  const suspended = spec.suspend && mayClose(context, object, spec);
+  const look = async () => {
     const state = await broker.ensureAccount(name, keys, planAccountLimits(spec), { suspended });
     const account = { id: state.id, serversAcked: state.serversAcked, serversTotal: state.serversTotal };
     if (!spec.suspend) {
       for (const stream of streams) await broker.tenant(keys).ensureStream(stream);
       await broker.tenant(keys).sweepRoutes(isThere(context, spec));
     }
-    return {
-      keys,
-      account,
-      messaging: accountVerdict(state),
-      ...checked,
-      durable: durableVerdict(await broker.facts()),
-    };
+    return { account, messaging: accountVerdict(state), durable: durableVerdict(await broker.facts()) };
+  };
+  const isRight = ({ messaging }: Pick<Messaging, 'messaging'>) => messaging.status === 'True';
+  try {
+    const found = await context.accountLooks.take(name, [keys, uid, spec, suspended], look, isRight);
+    return { keys, ...checked, ...found };
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     return { ...checked, keys, account: undefined, messaging: messagingFailure(error.code, error.message) };

@@ -36,7 +36,10 @@ export const reconcileTenant =
 
 const reconcile = async (context: Context, object: KubeObject): Promise<ReconcileResult | undefined> => {
   const { name } = object.metadata;
-  if (object.metadata.deletionTimestamp) return releaseTenant(context, object);
+  if (object.metadata.deletionTimestamp) {
+    context.accountLooks.forget(name);
+    return releaseTenant(context, object);
+  }
   const parsed = parseTenant(object);
   if (!parsed.ok) {
     const { reason, path, message } = parsed.finding;

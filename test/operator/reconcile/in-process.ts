@@ -6,6 +6,7 @@ import { connectKube, type KubeConnection } from '../../../operator/kube/connect
 import { loadIdentity } from '../../../operator/kube/identity.ts';
 import { createTransport, type Transport } from '../../../operator/kube/transport.ts';
 import type { Context } from '../../../operator/reconcile/context.ts';
+import { createRecentLooks } from '../../../operator/reconcile/recent-looks.ts';
 import { createScaler } from '../../../operator/reconcile/scaler.ts';
 import { createSecretWatches } from '../../../operator/reconcile/secret-watches.ts';
 import { wakers } from '../../../operator/reconcile/wake.ts';
@@ -87,6 +88,7 @@ export const startInProcess = async (): Promise<InProcess> => {
       now: () => Date.now(),
       log,
       secretWatches: createSecretWatches(kube, nobody),
+      accountLooks: createRecentLooks(() => performance.now()),
       ...changes,
     }),
     create: async (name, deletionPolicy = 'Retain') => {
