@@ -7,7 +7,7 @@ import { type Integration, integrationSpec } from './integration.ts';
 import { integrationTransitions } from './integration-rules.ts';
 import { apiVersion, Connections, Integrations, type Kind, type Metadata, Tenants } from './meta.ts';
 import { annotated, type SchemaNode } from './openapi.ts';
-import { remembered } from './remembered.ts';
+import { remembered, rememberedWith } from './remembered.ts';
 import { brokenTransitions, type Transition } from './rules.ts';
 import { type Tenant, tenantSpec, tenantTransitions } from './tenant.ts';
 
@@ -69,11 +69,19 @@ const parser = <S>(kind: Kind, spec: z.ZodType<S>, checks: readonly ((spec: S) =
     if (findings.length > 0) return refused(findings);
     return { ok: true, value: { metadata: data.metadata as Metadata, spec: data.spec } };
   };
-  const once = remembered(parse);
+  // A spec outlives many versions of its object, each of which says something else about its status.
+  const bySpec = rememberedWith<Parsed<Shaped<S>>>();
+  const once = remembered((object: Partial<Record<'apiVersion' | 'kind' | 'metadata' | 'spec', unknown>>) => {
+    const named = metadata.safeParse(object.metadata);
+    if (!named.success || !isFrozen(object.spec)) return parse(object);
+    const parsed = bySpec(object.spec, [object.apiVersion, object.kind, named.data.name], () => parse(object));
+    return parsed.ok ? { ...parsed, value: { ...parsed.value, metadata: named.data as Metadata } } : parsed;
+  });
   // Objects of a cache are frozen; what is not may have changed since.
-  return (object: unknown) =>
-    typeof object === 'object' && object !== null && Object.isFrozen(object) ? once(object) : parse(object);
+  return (object: unknown) => (isFrozen(object) ? once(object) : parse(object));
 };
+const isFrozen = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && Object.isFrozen(value);
 
 const refused = (findings: readonly Finding[]): Parsed<never> => {
   const all = findings as readonly [Finding, ...Finding[]];

@@ -117,6 +117,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     redelivery = undefined;
     deliver(changes);
   };
+  const keep = (object: KubeObject) => cached(object, trim, store.get(object.metadata.name, object.metadata.namespace));
   const advance = (resourceVersion: string) => {
     position = resourceVersion;
     if (highest === undefined || isNewer(resourceVersion, highest)) highest = resourceVersion;
@@ -148,7 +149,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
         // Items of a list carry no kind of their own.
         const object: unknown = { ...ofKind, ...item };
         if (!isObject(object)) throw new WatchError(0, 'an item of the list is not an object');
-        objects.push(cached(object, trim));
+        objects.push(keep(object));
       }
       next = metadata.continue || undefined;
       if (!next) return { objects, resourceVersion: metadata.resourceVersion };
@@ -177,7 +178,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       if (seen && changes.length > 0 && !isNewer(versionOf(object), seen)) metrics.cacheMisses.inc(resource);
       deliver(changes);
     }
-    for (const object of store.all())
+    for (const object of store.list())
       if (!present.has(`${object.metadata.namespace ?? ''}/${object.metadata.name}`))
         deliver(store.remove(object, behind ? versionOf(object) : resourceVersion));
     advance(resourceVersion);
@@ -196,7 +197,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       return;
     }
     if (event.type !== 'BOOKMARK') {
-      const object = cached(event.object, trim);
+      const object = keep(event.object);
       deliver(event.type === 'DELETED' ? store.remove(object, resourceVersion) : store.put(object));
     }
     advance(resourceVersion);
@@ -281,7 +282,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       if (!isSynced || !here || !hasLabels(object, options.labels) || !resourceVersion) return;
       // What the watch has passed it has also told; an object that is not there by now was deleted.
       if (position === undefined || !isNewer(resourceVersion, position)) return;
-      deliver(store.put(cached(object, trim)).map((change) => ({ ...change, isOwn: true })));
+      deliver(store.put(keep(object)).map((change) => ({ ...change, isOwn: true })));
     },
     close: async () => {
       closing.abort(new Error(`the watch of ${name} was closed`));

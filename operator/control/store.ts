@@ -15,8 +15,8 @@ export interface Filter {
 }
 export interface Store {
   get(name: string, namespace?: string): KubeObject | undefined;
-  list(filter?: Filter): KubeObject[];
-  all(): KubeObject[];
+  /** Without labels the same list as long as nothing in it has changed, so what is made of it can be remembered. */
+  list(filter?: Filter): readonly KubeObject[];
   size(): number;
   /** Takes a newer object; an older one changes nothing. */
   put(object: KubeObject): Change[];
@@ -44,8 +44,15 @@ export const createStore = (): Store => {
   /** By namespace ('' = cluster), then by name. */
   const namespaces = new Map<string, Map<string, KubeObject>>();
   const get = (name: string, namespace = '') => namespaces.get(namespace)?.get(name);
+  /** By namespace; `undefined` is everything. */
+  const lists = new Map<string | undefined, readonly KubeObject[]>();
+  const changed = (namespace: string) => {
+    lists.delete(namespace);
+    lists.delete(undefined);
+  };
   const set = (object: KubeObject) => {
     const { name, namespace = '' } = object.metadata;
+    changed(namespace);
     const objects = namespaces.get(namespace) ?? new Map<string, KubeObject>();
     namespaces.set(namespace, objects.set(name, object));
   };
@@ -59,14 +66,20 @@ export const createStore = (): Store => {
       { type: 'added', object },
     ];
   };
-  const all = () => [...namespaces.values()].flatMap((objects) => [...objects.values()]);
+  const listed = (namespace: string | undefined): readonly KubeObject[] => {
+    const known = lists.get(namespace);
+    if (known) return known;
+    const within = namespace === undefined ? namespaces.values() : [namespaces.get(namespace)];
+    const objects = Object.freeze([...within].flatMap((one) => [...(one?.values() ?? [])]));
+    lists.set(namespace, objects);
+    return objects;
+  };
   return {
     get,
     list: ({ namespace, labels } = {}) => {
-      const found = namespace === undefined ? all() : [...(namespaces.get(namespace)?.values() ?? [])];
+      const found = listed(namespace);
       return labels ? found.filter((object) => hasLabels(object, labels)) : found;
     },
-    all,
     size: () => namespaces.values().reduce((sum, objects) => sum + objects.size, 0),
     put: (object) => {
       const known = get(object.metadata.name, object.metadata.namespace);
@@ -77,6 +90,7 @@ export const createStore = (): Store => {
       const objects = namespaces.get(namespace);
       const known = objects?.get(name);
       if (!objects || !known || isNewer(versionOf(known), resourceVersion)) return [];
+      changed(namespace);
       objects.delete(name);
       if (objects.size === 0) namespaces.delete(namespace);
       return [{ type: 'deleted', object: known }];

@@ -31,9 +31,20 @@ export const withoutManagedFields = (object: KubeObject): KubeObject => {
   return { ...object, metadata };
 };
 
-/** An object as it is kept: frozen, and only what is needed of it. */
-export const cached = (object: KubeObject, trim: (object: KubeObject) => KubeObject): KubeObject => {
-  const kept = trim(object);
+/** By the generation it can be told that a spec is the one that is known: it is kept once, and so is what was made of it. */
+const withKnownSpec = (object: KubeObject, known: KubeObject | undefined): KubeObject => {
+  const { uid, generation } = object.metadata;
+  const isKnown = generation !== undefined && generation === known?.metadata.generation && uid === known.metadata.uid;
+  return isKnown && known['spec'] !== undefined ? { ...object, spec: known['spec'] } : object;
+};
+
+/** An object as it is kept: frozen, and only what is needed of it. `known` is an earlier version, if there is one. */
+export const cached = (
+  object: KubeObject,
+  trim: (object: KubeObject) => KubeObject,
+  known: KubeObject | undefined,
+): KubeObject => {
+  const kept = withKnownSpec(trim(object), known);
   deepFreeze(kept);
   return kept;
 };

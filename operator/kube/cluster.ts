@@ -15,8 +15,8 @@ export interface Cache {
 }
 export interface ClusterOptions {
   readonly transport: Transport;
-  /** Those of a kind. Asked for each read: watches come and go with tenants. */
-  readonly caches: (kind: Cache['kind']) => Iterable<Cache>;
+  /** Those that may hold objects of the namespace; of all without one. Asked for each read: watches come and go with tenants. */
+  readonly caches: (kind: Cache['kind'], namespace: string | undefined) => readonly Cache[];
   readonly events: EventRecorder;
 }
 
@@ -39,11 +39,6 @@ const scaleOf = ({ metadata, spec }: KubeObject) => ({
 
 export const createCluster = ({ transport, caches, events }: ClusterOptions): Cluster => {
   const discover = createDiscovery(transport);
-  /** Those that may hold objects of the namespace; of all without one. */
-  const holding = (kind: ResourceKind, namespace: string | undefined): Cache[] =>
-    [...caches(kind)].filter(
-      ({ scope }) => namespace === undefined || scope.namespace === undefined || scope.namespace === namespace,
-    );
 
   const read = async (kind: ResourceKind, name: string, namespace?: string): Promise<KubeObject | undefined> => {
     try {
@@ -55,13 +50,13 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
   };
   /** The answer to a write goes into the caches: the next reconcile must not decide by what was before it. */
   const remember = (kind: ResourceKind, object: KubeObject): KubeObject => {
-    for (const cache of holding(kind, object.metadata.namespace)) cache.watch.observe(object);
+    for (const { watch } of caches(kind, object.metadata.namespace)) watch.observe(object);
     return object;
   };
 
   return {
     get: async (kind, name, namespace) => {
-      for (const { scope, watch } of holding(kind, namespace)) {
+      for (const { scope, watch } of caches(kind, namespace)) {
         if (!watch.hasSynced()) continue;
         const found = watch.get(name, namespace);
         if (found) return found;
@@ -71,14 +66,14 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
       return read(kind, name, namespace);
     },
     cached: (kind, name, namespace) => {
-      for (const { watch } of holding(kind, namespace)) {
+      for (const { watch } of caches(kind, namespace)) {
         const found = watch.get(name, namespace);
         if (found) return found;
       }
       return undefined;
     },
     list: (kind, options = {}) => {
-      const [first, ...others] = holding(kind, options.namespace);
+      const [first, ...others] = caches(kind, options.namespace);
       if (others.length === 0) return first?.watch.list(options) ?? [];
       const found = new Map<string, KubeObject>();
       for (const { watch } of [first, ...others] as Cache[])

@@ -3,7 +3,7 @@ import { type ListWatch, type ListWatchOptions, startListWatch } from '../contro
 import type { ControlMetrics } from '../control/metrics.ts';
 import type { Cluster, ResourceKind } from '../reconcile/ports.ts';
 import { resourceName } from './api-path.ts';
-import { type Cache, createCluster } from './cluster.ts';
+import { type Cache, type ClusterOptions, createCluster } from './cluster.ts';
 import { createEventRecorder } from './events.ts';
 import { objectSource, type Scope } from './object-source.ts';
 import type { Transport } from './transport.ts';
@@ -32,11 +32,23 @@ export const connectKube = (options: {
 }): KubeConnection => {
   const { transport, metrics, log, instance } = options;
   const open = new Map<ListWatch, Cache>();
-  /** By resource name. One kind may have hundreds: Secrets are watched by namespace. */
-  const byKind = new Map<string, Set<Cache>>();
+  /** By resource name, then by namespace ('' = all). One kind may have hundreds: Secrets are watched by namespace. */
+  const byKind = new Map<string, Map<string, Set<Cache>>>();
+  const cachesOf = (name: string, namespace = ''): Set<Cache> => {
+    const ofKind = byKind.get(name) ?? new Map<string, Set<Cache>>();
+    const found = ofKind.get(namespace) ?? new Set();
+    byKind.set(name, ofKind.set(namespace, found));
+    return found;
+  };
+  const holding: ClusterOptions['caches'] = (kind, namespace) => {
+    const ofKind = byKind.get(resourceName(kind));
+    if (!ofKind) return [];
+    if (namespace === undefined) return [...ofKind.values()].flatMap((found) => [...found]);
+    return [...(ofKind.get('') ?? []), ...(ofKind.get(namespace) ?? [])];
+  };
   const events = createEventRecorder({ transport, log, controller: 'kanava.dev/operator', instance });
   return {
-    cluster: createCluster({ transport, caches: (kind) => byKind.get(resourceName(kind)) ?? [], events }),
+    cluster: createCluster({ transport, caches: holding, events }),
     watch: (kind, onChange, { namespace, labels, ...rest } = {}) => {
       const scope: Scope = { ...(namespace !== undefined && { namespace }), ...(labels && { labels }) };
       const started = startListWatch({
@@ -52,14 +64,14 @@ export const connectKube = (options: {
         ...started,
         close: async () => {
           open.delete(watch);
-          byKind.get(started.name)?.delete(cache);
+          cachesOf(started.name, namespace).delete(cache);
+          if (cachesOf(started.name, namespace).size === 0) byKind.get(started.name)?.delete(namespace ?? '');
           await started.close();
         },
       };
       const cache: Cache = { kind, scope, watch };
       open.set(watch, cache);
-      const same = byKind.get(started.name) ?? new Set();
-      byKind.set(started.name, same.add(cache));
+      cachesOf(started.name, namespace).add(cache);
       return watch;
     },
     watches: () => [...open.keys()],

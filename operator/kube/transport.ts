@@ -71,6 +71,27 @@ const parsed = (text: string): unknown => {
   }
 };
 
+/** One timer, ended with the work: signals that follow others are dear where there are thousands of requests. */
+const within = async <T>(
+  ms: number,
+  outer: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> => {
+  const ending = new AbortController();
+  const stop = () => ending.abort(outer?.reason);
+  const late = () => ending.abort(new DOMException(`no answer within ${Math.round(ms)} ms`, 'TimeoutError'));
+  if (ms <= 0) late();
+  const timer = setTimeout(late, ms);
+  outer?.addEventListener('abort', stop);
+  if (outer?.aborted) stop();
+  try {
+    return await work(ending.signal);
+  } finally {
+    clearTimeout(timer);
+    outer?.removeEventListener('abort', stop);
+  }
+};
+
 /** Writes, but for the lease itself. */
 const isGuarded = ({ method, once = false }: ApiRequest): boolean => method !== 'GET' && !once;
 
@@ -162,22 +183,21 @@ export const createTransport = (options: TransportOptions): Transport => {
 
   return {
     request: async (request) => {
-      const deadline = AbortSignal.timeout(request.timeoutMs ?? 30_000);
-      const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
+      const end = performance.now() + (request.timeoutMs ?? 30_000);
+      const left = () => end - performance.now();
+      const mostMs = isGuarded(request) ? writeMs : Number.POSITIVE_INFINITY;
       for (let tried = 1; ; tried++) {
         try {
-          return await attempt(
-            request,
-            isGuarded(request) ? AbortSignal.any([signal, AbortSignal.timeout(writeMs)]) : signal,
-          );
+          return await within(Math.min(left(), mostMs), request.signal, (signal) => attempt(request, signal));
         } catch (error) {
-          const wait = signal.aborted ? undefined : waitMs(request, error, tried);
+          const isOver = left() <= 0 || request.signal?.aborted;
+          const wait = isOver ? undefined : waitMs(request, error, tried);
           if (wait === undefined) {
             if (error instanceof ApiError) throw error;
             const why = `no answer from ${identity.server} (attempt ${tried}): ${String(error)}`;
-            throw noAnswer(deadline.aborted ? 'Timeout' : 'Unreachable', request, why, error);
+            throw noAnswer(left() <= 0 ? 'Timeout' : 'Unreachable', request, why, error);
           }
-          await sleep(wait, undefined, { signal }).catch(() => {});
+          await sleep(Math.min(wait, left()), undefined, request.signal && { signal: request.signal }).catch(() => {});
         }
       }
     },

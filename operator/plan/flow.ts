@@ -48,7 +48,8 @@ export const flowHash = (flow: Flow): string => {
 
 /** A sentence when the flow is larger than an object may be. */
 export const flowTooLarge = (flow: Flow): string | undefined => {
-  const bytes = Buffer.byteLength(canonicalJson(flow));
+  // The order of the fields does not matter to their size.
+  const bytes = Buffer.byteLength(JSON.stringify(flow));
   return bytes <= maxFlowBytes
     ? undefined
     : `the flow with its connections takes ${Math.ceil(bytes / 1024)} KiB, at most ${maxFlowBytes / 1024} KiB fit into a ConfigMap; shorten schemas and mappings, or divide the Integration in two over the bus`;

@@ -51,18 +51,19 @@ const assessed = async ({ cluster, settings }: Context, object: KubeObject, hold
   const objects = await referredTo(cluster, namespace, [...own, ...theirs]);
   const position = positionOf(cluster, object);
   const around = surroundings(cluster, settings);
+  const identity = identityOf(object, holder);
   const inputs = [
-    holder.name,
+    ...Object.values(identity),
     holder.spec,
     position,
     ...Object.values(around),
-    ...connections,
+    ...connections.flatMap((found) => [found.metadata.name, found['spec']]),
     null,
     ...objects.values(),
   ];
-  return assessments(object, inputs, () =>
+  return assessments(parsed.ok ? parsed.value.spec : object, inputs, () =>
     assess({
-      identity: identityOf(object, holder),
+      identity,
       parsed,
       tenant: holder.spec,
       position,
@@ -86,16 +87,12 @@ const filesIn = remembered((connection: Parsed<Connection>) =>
 /** What the tenant's egress ceiling is about: the cluster's closed ranges, and the namespaces that selectors may select. */
 const surroundings = (cluster: Cluster, settings: Settings) => ({
   closedRanges: settings.config.network.closedRanges,
-  namespaces: namespacesOf(cluster),
+  namespaces: labelsOf(cluster.list(Namespaces)),
 });
 /** The same list as long as no namespace has changed. */
-const namespacesOf = (cluster: Cluster): readonly NamespaceLabels[] => {
-  const objects = cluster.list(Namespaces);
-  return namespaceLists(cluster, objects, () =>
-    objects.map(({ metadata }) => ({ name: metadata.name, labels: metadata.labels ?? {} })),
-  );
-};
-const namespaceLists = rememberedWith<readonly NamespaceLabels[]>();
+const labelsOf = remembered((namespaces: readonly KubeObject[]): readonly NamespaceLabels[] =>
+  namespaces.map(({ metadata }) => ({ name: metadata.name, labels: metadata.labels ?? {} })),
+);
 
 export const identityOf = ({ metadata }: KubeObject, holder: Holder) => ({
   tenant: holder.name,

@@ -16,20 +16,22 @@ export interface Holder {
   readonly spec: EffectiveTenant;
 }
 
-export const claimsOf = (tenants: readonly KubeObject[]): Claim[] => tenants.map(claimOf);
-const claimOf = remembered(
-  (tenant: KubeObject): Claim => ({
-    tenant: tenant.metadata.name,
-    namespace: (tenant['spec'] as { namespace?: { name?: string } } | undefined)?.namespace?.name ?? '',
-    since: tenant.metadata.creationTimestamp,
-  }),
-);
+/** Who claims a namespace. */
+export const claimsOn = (cluster: Cluster, namespace: string): readonly Claim[] =>
+  claimsBy(cluster.list(Tenants)).get(namespace) ?? [];
+/** Of a list that stays the same until a Tenant changes: with hundreds of them nobody looks through all. */
+const claimsBy = remembered((tenants: readonly KubeObject[]) => Map.groupBy(tenants.map(claimOf), claimed));
+const claimed = ({ namespace }: Claim) => namespace;
+const claimOf = (tenant: KubeObject): Claim => ({
+  tenant: tenant.metadata.name,
+  namespace: (tenant['spec'] as { namespace?: { name?: string } } | undefined)?.namespace?.name ?? '',
+  since: tenant.metadata.creationTimestamp,
+});
 
 /** The Tenant of a namespace is never what an object in it says: it is the one that claimed it first and that has it. */
 export const holderOf = (cluster: Cluster, namespace: string): Holder | undefined => {
-  const tenants = cluster.list(Tenants);
-  const name = claimWinner(namespace, claimsOf(tenants));
-  const object = tenants.find((tenant) => tenant.metadata.name === name);
+  const name = claimWinner(namespace, claimsOn(cluster, namespace));
+  const object = name === undefined ? undefined : cluster.cached(Tenants, name);
   const status = object?.['status'] as { namespace?: { name?: string } } | undefined;
   if (name === undefined || object === undefined || status?.namespace?.name !== namespace) return undefined;
   const parsed = parseTenant(object);

@@ -1,12 +1,11 @@
 import type { EffectiveTenant } from '../api/effective.ts';
-import { Tenants } from '../api/meta.ts';
 import { type Verdict, verdict } from '../plan/conditions.ts';
 import { Namespaces } from '../plan/kinds.ts';
 import { namespaceRefusal, planNamespace } from '../plan/namespace.ts';
 import { applyChild } from './apply.ts';
 import type { Context } from './context.ts';
 import type { KubeObject } from './ports.ts';
-import { claimsOf } from './tenancy.ts';
+import { claimsOn } from './tenancy.ts';
 
 export const ensureNamespace = async (
   { cluster, settings }: Context,
@@ -19,7 +18,7 @@ export const ensureNamespace = async (
     namespace: spec.namespace.name,
     adopt: spec.namespace.adopt,
     operatorNamespace: settings.namespace,
-    claims: claimsOf(cluster.list(Tenants)),
+    claims: claimsOn(cluster, spec.namespace.name),
     live: await cluster.get(Namespaces, spec.namespace.name),
   });
   if (refusal) return { verdict: verdict('NamespaceReady', 'False', refusal.reason, refusal.message) };

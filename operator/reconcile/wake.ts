@@ -10,7 +10,7 @@ import {
 } from '../plan/children.ts';
 import { isTrue, statusConditions } from '../plan/conditions.ts';
 import type { Cluster, KubeObject, LagReport } from './ports.ts';
-import { holderOf } from './tenancy.ts';
+import { claimsOn, holderOf } from './tenancy.ts';
 
 /* Which keys look again when something changes. Level-triggered reconcilers may be woken too often, never too seldom. */
 export interface Keys {
@@ -46,7 +46,7 @@ export const wakers = (cluster: Cluster, keys: Keys) => {
   };
   const tenantsOf = (namespace: string | undefined) => {
     if (namespace === undefined) return;
-    for (const tenant of cluster.list(Tenants)) if (claimed(tenant) === namespace) keys.tenant(tenant.metadata.name);
+    for (const { tenant } of claimsOn(cluster, namespace)) keys.tenant(tenant);
   };
   return {
     tenant: (change: Change) => {

@@ -20,7 +20,7 @@ export const homeOf = ({ metadata }: KubeObject, holder: Holder) => ({
 
 /** The same objects as long as nothing has changed that they are made from. */
 export const workerOf = ({ settings, natsCa }: Context, object: KubeObject, holder: Holder, basis: Resolved) =>
-  workers(basis, [settings, natsCa, object, holder.name, holder.spec], () =>
+  workers(basis, [settings, natsCa, object.metadata.uid, holder.name, holder.spec], () =>
     planWorker({
       home: homeOf(object, holder),
       spec: basis.spec,
@@ -34,7 +34,7 @@ export const workerOf = ({ settings, natsCa }: Context, object: KubeObject, hold
 const workers = rememberedWith<ReturnType<typeof planWorker>>();
 
 export const acceptedRecordOf = (object: KubeObject, holder: Holder, basis: Resolved): KubeObject =>
-  records(basis, [object, holder.name], () =>
+  records(basis, [object.metadata.uid, object.metadata.generation, holder.name], () =>
     planAccepted(homeOf(object, holder), {
       uid: object.metadata.uid ?? '',
       generation: object.metadata.generation ?? 0,

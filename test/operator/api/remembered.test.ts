@@ -41,4 +41,22 @@ describe('what is remembered', () => {
       parseIntegration(frozen),
     );
   });
+
+  test('of a spec holds for the versions of its object that share it, and no finding about metadata is lost', () => {
+    const { spec, ...rest } = integration();
+    const version = (metadata: object, shared: object = spec) =>
+      Object.freeze({ ...rest, metadata: { ...rest.metadata, ...metadata }, spec: shared });
+    Object.freeze(spec);
+    const specOf = (object: object) => {
+      const parsed = parseIntegration(object);
+      return parsed.ok ? parsed.value.spec : undefined;
+    };
+    const [first, second] = [version({ resourceVersion: '1' }), version({ labels: { team: 'shop' } })];
+    expect(specOf(second)).toBe(specOf(first));
+    const parsed = parseIntegration(second);
+    expect(parsed.ok && parsed.value.metadata.labels).toEqual({ team: 'shop' });
+    expect(parseIntegration(version({ name: 'Not_A_Label' })).ok).toBe(false);
+    // Could change yet.
+    expect(specOf(version({}, { ...spec }))).not.toBe(specOf(first));
+  });
 });
