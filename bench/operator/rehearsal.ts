@@ -38,15 +38,9 @@ export const rehearse = async (
   // Closed before anything is recorded: it writes the events of these tenants long after their conditions.
   const before = await reconcilersOf(world, await ownTransport(world));
   // Again and again: rights in a new namespace take a moment, and nobody counts for its quota here, which is waited for.
-  let isReady = false;
-  const ready = scene.tenantsReady(tenants).finally(() => {
-    isReady = true;
-  });
-  while (!isReady) {
+  const ready = scene.tenantsReady(tenants).then(() => true);
+  while (!(await Promise.race([ready, sleep(500, false)])))
     await Promise.all(names.map((name) => reconcileTenant(before.context)(name).catch(nobody)));
-    await sleep(500);
-  }
-  await ready;
   await before.kube.close();
 
   const { recording, taken } = recordingTransport(await ownTransport(world));
