@@ -111,6 +111,17 @@ export interface Accepted {
  */
 export type Call = (message: Message, options: { readonly timeoutMs: number }) => Promise<Message | undefined>;
 
+/**
+ * For requests that may be repeated: whoever comes first with a key runs, and says at the end what later ones get, or that another may
+ * run. `print` tells whether two requests are the same; `forMs`: how long the first one may take. Rejects while earlier answers cannot be
+ * looked up.
+ */
+export type Once = (request: { readonly key: string; readonly print: string; readonly forMs: number }) => Promise<Turn>;
+export type Turn =
+  | { readonly kind: 'first'; keep(answer: Uint8Array): Promise<void>; release(): Promise<void> }
+  | { readonly kind: 'kept'; readonly answer: Uint8Array }
+  | { readonly kind: 'running' | 'other' };
+
 export interface HttpRequest {
   readonly method: string;
   /** Path below the source's own path, with query. */
@@ -139,6 +150,7 @@ interface SourceBase<C> {
 export interface GatewayContext extends OpenContext {
   readonly accept: Accept;
   readonly call: Call;
+  readonly once: Once;
   /** CloudEvents `source` of messages that carry none: `/<tenant>/<integration>/<source>`. */
   readonly source: string;
 }

@@ -1,6 +1,8 @@
 import type { KeyPair } from '@nats-io/nkeys';
 import type { Logger } from 'pino';
 import {
+  answerBucket,
+  answerSubjects,
   bucketStream,
   busStream,
   deadLetterStream,
@@ -201,8 +203,13 @@ const endRoutes = async ({ connection, manager }: TenantSession, integration: st
 const removeMessages = async ({ manager }: TenantSession, integration: string): Promise<void> => {
   for (const stream of [inboxStream(integration), deadLetterStream(integration)]) await deleteStream(manager, stream);
   await deleteConsumer(manager, busStream, integration);
-  if (await findStream(manager, bucketStream(stateBucket)))
-    await manager.streams.purge(bucketStream(stateBucket), { filter: stateSubjects(integration) });
+  for (const [bucket, filter] of [
+    [stateBucket, stateSubjects(integration)],
+    [answerBucket, answerSubjects(integration)],
+  ] as const) {
+    const stream = bucketStream(bucket);
+    if (await findStream(manager, stream)) await manager.streams.purge(stream, { filter });
+  }
 };
 
 const revokedAt = (token: Token): number => (token.nats['revocations'] as Record<string, number>)['*'] ?? 0;

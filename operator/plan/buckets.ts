@@ -1,20 +1,26 @@
-import { bucketStream, bucketSubjects, gatewayBucket, stateBucket } from '../../runtime/nats/names.ts';
+import { answerBucket, bucketStream, bucketSubjects, gatewayBucket, stateBucket } from '../../runtime/nats/names.ts';
 import type { StreamSpec } from '../reconcile/ports.ts';
 
 const mebibyte = 1024 * 1024;
-/** State of messages that failed once and of steps that remember; the route table with its applied revisions. */
-const sizes = { [stateBucket]: 64 * mebibyte, [gatewayBucket]: 32 * mebibyte } as const;
+/**
+ * State of messages that failed once and of steps that remember; the route table with its applied revisions; answers for requests that are
+ * repeated, of which the oldest make room.
+ */
+const sizes: readonly (readonly [bucket: string, Pick<StreamSpec, 'maxBytes' | 'discard' | 'maxAgeMs'>])[] = [
+  [stateBucket, { maxBytes: 64 * mebibyte, discard: 'new' }],
+  [gatewayBucket, { maxBytes: 32 * mebibyte, discard: 'new' }],
+  [answerBucket, { maxBytes: 16 * mebibyte, discard: 'old', maxAgeMs: 3_600_000 }],
+];
 
 /** A tenant's key-value buckets, as the streams that they are. Never with rollup headers: one writer could wipe everybody's keys. */
 export const planBuckets = (tenant: { uid: string; replicas: number }): StreamSpec[] =>
-  Object.entries(sizes).map(([bucket, maxBytes]) => ({
+  sizes.map(([bucket, size]) => ({
     name: bucketStream(bucket),
     subjects: [bucketSubjects(bucket)],
     retention: 'limits',
-    discard: 'new',
     storage: 'file',
     replicas: tenant.replicas,
-    maxBytes,
+    ...size,
     maxMsgsPerSubject: 1,
     allowDirect: true,
     allowMsgTtl: true,

@@ -5,8 +5,9 @@ import { quantityValue } from '../schema.ts';
 import type { HttpSource } from './http.ts';
 import { refusal } from './http-auth.ts';
 import { type EventDefaults, readEvent } from './http-events.ts';
+import { once } from './http-once.ts';
 import { problem } from './http-problem.ts';
-import { reply } from './http-reply.ts';
+import { reply, replyTimeoutMs } from './http-reply.ts';
 
 const defaultMaxBytes = 1024 * 1024;
 
@@ -27,8 +28,9 @@ export const receiver = (config: HttpSource, context: GatewayContext): HttpRoute
       if (refusal) return refusal;
       const read = readEvent(request, defaults);
       if ('refused' in read) return read.refused;
-      return config.reply
-        ? await reply(request, read.message, config.reply, context)
+      const { reply: wanted } = config;
+      return wanted
+        ? await once(request, replyTimeoutMs(wanted), context, () => reply(request, read.message, wanted, context))
         : await store(read.message, context);
     },
   };

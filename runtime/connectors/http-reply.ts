@@ -3,6 +3,7 @@ import { InstructionError, reasonOf } from '../errors.ts';
 import type { Message } from '../message.ts';
 import { milliseconds } from '../schema.ts';
 import type { HttpSource } from './http.ts';
+import { percentEncoded } from './http-events.ts';
 import { problem } from './http-problem.ts';
 
 type Reply = NonNullable<HttpSource['reply']>;
@@ -21,7 +22,7 @@ export const reply = async (
   if (Number.isNaN(asked)) return problem(400, 'TimeoutInvalid', 'Request-Timeout is a number of seconds above 0');
   try {
     const answer = await context.call(message, { timeoutMs: Math.min(asked, replyTimeoutMs(config)) });
-    return answer ? answered(answer) : { status: 204 };
+    return answer ? answered(answer, config) : { status: 204 };
   } catch (error) {
     return failed(error, context);
   }
@@ -38,14 +39,31 @@ const askedMs = (headers: HttpRequest['headers']): number => {
   return wait === undefined || Number(wait) === 0 ? Number.POSITIVE_INFINITY : Number(wait) * 1_000;
 };
 
-const answered = ({ attrs, body }: Message): HttpResponse => {
-  const { datacontenttype } = attrs;
-  return {
-    status: 200,
-    headers: datacontenttype === undefined ? {} : { 'content-type': datacontenttype },
-    body: body.bytes(),
-  };
+const answered = (message: Message, config: Reply): HttpResponse => {
+  const status = statusOf(message, config);
+  if (status === undefined)
+    return problem(
+      502,
+      'StatusInvalid',
+      `the flow set the header ${config.statusHeader} to what is no status of an answer`,
+    );
+  const { datacontenttype } = message.attrs;
+  const headers: Record<string, string> = {};
+  for (const name of config.headers ?? []) {
+    const value = message.headers[name.toLowerCase()];
+    if (value !== undefined) headers[name.toLowerCase()] = isPrintable(value) ? value : percentEncoded(value);
+  }
+  if (hasNoBody(status)) return { status, headers };
+  if (datacontenttype !== undefined) headers['content-type'] = datacontenttype;
+  return { status, headers, body: message.body.bytes() };
 };
+const statusOf = ({ headers }: Message, { status = 200, statusHeader }: Reply): number | undefined => {
+  const set = statusHeader === undefined ? undefined : headers[statusHeader.toLowerCase()];
+  if (set === undefined) return status;
+  return /^[2-5]\d\d$/.test(set) ? Number(set) : undefined;
+};
+const hasNoBody = (status: number) => status === 204 || status === 205 || status === 304;
+const isPrintable = (value: string) => /^[\t\x20-\x7e]*$/.test(value);
 
 const again = { 'retry-after': '2' };
 const problems: Readonly<Record<string, (code: string) => HttpResponse>> = {

@@ -7,6 +7,7 @@ import {
   duration,
   durationPattern,
   flag,
+  integer,
   listOf,
   longestCallSeconds,
   milliseconds,
@@ -103,6 +104,19 @@ const sourceConfig = shape('Receives messages as HTTP requests.', {
     .optional(),
   reply: shape('Answers with what the flow makes of a request.', {
     timeout: callTimeout.optional(),
+    status: integer('Status of an answer; default 200.', 200, 599).optional(),
+    statusHeader: headerName('Header of the message with the status.')
+      .meta({
+        description: 'Header of the message with the status.',
+        doc: 'Set it with the step set or map: an integer from 200 to 599. Without the header it is `status`.',
+      })
+      .optional(),
+    headers: listOf(
+      'Headers of the message that the answer carries.',
+      keptHeader('Name of a header.'),
+      1,
+      32,
+    ).optional(),
   })
     .meta({
       description: 'Answers with what the flow makes of a request.',

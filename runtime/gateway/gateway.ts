@@ -13,6 +13,7 @@ import { createAccept } from './accept.ts';
 import { createAppliedReports } from './applied.ts';
 import { createCaller } from './call.ts';
 import { createListener } from './listener.ts';
+import { createOnce } from './once.ts';
 import { createRouteTable } from './route-table.ts';
 import { watchRoutes } from './watch.ts';
 
@@ -67,6 +68,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     },
     accept: (entry, source) => createAccept(transport, entry, source, log),
     call: createCaller(transport, shutdown.signal, log),
+    once: createOnce(transport, log),
     applied: (integration, applied) => reports.report(integration, applied),
     log,
   });

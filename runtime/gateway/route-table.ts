@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Catalog } from '../catalog.ts';
-import type { Accept, HttpRoute, Log, OpenContext } from '../connector.ts';
+import type { Accept, HttpRoute, Log, Once, OpenContext } from '../connector.ts';
 import { reasonOf } from '../errors.ts';
 import { type Applied, pluginOf, type Routes, routesSchema } from '../flow.ts';
 import type { SecretRef } from '../schema.ts';
@@ -28,6 +28,7 @@ export interface TableOptions {
   readonly context: Omit<OpenContext, 'log'>;
   readonly accept: (entry: Routes, source: string) => Accept;
   readonly call: Caller;
+  readonly once: (integration: string) => Once;
   /** Called after each entry; `undefined` when the Integration is gone. */
   readonly applied: (integration: string, applied: Applied | undefined) => void;
   readonly log: Log;
@@ -199,6 +200,7 @@ const open = async (entry: Routes, revision: number, incomplete: boolean, option
         log: options.log,
         accept: options.accept(entry, item.name),
         call: options.call(integration, entry.suspended),
+        once: options.once(integration),
         source: `/${tenant}/${integration}/${item.name}`,
       });
       if (opened.close) closes.push(opened.close);

@@ -39,6 +39,10 @@ export const tickSubject = (integration: string, source: string) => `tick.${inte
 /** One bucket a tenant; keys are `<integration>.<...>`, so that permissions divide it. */
 export const stateBucket = 'state';
 export const gatewayBucket = 'gateway';
+/** Answers of requests that came with a key, for their repeats. */
+export const answerBucket = 'answer';
+export const answerKey = (integration: string, digest: string) => `${integration}.${digest}`;
+export const answerSubjects = (integration: string) => `$KV.${answerBucket}.${integration}.*`;
 export const bucketStream = (bucket: string) => `KV_${bucket}`;
 export const bucketSubject = (bucket: string, key: string) => `$KV.${bucket}.${key}`;
 export const bucketSubjects = (bucket: string) => `$KV.${bucket}.>`;

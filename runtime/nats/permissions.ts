@@ -44,6 +44,8 @@ export const rolePermissions: Record<Role, Permissions> = {
       'call.*',
       '$KV.gateway.applied.>',
       '$KV.gateway.wake.*',
+      '$KV.answer.*.*',
+      '$JS.API.DIRECT.GET.KV_answer.$KV.answer.*.*',
       '$JS.API.STREAM.INFO.KV_gateway',
       '$JS.API.CONSUMER.CREATE.KV_gateway.>',
       '$JS.API.CONSUMER.DELETE.KV_gateway.*',

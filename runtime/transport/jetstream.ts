@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { connect, type NatsConnection, nuid, PermissionViolationError } from '@nats-io/transport-node';
 import type { Log } from '../connector.ts';
 import { credsAuthenticator } from '../nats/creds.ts';
-import { inboxPrefix, ownerGroup, type Role } from '../nats/names.ts';
+import { inboxPrefix, ownerGroup, type Role, stateBucket } from '../nats/names.ts';
 import { createAcks } from './acks.ts';
 import { createCalls } from './calls.ts';
 import { type DeliveryContext, StoredDelivery } from './deliveries.ts';
@@ -11,7 +11,7 @@ import { createHeaderReader, headerLines, headersOf, wireHeaders } from './heade
 import { entryLines, readPubAck } from './pub-acks.ts';
 import { type Pull, type PullTrouble, startPull } from './pull.ts';
 import { createState } from './state.ts';
-import { type CallServer, type ConsumerFill, type Transport, TransportError } from './transport.ts';
+import { type CallServer, type ConsumerFill, type State, type Transport, TransportError } from './transport.ts';
 import { createWire } from './wire.ts';
 
 export interface ConnectOptions {
@@ -28,6 +28,8 @@ export interface ConnectOptions {
   readonly onTrouble?: (trouble: PullTrouble | 'connection') => void;
 }
 export interface JetStreamTransport extends Transport, CallServer {
+  /** Another bucket than `state`, for those who may use it. */
+  bucket(name: string): State;
   /** Why it is not healthy. */
   trouble(): string | undefined;
   /** For what the engine has no word for (the gateway's bucket watch). */
@@ -170,7 +172,8 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
       };
     },
     fill: ({ stream, name }) => info(stream, name),
-    state: createState(calls),
+    state: createState(calls, stateBucket),
+    bucket: (name) => createState(calls, name),
     trouble() {
       if (!online) return 'not connected to NATS';
       const found = [...pulls].map((pull) => pull.trouble()).filter((reason) => reason !== undefined);

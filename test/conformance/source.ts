@@ -23,6 +23,7 @@ const open = async ({ definition, config }: Pick<GatewayCase, 'definition' | 'co
   const context: GatewayContext = {
     accept,
     call: () => Promise.reject(new Error('nobody is asked')),
+    once: () => Promise.reject(new Error('nobody asks twice')),
     source: '/acme/orders/in',
     secret: () => 'secret',
     ca: () => '',

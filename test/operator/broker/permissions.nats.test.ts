@@ -48,7 +48,7 @@ describe.each([
   const prepare = async () => {
     const specs = [
       ...['mine', 'other'].flatMap((name) => [inboxSpec(name), deadLetterSpec(name)]),
-      ...['state', 'gateway'].map((name) => bucketSpec(name)),
+      ...['state', 'gateway', 'answer'].map((name) => bucketSpec(name)),
       busSpec(['mine', 'other']),
       tickSpec(['mine', 'other']),
     ];

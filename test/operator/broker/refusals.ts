@@ -118,6 +118,8 @@ const gatewayBucketCalls: readonly Refusal[] = [
   stored('$KV.gateway.routes.mine'),
   stored('$KV.gateway.applied.mine'),
   stored('$KV.gateway.wake.mine'),
+  stored('$KV.answer.mine.k'),
+  lastOf('KV_answer', '$KV.answer.mine.k'),
 ];
 
 export const workerRefusals: readonly Refusal[] = [

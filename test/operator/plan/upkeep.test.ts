@@ -161,9 +161,9 @@ describe('streams', () => {
   });
   it('are counted with every copy', () => {
     const buckets = planBuckets({ uid: 'u', replicas: 3 });
-    const { file, ok } = capacity(buckets, { storage: 96 * 3 * 2 ** 20, memory: 0 });
-    expect([file, ok]).toEqual([96 * 3 * 2 ** 20, true]);
-    expect(capacity(buckets, { storage: 96 * 3 * 2 ** 20 - 1, memory: 0 }).ok).toBe(false);
+    const { file, ok } = capacity(buckets, { storage: 112 * 3 * 2 ** 20, memory: 0 });
+    expect([file, ok]).toEqual([112 * 3 * 2 ** 20, true]);
+    expect(capacity(buckets, { storage: 112 * 3 * 2 ** 20 - 1, memory: 0 }).ok).toBe(false);
   });
 });
 

@@ -29,6 +29,7 @@ const table = createRouteTable({
       return { id: message.attrs.id, duplicate: false };
     };
   },
+  once: () => () => Promise.reject(new Error('nobody asks')),
   call: () => () => Promise.reject(new Error('this gateway calls nobody')),
   applied: () => undefined,
   log: silent,

@@ -35,7 +35,7 @@ const flow = (changed: Partial<Flow> = {}): Flow =>
 
 beforeEach(async () => {
   [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
-  await workshop.tenant.broker.ensureStream(bucketSpec('gateway'));
+  for (const name of ['gateway', 'answer']) await workshop.tenant.broker.ensureStream(bucketSpec(name));
   const gateway = await startGateway({
     tenant: 'acme',
     catalog,
