@@ -34,12 +34,26 @@ const section = (creds: string, name: string): string => {
   return found[1];
 };
 
-/** Answers a server's challenge from a credentials file, which is read anew each time because it is renewed. */
-export const credsAuthenticator =
-  (read: () => string) =>
-  (nonce?: string): { jwt: string; nkey: string; sig: string } => {
-    const creds = read();
-    const key = privateKeyOf(section(creds, 'USER NKEY SEED'));
-    const signature = nonce ? sign(null, Buffer.from(nonce), key).toString('base64url') : '';
-    return { jwt: section(creds, 'NATS USER JWT'), nkey: '', sig: signature };
+/**
+ * Answers a server's challenge from a credentials file, which is read anew each time because it is renewed. While it is being replaced it may
+ * be missing, empty or half there: the last good one is tried then, because the NATS client ends for good when its authenticator throws.
+ */
+export const credsAuthenticator = (
+  read: () => string,
+): ((nonce?: string) => { jwt: string; nkey: string; sig: string }) => {
+  let good: { readonly jwt: string; readonly key: KeyObject } | undefined;
+  const current = () => {
+    try {
+      const creds = read();
+      return { jwt: section(creds, 'NATS USER JWT'), key: privateKeyOf(section(creds, 'USER NKEY SEED')) };
+    } catch (error) {
+      if (good) return good;
+      throw error;
+    }
   };
+  return (nonce) => {
+    good = current();
+    const { jwt, key } = good;
+    return { jwt, nkey: '', sig: nonce ? sign(null, Buffer.from(nonce), key).toString('base64url') : '' };
+  };
+};

@@ -9,10 +9,12 @@ import type { Delivery, Transport } from '../../../runtime/transport/transport.t
  *   count-deliveries  attempts are what the broker counts
  *   max-deliver       a message that was delivered often is a dead letter, whatever happened to it
  *   one-phase         a step that drops repeats takes a message for delivered as soon as it has seen it
+ *   no-credit         as much is pulled as the broker gives, whatever the worker can hold
  */
-export type Fault = 'none' | 'ack-before-sink' | 'count-deliveries' | 'max-deliver' | 'one-phase';
+export type Fault = 'none' | 'ack-before-sink' | 'count-deliveries' | 'max-deliver' | 'one-phase' | 'no-credit';
 
 const mostDeliveries = 3;
+const unbounded = 20_000;
 
 /** A delivery is an object of a class: spread, it would be empty. */
 export const changedDelivery = (delivery: Delivery, changes: Partial<Pick<Delivery, 'ack' | 'nak'>>): Delivery => {
@@ -45,6 +47,10 @@ const onDelivery = (transport: Transport, change: (delivery: Delivery) => Delive
 
 export const faults: Readonly<Record<string, (transport: Transport, flow: Flow) => Transport>> = {
   none: (transport) => transport,
+  'no-credit': (transport) => ({
+    ...transport,
+    consume: (consumer, options) => transport.consume(consumer, { ...options, credit: () => unbounded }),
+  }),
   'ack-before-sink': (transport) =>
     onDelivery(transport, (delivery) => {
       const early = delivery.ack();
