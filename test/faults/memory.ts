@@ -1,0 +1,45 @@
+import { existsSync, readFileSync } from 'node:fs';
+
+/* The resident memory of a process while something is done to it. */
+export interface MemoryUse {
+  readonly medianMib: number;
+  /** Medians of twentieths of the time, so that one garbage collection more or less is no verdict. */
+  readonly lowestMib: number;
+  readonly highestMib: number;
+}
+export interface MemoryWatch {
+  stop(): MemoryUse;
+}
+
+const everyMs = 250;
+const windows = 20;
+const mib = 1024 ** 2;
+const pageBytes = 4096;
+
+export const watchMemory = (pid: number): MemoryWatch => {
+  const samples: number[] = [];
+  const timer = setInterval(() => {
+    const file = `/proc/${pid}/statm`;
+    if (!existsSync(file)) return clearInterval(timer);
+    const pages = Number(readFileSync(file, 'utf8').split(' ')[1]);
+    samples.push((pages * pageBytes) / mib);
+  }, everyMs);
+  return {
+    stop() {
+      clearInterval(timer);
+      const size = Math.max(1, Math.ceil(samples.length / windows));
+      const medians: number[] = [];
+      for (let from = 0; from < samples.length; from += size) medians.push(median(samples.slice(from, from + size)));
+      return { medianMib: median(samples), lowestMib: Math.min(...medians), highestMib: Math.max(...medians) };
+    },
+  };
+};
+
+/** Within 10 % of its median all the time. */
+export const isFlat = ({ medianMib, lowestMib, highestMib }: MemoryUse): boolean =>
+  highestMib <= 1.1 * medianMib && lowestMib >= 0.9 * medianMib;
+
+export const inWords = ({ medianMib, lowestMib, highestMib }: MemoryUse): string =>
+  `${lowestMib.toFixed(1)} to ${highestMib.toFixed(1)} MiB, median ${medianMib.toFixed(1)}`;
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
