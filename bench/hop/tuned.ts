@@ -15,7 +15,7 @@ const [count, window] = [Number(setting('N')), Number(setting('W'))];
 const target = `out.${setting('DST')}`;
 
 const connection = await connect({ servers: `127.0.0.1:${setting('PORT')}`, noAsyncTraces: true });
-const stream = jetstream(connection);
+const stream = jetstream(connection, { timeout: 60_000 });
 const consumer = await stream.consumers.get('SRC', setting('CONS'));
 const { promise: finished, resolve: finish, reject: fail } = Promise.withResolvers<void>();
 let done = 0;

@@ -29,6 +29,7 @@ const configOf = (spec: StreamSpec) =>
     allow_msg_ttl: spec.allowMsgTtl ?? false,
     allow_msg_schedules: spec.allowSchedules ?? false,
     allow_rollup_hdrs: spec.allowSchedules ?? false,
+    ...(spec.allowBatches === undefined ? {} : { allow_atomic: spec.allowBatches }),
     no_ack: false,
     sealed: false,
     deny_delete: false,

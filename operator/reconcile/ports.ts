@@ -131,6 +131,8 @@ export interface StreamSpec {
   readonly allowDirect?: boolean;
   readonly allowMsgTtl?: boolean;
   readonly allowSchedules?: boolean;
+  /** Publishes that are stored together; absent: as it is. */
+  readonly allowBatches?: boolean;
   readonly metadata: Readonly<Record<string, string>>;
   readonly consumers: readonly ConsumerSpec[];
 }

@@ -17,8 +17,9 @@ export const deadLetterSubject = (integration: string, part: string) => `dlq.${i
 export const deadLetterSubjects = (integration: string) => `dlq.${integration}.*`;
 
 export const busStream = 'bus';
-export const busSubjects = 'bus.*';
-export const busSubject = (type: string) => `bus.${typeToken(type)}`;
+export const busPrefix = 'bus.';
+export const busSubjects = `${busPrefix}*`;
+export const busSubject = (type: string) => busPrefix + typeToken(type);
 /**
  * A CloudEvents type as one subject token that people can read: dots, which most types have, become `_`, and everything but letters,
  * digits and `-` is percent-encoded. No two types have one token.

@@ -29,7 +29,10 @@ export const createAcks = (calls: Calls, wire: Wire): Acks => {
     const { replies, settle } = open;
     open = undefined;
     const last = replies.pop() as string;
-    settle(calls.send({ subject: last, payload: ack, ahead: replies, read: () => undefined }));
+    const ahead = () => {
+      for (const reply of replies) wire.publish(reply, '', ack);
+    };
+    settle(calls.send({ subject: last, payload: ack, ahead, read: () => undefined }));
   };
   return {
     send(reply) {

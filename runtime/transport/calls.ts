@@ -12,8 +12,8 @@ export interface Call<T> {
   readonly payload: Uint8Array | string;
   /** Header lines. */
   readonly headers?: string;
-  /** Subjects that get the same payload, without an answer of their own, right before this one, whenever it is sent. */
-  readonly ahead?: readonly string[];
+  /** Writes what goes right before this one, whenever it is sent, without an answer of its own. */
+  readonly ahead?: () => void;
   /** Turns the answer into a result, or throws. */
   readonly read: (answer: Msg, subject: string) => T;
 }
@@ -60,7 +60,7 @@ export const createCalls = (
   const transmit = (number: number, entry: Pending) => {
     const { subject, payload, headers, ahead } = entry.call;
     try {
-      if (ahead) for (const each of ahead) wire.publish(each, '', payload);
+      ahead?.();
       wire.publish(subject, `${replyPrefix}.${number}`, payload, headers);
     } catch (cause) {
       settle(number, entry);

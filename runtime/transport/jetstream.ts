@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { connect, type NatsConnection, nuid, PermissionViolationError } from '@nats-io/transport-node';
 import type { Log } from '../connector.ts';
 import { credsAuthenticator } from '../nats/creds.ts';
-import { inboxPrefix, ownerGroup, type Role, stateBucket } from '../nats/names.ts';
+import { busPrefix, inboxPrefix, ownerGroup, type Role, stateBucket } from '../nats/names.ts';
 import { createAcks } from './acks.ts';
+import { createBatches } from './batches.ts';
 import { createCalls } from './calls.ts';
 import { type DeliveryContext, StoredDelivery } from './deliveries.ts';
 import { createHeaderReader, headerLines, headersOf, wireHeaders } from './header-block.ts';
@@ -49,6 +50,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
   const session = `${prefix}.${nuid.next()}`;
   const wire = createWire(connection);
   const calls = createCalls(connection, wire, { replyPrefix: `${session}.c`, window });
+  const events = createBatches(calls, wire);
   const pulls = new Set<Pull>();
   let online = true;
   let maxPayload = connection.info?.max_payload ?? 0;
@@ -66,6 +68,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
           online = true;
           maxPayload = connection.info?.max_payload ?? maxPayload;
           log.info({ server: event.server }, 'connected to NATS again');
+          events.reconnected();
           calls.connected();
           for (const pull of pulls) pull.reconnected();
           break;
@@ -117,6 +120,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
         if (maxPayload > 0 && bytes > maxPayload) {
           throw new TransportError('TooLarge', `"${subject}": ${bytes} bytes; the server takes at most ${maxPayload}`);
         }
+        if (subject.startsWith(busPrefix)) return events.publish({ subject, payload: body, headers });
         return calls.send({ subject, payload: body, headers, read: readPubAck });
       } catch (error) {
         return Promise.reject(error);

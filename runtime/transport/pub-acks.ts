@@ -3,14 +3,17 @@ import { headerLines, wireHeaders } from './header-block.ts';
 import { type Entry, type Stored, type TransportCode, TransportError } from './transport.ts';
 
 /** The server's answer to a publish into a stream, in our words. */
-interface PubAck {
+export interface PubAck {
   readonly seq?: number;
   readonly duplicate?: boolean;
   readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string };
 }
 
-export const readPubAck = ({ data }: Msg, subject: string): Stored => {
-  const ack = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString()) as PubAck;
+export const parsePubAck = ({ data }: Msg): PubAck =>
+  JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString()) as PubAck;
+
+export const readPubAck = (message: Msg, subject: string): Stored => {
+  const ack = parsePubAck(message);
   if (ack.error) throw refusal(subject, ack.error);
   return { sequence: ack.seq ?? 0, duplicate: ack.duplicate === true };
 };

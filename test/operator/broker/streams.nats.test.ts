@@ -39,6 +39,16 @@ describe('streams', () => {
       expect((await manager.streams.info(name)).config.allow_rollup_hdrs, name).toBe(false);
   });
 
+  test('take batches when that is said, and keep it when nothing is', async () => {
+    const spec = busSpec(['orders', 'billing']);
+    const offered = async () => (await manager.streams.info('bus')).config.allow_atomic ?? false;
+    await acme.broker.ensureStream({ ...spec, allowBatches: true });
+    await acme.broker.ensureStream(spec);
+    expect(await offered()).toBe(true);
+    await acme.broker.ensureStream({ ...spec, allowBatches: false });
+    expect(await offered()).toBe(false);
+  });
+
   const drift: readonly (readonly [string, string, Partial<StreamConfig>])[] = [
     ['a smaller size', 'inbox_orders', { max_bytes: 4096 }],
     ['a size limit, which refuses messages for good', 'inbox_orders', { max_msg_size: 1000 }],

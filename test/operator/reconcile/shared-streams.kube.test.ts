@@ -59,7 +59,12 @@ afterAll(async () => {
 
 describe('the shared streams', { timeout: 2 * slow }, () => {
   it('are there with the tenant, follow its sizes, and come back', async () => {
-    expect((await manager.streams.info('bus')).config).toMatchObject({ max_bytes: 1024 ** 2, discard: 'old' });
+    expect((await manager.streams.info('bus')).config).toMatchObject({
+      max_bytes: 1024 ** 2,
+      discard: 'old',
+      // This server waits for the disk.
+      allow_atomic: true,
+    });
     await world.apply(tenant({ messaging: { bus: { maxBytes: '2Mi' } } }));
     await becomes(async () => (await manager.streams.info('bus')).config.max_bytes).toBe(2 * 1024 ** 2);
     await manager.streams.delete('tick');
