@@ -1,4 +1,5 @@
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
+import { subscribeLasting } from './lasting.ts';
 import { TransportError } from './transport.ts';
 import type { Wire } from './wire.ts';
 
@@ -79,8 +80,7 @@ export const createCalls = (
     if (next) launch(next);
   };
 
-  const answered = (error: Error | null, answer: Msg) => {
-    if (error) return;
+  const answered = (answer: Msg) => {
     const number = Number(answer.subject.slice(numberAt));
     const entry = pending.get(number);
     if (!entry) return;
@@ -102,7 +102,7 @@ export const createCalls = (
       entry.reject(failure);
     }
   };
-  const subscription = connection.subscribe(`${replyPrefix}.*`, { callback: answered });
+  const subscription = subscribeLasting(connection, `${replyPrefix}.*`, { take: answered });
 
   const tick = () => {
     const now = Date.now();
@@ -159,7 +159,7 @@ export const createCalls = (
     },
     close() {
       clearInterval(timer);
-      subscription.unsubscribe();
+      subscription.close();
       for (const entry of [...pending.values(), ...waiting]) {
         entry.reject(new TransportError('Unavailable', 'the connection was closed'));
       }

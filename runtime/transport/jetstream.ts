@@ -9,6 +9,7 @@ import { createBatches } from './batches.ts';
 import { createCalls } from './calls.ts';
 import { type DeliveryContext, StoredDelivery } from './deliveries.ts';
 import { createHeaderReader, headerLines, headersOf, wireHeaders } from './header-block.ts';
+import { subscribeLasting } from './lasting.ts';
 import { entryLines, readPubAck } from './pub-acks.ts';
 import { type Pull, type PullTrouble, startPull } from './pull.ts';
 import { createState } from './state.ts';
@@ -158,10 +159,10 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
       return pull;
     },
     serve(subject, group, handle) {
-      const subscription = connection.subscribe(subject, {
+      const subscription = subscribeLasting(connection, subject, {
         queue: group,
-        callback(error, message) {
-          if (error || !message.reply) return;
+        take(message) {
+          if (!message.reply) return;
           const answer = (headers: Readonly<Record<string, string>>, body: Uint8Array) => {
             message.respond(body, { headers: wireHeaders(headerLines(headers)) });
           };
@@ -171,7 +172,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
       return {
         async stop() {
           if (online) await subscription.drain();
-          else subscription.unsubscribe();
+          else subscription.close();
         },
       };
     },

@@ -11,6 +11,7 @@ import { startWorld } from '../../operator/broker/world.ts';
 const eventually = (check: () => unknown, why = '') =>
   expect.poll(check, { timeout: 90_000, interval: 50, message: why });
 
+const patience = { timeout: 300_000 };
 const setUp = async (lifetimeMs: number) => {
   const world = await startWorld();
   onTestFinished(() => world.stop());
@@ -52,10 +53,13 @@ const setUp = async (lifetimeMs: number) => {
     }
   };
   const manager = await jetstreamManager(await tenant.admin());
-  return { world, renew, transport, seen, put, manager, ended: () => ended };
+  /** The rights of somebody else, as after a mistake of whoever renews them. */
+  const renewForOther = () =>
+    writeFile(join(folder, 'creds'), makeUser(tenant.keys, 'worker', 'other', 3_600_000).creds);
+  return { world, tenant, renew, renewForOther, transport, seen, put, manager, ended: () => ended };
 };
 
-it('lives on when its credentials expire, and is back when new ones are there', { timeout: 300_000 }, async () => {
+it('lives on when its credentials expire, and is back when new ones are there', patience, async () => {
   const { renew, transport, seen, put, ended } = await setUp(15_000);
   await put('before');
   await eventually(() => seen.has('before')).toBe(true);
@@ -69,7 +73,7 @@ it('lives on when its credentials expire, and is back when new ones are there', 
   expect(ended()).toBe(false);
 });
 
-it('stores and delivers each message through restarts of the broker', { timeout: 300_000 }, async () => {
+it('stores and delivers each message through restarts of the broker', patience, async () => {
   const { world, transport, seen, put, manager } = await setUp(3_600_000);
   const ids = Array.from({ length: 3_000 }, (_, index) => `m${index}`);
   const tries: Promise<number>[] = [];
@@ -87,4 +91,34 @@ it('stores and delivers each message through restarts of the broker', { timeout:
   await eventually(() => seen.size).toBe(3_000);
   const { state } = await manager.streams.info(inbox.stream);
   expect(state.last_seq, 'what was sent again was stored once').toBe(3_000);
+});
+
+it('is back when its rights are, after credentials that had others', patience, async () => {
+  const { world, tenant, renew, renewForOther, transport, seen, put, ended } = await setUp(3_600_000);
+  const calls: string[] = [];
+  transport.serve('call.orders', 'orders', (call) => {
+    calls.push(Buffer.from(call.body).toString());
+    call.answer({}, Buffer.from('done'));
+  });
+  const gateway = await tenant.connect('gateway');
+  const called = (body: string) =>
+    gateway.request('call.orders', body, { timeout: 5_000 }).then(
+      (answer) => answer.string(),
+      () => 'nobody',
+    );
+  await put('before');
+  await eventually(() => seen.has('before')).toBe(true);
+  await eventually(() => called('before')).toBe('done');
+  await renewForOther();
+  await world.restart();
+  await eventually(() => transport.trouble(), 'the control: with others it is out, and says so').toMatch(
+    /may not|not permitted|Permissions Violation/i,
+  );
+  await renew(3_600_000);
+  await world.restart();
+  await put('after');
+  await eventually(() => seen.has('after')).toBe(true);
+  await eventually(() => transport.healthy()).toBe(true);
+  await eventually(() => called('after')).toBe('done');
+  expect(ended()).toBe(false);
 });
