@@ -6,12 +6,21 @@ import { choiceStep } from './steps/choice.ts';
 import { dedupeStep } from './steps/dedupe.ts';
 import { filterStep } from './steps/filter.ts';
 import { mapStep } from './steps/map.ts';
+import { removeStep } from './steps/remove.ts';
 import { setStep } from './steps/set.ts';
 import { validateStep } from './steps/validate.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
 const connectors: readonly Connector[] = [busConnector, httpConnector, scheduleConnector];
-const stepList: readonly StepDefinition[] = [choiceStep, dedupeStep, filterStep, mapStep, setStep, validateStep];
+const stepList: readonly StepDefinition[] = [
+  choiceStep,
+  dedupeStep,
+  filterStep,
+  mapStep,
+  removeStep,
+  setStep,
+  validateStep,
+];
 
 const byName = <T>(parts: readonly (readonly [string, T | undefined])[]): ReadonlyMap<string, T> =>
   new Map(parts.flatMap(([name, part]) => (part === undefined ? [] : [[name, part] as const])));

@@ -273,12 +273,25 @@ export interface OpenStep {
   run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
   close?(): Promise<void>;
 }
+/** Shown in the step's page and run as a test: `test/runtime/steps/examples.test.ts`. */
+export type StepExample = { readonly why: string; readonly config: unknown } & (
+  | { readonly given: ExampleMessage; readonly becomes: readonly ExampleMessage[] }
+  /** Code of the dead letter. */
+  | { readonly given: ExampleMessage; readonly rejects: string }
+  /** Part of what is said of the configuration. */
+  | { readonly refused: string }
+);
+export type ExampleMessage = ({ readonly body: unknown } | { readonly text: string }) & {
+  readonly headers?: Readonly<Record<string, string>>;
+};
 export interface StepDefinition<C = unknown> {
   readonly name: string;
   readonly summary: string;
   readonly config: z.ZodType<C>;
   /** `none`: a pure function of the message. `kept`: remembers between messages in the tenant's state bucket. */
   readonly state: 'none' | 'kept';
+  /** A function, so that they cost no worker anything. */
+  readonly examples?: () => readonly StepExample[];
   readonly open: (config: C, context: StepContext) => OpenStep | Promise<OpenStep>;
 }
 

@@ -7,7 +7,7 @@ import type { JsonValue, Message } from '../../runtime/message.ts';
 import { createMemoryTransport } from '../../runtime/transport/memory.ts';
 import { attemptOf } from '../runtime/attempt.ts';
 import { ids, startReceiver, startWorkshop } from '../runtime/engine/workshop.ts';
-import { messageOf, scope } from '../runtime/steps/harness.ts';
+import { messageOf, scope, silent } from '../runtime/steps/harness.ts';
 import { travelled, whole } from './journey.ts';
 import { type BadConfigs, refusesBadConfig } from './schema.ts';
 
@@ -29,6 +29,7 @@ export const openStep = async ({ definition, config }: Pick<StepCase, 'definitio
   const memory = createStepMemory(Promise.resolve(createMemoryTransport({ streams: [] })), 'orders')('step');
   const context: Partial<StepContext> = {
     scope,
+    log: silent,
     flow: () => async (message) => message,
     memory: definition.state === 'kept' ? memory : { read: nothing, write: nothing },
   };

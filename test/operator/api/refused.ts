@@ -1,3 +1,4 @@
+import { catalog } from '../../../runtime/catalog.ts';
 import { connection, filter, http, httpSink, integration, map, tenant } from '../../build.ts';
 
 /*
@@ -27,7 +28,7 @@ const integrations: readonly Refused[] = [
     why: 'the same for a step',
     object: integration({ steps: [{ name: 'a' }] }),
     path: 'spec.steps[0]',
-    text: 'set one step: choice, dedupe, filter, map, set, validate',
+    text: `set one step: ${[...catalog.steps.keys()].join(', ')}`,
   },
   {
     why: 'two steps in one item have no order',

@@ -1,4 +1,4 @@
-import type { ExpressionScope, StepContext, StepDefinition, StepResult } from '../../../runtime/connector.ts';
+import type { ExpressionScope, Log, StepContext, StepDefinition, StepResult } from '../../../runtime/connector.ts';
 import { Body, type JsonValue, type Message } from '../../../runtime/message.ts';
 import { attemptOf } from '../attempt.ts';
 
@@ -23,7 +23,14 @@ export const scope = ({ attrs, headers, body }: Message): ExpressionScope => ({
   meta: {},
 });
 
+/** Nobody reads it. */
+export const silent: Log = { info() {}, warn() {}, error() {}, debug() {} };
+
 export const openStep = async (definition: StepDefinition, config: unknown, context: Partial<StepContext> = {}) => {
-  const step = await definition.open(definition.config.parse(config), { scope, ...context } as StepContext);
+  const step = await definition.open(definition.config.parse(config), {
+    scope,
+    log: silent,
+    ...context,
+  } as StepContext);
   return async (message: Message): Promise<StepResult> => step.run(message, attempt);
 };
