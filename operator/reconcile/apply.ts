@@ -64,9 +64,14 @@ export const rehearse = async (cluster: Cluster, desired: KubeObject): Promise<R
     // Only what is stored has a version.
     return { isNew: !answer.metadata.resourceVersion };
   } catch (error) {
-    if (error instanceof ApiError && error.status === 422) return { refusal: error.message };
-    throw error;
+    return { refusal: refusalIn(error) };
   }
+};
+
+/** Why the API server does not want an object, which somebody can mend; any other failure is thrown again. */
+export const refusalIn = (error: unknown): string => {
+  if (error instanceof ApiError && error.status === 422) return error.message;
+  throw error;
 };
 
 /** Writes the whole status, if it differs; the uid keeps it off a new object of the same name. */

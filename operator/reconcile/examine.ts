@@ -9,7 +9,7 @@ import { readAccepted } from '../plan/accepted.ts';
 import { acceptedName } from '../plan/children.ts';
 import { verdict } from '../plan/conditions.ts';
 import type { NamespaceLabels } from '../plan/egress.ts';
-import { ConfigMaps, Namespaces } from '../plan/kinds.ts';
+import { ConfigMaps, Deployments, Namespaces } from '../plan/kinds.ts';
 import { filesOfConnection, referencesOf } from '../plan/references.ts';
 import type { Settings } from '../settings.ts';
 import { rehearse } from './apply.ts';
@@ -17,7 +17,7 @@ import type { Context } from './context.ts';
 import { keysIn, referredTo } from './keys-in.ts';
 import type { Cluster, KubeObject } from './ports.ts';
 import { type Holder, positionOf } from './tenancy.ts';
-import { workerOf } from './worker-of.ts';
+import { isUntouched, workerOf } from './worker-of.ts';
 
 export interface Examined extends Assessment {
   /** Its Deployment is not there yet. */
@@ -29,13 +29,21 @@ export const examine = async (context: Context, object: KubeObject, holder: Hold
   const assessment = await assessed(context, object, holder);
   if (!assessment.resolved) return assessment;
   const { deployment } = workerOf(context, object, holder, assessment.resolved);
+  if (isPlain(object, assessment.resolved) && !context.cluster.cached(Deployments, ...nameOf(deployment)))
+    return { ...assessment, isNew: true };
   const { refusal, isNew = false } = await rehearse(context.cluster, deployment);
-  if (refusal === undefined) return { ...assessment, isNew };
-  return {
-    accepted: verdict('Accepted', 'False', 'Invalid', `spec.podSettings: the API server refuses the pods: ${refusal}`),
-    connections: assessment.connections,
-  };
+  return refusal === undefined ? { ...assessment, isNew } : refused(assessment, refusal);
 };
+
+/** Pods without settings are what they always are: a rehearsal would cost as much as the real thing, which may be refused, too. */
+const isPlain = (object: KubeObject, { source }: Resolved): boolean =>
+  isUntouched(object) && source.spec.podSettings === undefined;
+const nameOf = ({ metadata }: KubeObject) => [metadata.name, metadata.namespace] as const;
+
+export const refused = ({ connections }: Assessment, refusal: string): Examined => ({
+  accepted: verdict('Accepted', 'False', 'Invalid', `spec.podSettings: the API server refuses the pods: ${refusal}`),
+  connections,
+});
 
 const assessments = rememberedWith<Assessment>();
 

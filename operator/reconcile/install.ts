@@ -23,7 +23,7 @@ import { planRoutes } from '../plan/routes.ts';
 import { replicasOf } from '../plan/scaling.ts';
 import { planStreams } from '../plan/streams.ts';
 import type { Work } from '../plan/work.ts';
-import { applyChild, applyDeployment } from './apply.ts';
+import { applyChild, applyDeployment, refusalIn } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
 import { type Examined, lastAccepted } from './examine.ts';
@@ -31,7 +31,7 @@ import { type AccountKeys, BrokerError, type Cluster, type KubeObject, type Stre
 import { ensureSubscriptions, type Subscribed } from './subscriptions.ts';
 import { accountKeysOf, type Holder, hasAccount } from './tenancy.ts';
 import { keyOf } from './wake.ts';
-import { acceptedRecordOf, homeOf, isSuspended, scalingTarget, workerOf } from './worker-of.ts';
+import { acceptedRecordOf, homeOf, isSuspended, isUntouched, scalingTarget, workerOf } from './worker-of.ts';
 
 /** What was put in place, and what was seen on the way. */
 export interface Installed {
@@ -48,6 +48,8 @@ export interface Installed {
   readonly work: Work | undefined;
   readonly gateway: Facts['gateway'];
   readonly paused: Facts['paused'];
+  /** Why the API server did not take a Deployment that was not there yet. */
+  readonly refusal?: string;
 }
 export const nothingInstalled = (why: string): Installed => ({
   basis: undefined,
@@ -97,7 +99,11 @@ export const install = async (
   const worker = workerOf(context, object, holder, basis);
   await applyChild(cluster, worker.serviceAccount);
   const isNew = basis === assessment.resolved && assessment.isNew === true;
-  const deployment = await applyDeployment(cluster, worker.deployment, { isNew });
+  const deployment = await applyDeployment(cluster, worker.deployment, { isNew }).catch((error: unknown) => {
+    if (cluster.cached(Deployments, worker.deployment.metadata.name, home.namespace)) throw error;
+    return refusalIn(error);
+  });
+  if (typeof deployment === 'string') return { ...nothingInstalled(''), ...streams, refusal: deployment };
   const target = scalingTarget(context, object, holder, basis, keys);
   const key = keyOf(object);
   scaler.track(key, target);
@@ -166,9 +172,6 @@ const ensureStreams = async (
     throw error;
   }
 };
-
-/** Before the finalizer there is nothing of it in NATS, and most likely nothing of an earlier one of its name. */
-const isUntouched = ({ metadata }: KubeObject): boolean => !metadata.finalizers?.includes(messagingFinalizer);
 
 const specInPlace = async (cluster: Cluster, { metadata }: KubeObject): Promise<EffectiveIntegration | undefined> => {
   const { name, namespace, uid } = metadata;

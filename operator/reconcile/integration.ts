@@ -11,7 +11,7 @@ import { Namespaces } from '../plan/kinds.ts';
 import { announce } from './announce.ts';
 import { applyStatus } from './apply.ts';
 import { type Context, lookAgainMs } from './context.ts';
-import { examine } from './examine.ts';
+import { examine, refused } from './examine.ts';
 import { type Installed, install, nothingInstalled } from './install.ts';
 import type { KubeObject } from './ports.ts';
 import { releaseIntegration } from './release.ts';
@@ -52,7 +52,8 @@ const reconcile = async (context: Context, object: KubeObject): Promise<Reconcil
   if (hasAccount(holder)) await context.secretWatches.open(namespace);
   const assessment = await examine(context, object, holder);
   const installed = await install(context, object, holder, assessment);
-  return report(context, object, holder, assessment, installed);
+  const judged = installed.refusal === undefined ? assessment : refused(assessment, installed.refusal);
+  return report(context, object, holder, judged, installed);
 };
 
 const report = async (

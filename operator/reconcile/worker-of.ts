@@ -3,7 +3,7 @@ import { milliseconds } from '../../runtime/schema.ts';
 import { rememberedWith } from '../api/remembered.ts';
 import type { Resolved } from '../plan/acceptance.ts';
 import { planAccepted } from '../plan/accepted.ts';
-import { flowName, workerName } from '../plan/children.ts';
+import { flowName, messagingFinalizer, workerName } from '../plan/children.ts';
 import { scalingPolicy } from '../plan/decide-replicas.ts';
 import { bindingsOf } from '../plan/shared-streams.ts';
 import { planWorker } from '../plan/worker.ts';
@@ -65,6 +65,9 @@ export const scalingTarget = (
     ...(answersRequests(spec.sources) ? { calledSince: broker.tenant(keys).calledSince } : {}),
   };
 };
+
+/** Before the finalizer nothing was made of it, and most likely nothing is left of an earlier one of its name. */
+export const isUntouched = ({ metadata }: KubeObject): boolean => !metadata.finalizers?.includes(messagingFinalizer);
 
 /** Suspending is obeyed even when the rest of the spec cannot be used. */
 export const isSuspended = (object: KubeObject): boolean =>

@@ -236,6 +236,48 @@ describe('an integration', () => {
   });
 });
 
+describe('an integration whose Deployment the cluster refuses', () => {
+  const policy = (kind: string, spec: object) => ({
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind,
+    metadata: { name: 'no-plain-workers' },
+    spec,
+  });
+  const isRefused = () =>
+    world
+      .kubectl(['create', 'deployment', 'worker-plain', '--image=none', '-n', 'acme', '--dry-run=server'])
+      .then(() => false)
+      .catch(() => true);
+
+  it('says so without a rehearsal, also when it looks again, and goes on when it is allowed', async () => {
+    const resourceRules = [
+      { apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['deployments'] },
+    ];
+    await world.apply(
+      policy('ValidatingAdmissionPolicy', {
+        matchConstraints: { resourceRules },
+        validations: [{ expression: "object.metadata.name != 'worker-plain'", message: 'no plain workers here' }],
+      }),
+      policy('ValidatingAdmissionPolicyBinding', { policyName: 'no-plain-workers', validationActions: ['Deny'] }),
+    );
+    await until('the policy is in effect', isRefused);
+    const plain = { ...good(), metadata: { name: 'plain', namespace: 'acme' } };
+    await world.apply(plain);
+    const refused = { Accepted: 'Invalid', Stalled: 'True', Ready: 'False' };
+    await world.becomes('integrations.kanava.dev', 'plain', refused, 'acme');
+    await world.kubectl(['annotate', 'integrations.kanava.dev', 'plain', '-n', 'acme', 'kanava.dev/bus-gap-seen=1']);
+    await world.becomes('integrations.kanava.dev', 'plain', refused, 'acme');
+    const accepted = await world.condition('integrations.kanava.dev', 'plain', 'Accepted', 'acme');
+    expect(accepted?.message).toContain('no plain workers here');
+    expect(await world.get('deployment', 'worker-plain', 'acme')).toBeUndefined();
+
+    await world.kubectl(['delete', 'validatingadmissionpolicybindings', 'no-plain-workers']);
+    await world.becomes('integrations.kanava.dev', 'plain', { Accepted: 'True', Stalled: 'False' }, 'acme');
+    expect(await world.get('deployment', 'worker-plain', 'acme')).toBeDefined();
+    await world.kubectl(['delete', 'integrations.kanava.dev', 'plain', '-n', 'acme']);
+  });
+});
+
 describe('after a bad edit', () => {
   let flow = '';
   it('says so and keeps what runs', async () => {
