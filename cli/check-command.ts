@@ -1,7 +1,6 @@
-import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import type { Report } from './check.ts';
-import type { FileFinding } from './finding.ts';
+import { lineOf } from './finding-line.ts';
 import { addExamples, counted, endWithFindings, type Format, formatOption, say, sayValue } from './output.ts';
 
 interface Options {
@@ -45,11 +44,4 @@ const textOf = ({ files, objects, findings }: Report): string => {
       ? `no object of kanava.dev in ${counted(files, 'file')}`
       : `${checked}: ${counted(errors, 'error')}, ${counted(findings.length - errors, 'warning')}`;
   return [...findings.map(lineOf), summary].join('\n');
-};
-
-/** `file:line:column:` first, which editors and terminals make a link of. */
-const lineOf = ({ file, line, column, severity, path, message, rule }: FileFinding): string => {
-  const place = styleText('bold', `${file}:${line}:${column}:`);
-  const mark = severity === 'warning' ? `${styleText('yellow', 'warning:')} ` : '';
-  return `${place} ${mark}${path === '' ? '' : `${path}: `}${message} (${rule})`;
 };

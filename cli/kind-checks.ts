@@ -154,7 +154,7 @@ const isAbsent = (message: string): boolean => message.includes('is not in this 
 const isElsewhere = ({ hasTenants }: FileWorld, namespace: string): boolean => hasTenants && namespace !== '';
 
 /** Where no Tenant is known, nothing that only a Tenant can forbid is forbidden; addresses are taken by the default ceiling. */
-const unknownTenant = (namespace: string, spec?: IntegrationSpec): EffectiveTenant => {
+export const unknownTenant = (namespace: string, spec?: IntegrationSpec): EffectiveTenant => {
   const { podSettings = {} } = spec ?? {};
   return effectiveTenant(namespace, {
     namespace: { name: namespace },

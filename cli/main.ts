@@ -9,6 +9,7 @@ import { addGuard } from './guard-command.ts';
 import { NoAccess, UsageError } from './outcome.ts';
 import { addRender } from './render-command.ts';
 import { addReplay } from './replay-command.ts';
+import { addRun } from './run-command.ts';
 import { addStatus } from './status-command.ts';
 import { addVersion } from './version-command.ts';
 
@@ -23,6 +24,7 @@ const program = new Command('kanava')
   .exitOverride();
 
 addCheck(program);
+addRun(program);
 addRender(program);
 addDiff(program, process.env);
 addStatus(program, process.env);

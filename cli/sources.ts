@@ -10,7 +10,7 @@ export interface Source {
   readonly named: boolean;
 }
 
-/** Files as they are named, folders with all YAML below them, `-` for the standard input. */
+/** Files as they are named, folders with all YAML below them but tests, `-` for the standard input. */
 export const readSources = (paths: readonly string[]): Source[] =>
   paths.flatMap((path) => {
     if (path === '-') return [{ name: 'stdin', text: readFileSync(0, 'utf8'), named: true }];
@@ -39,5 +39,5 @@ const yamlBelow = (folder: string): string[] =>
       if (entry.name.startsWith('.') || entry.name === 'node_modules') return [];
       const path = join(folder, entry.name);
       if (entry.isDirectory()) return yamlBelow(path);
-      return /\.ya?ml$/.test(entry.name) ? [path] : [];
+      return /(?<!\.test)\.ya?ml$/.test(entry.name) ? [path] : [];
     });

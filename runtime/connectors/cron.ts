@@ -29,19 +29,36 @@ export const sixFields = (cron: string): string => (cron.split(' ').length === 5
 /** Why a text of the right form is no schedule. */
 export const cronProblem = (cron: string): string | undefined => {
   const parts = sixFields(cron).split(' ');
+  const chosen = fieldsOf(parts);
+  if (typeof chosen === 'string') return chosen;
+  const [, , , monthDays = [], inMonths = []] = chosen;
+  // With a day of the week beside it, either of the two is enough.
+  if (anyDay(parts[5]) && !inMonths.some((month) => Math.min(...monthDays) <= daysIn(month))) {
+    return `never comes: no month that is chosen has a day ${Math.min(...monthDays)}`;
+  }
+  return undefined;
+};
+
+/** What each of the six fields of a checked text chooses, and whether it leaves the day open. */
+export const cronValues = (
+  cron: string,
+): { values: readonly (readonly number[])[]; anyMonthDay: boolean; anyWeekDay: boolean } => {
+  const parts = sixFields(cron).split(' ');
+  const values = fieldsOf(parts);
+  if (typeof values === 'string') throw new Error(`"${cron}" is no schedule: ${values}`);
+  return { values, anyMonthDay: anyDay(parts[3]), anyWeekDay: anyDay(parts[5]) };
+};
+
+const anyDay = (part: string | undefined) => /^[*?](\/1)?$/.test(part ?? '');
+
+const fieldsOf = (parts: readonly string[]): (readonly number[])[] | string => {
   const chosen: (readonly number[])[] = [];
   for (const [index, field] of fields.entries()) {
     const values = valuesOf(parts[index] ?? '', field);
     if (typeof values === 'string') return `${field.name} ${JSON.stringify(parts[index])}: ${values}`;
     chosen.push(values);
   }
-  const [, , , monthDays = [], inMonths = []] = chosen;
-  const anyDay = (part: string | undefined) => /^[*?](\/1)?$/.test(part ?? '');
-  // With a day of the week beside it, either of the two is enough.
-  if (anyDay(parts[5]) && !inMonths.some((month) => Math.min(...monthDays) <= daysIn(month))) {
-    return `never comes: no month that is chosen has a day ${Math.min(...monthDays)}`;
-  }
-  return undefined;
+  return chosen;
 };
 
 const daysIn = (month: number): number => (month === 2 ? 29 : [4, 6, 9, 11].includes(month) ? 30 : 31);

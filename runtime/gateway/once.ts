@@ -11,7 +11,7 @@ import { type State, TransportError } from '../transport/transport.ts';
  * request, a line break, and the answer if there is one.
  */
 export const createOnce =
-  (transport: JetStreamTransport, log: Log) =>
+  (transport: Pick<JetStreamTransport, 'bucket' | 'healthy' | 'maxPayload'>, log: Log) =>
   (integration: string): Once => {
     const state = transport.bucket(answerBucket);
     return async ({ key, print, forMs }) => {

@@ -7,6 +7,8 @@ import type { ConsumeOptions, ConsumerFill, Consumption, Delivery } from './tran
 export interface MemoryConsumer {
   consume(options: ConsumeOptions): Consumption;
   fill(): ConsumerFill;
+  /** Other subjects, from where it is. */
+  listenTo(filters: readonly string[]): void;
   close(): void;
 }
 
@@ -20,13 +22,13 @@ interface Outstanding {
 
 /** A durable consumer with explicit acks: what is due again comes before what is new, and pending acks have a limit. */
 export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerSpec, clock: Clock): MemoryConsumer => {
-  const fits = spec.filters.length === 0 ? () => true : subjectMatcher(spec.filters);
+  let fits = matcherOf(spec.filters);
   const outstanding = new Map<number, Outstanding>();
   /** In the order in which they became due. */
   const due = new Set<Outstanding>();
   const readers = new Set<ConsumeOptions>();
   let owner: ConsumeOptions | undefined;
-  let position = 0;
+  let position = spec.deliver === 'new' ? stream.last() : 0;
   let scheduled = false;
 
   const schedule = () => {
@@ -137,9 +139,15 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
       ackPending: outstanding.size,
       maxAckPending: spec.maxAckPending,
     }),
+    listenTo(filters) {
+      fits = matcherOf(filters);
+      schedule();
+    },
     close() {
       readers.clear();
       for (const each of outstanding.values()) each.cancel();
     },
   };
 };
+
+const matcherOf = (filters: readonly string[]) => (filters.length === 0 ? () => true : subjectMatcher(filters));

@@ -18,6 +18,8 @@ export interface MemoryConsumerSpec {
   readonly filters: readonly string[];
   readonly ackWaitMs: number;
   readonly maxAckPending: number;
+  /** `new`: begins with what comes after it. Everything else: with the first message that is there. */
+  readonly deliver?: 'all' | 'new' | { readonly after: number };
 }
 
 export interface StoredEntry extends Entry {
@@ -33,6 +35,8 @@ export interface MemoryStream {
   after(sequence: number, fits: (subject: string) => boolean): StoredEntry | undefined;
   get(sequence: number): StoredEntry | undefined;
   count(after: number, fits: (subject: string) => boolean): number;
+  /** Sequence of the newest one ever. */
+  last(): number;
   /** A consumer is done with it. */
   acknowledged(sequence: number): void;
   size(): number;
@@ -111,6 +115,7 @@ export const createMemoryStream = (spec: MemoryStreamSpec, clock: Clock): Memory
     get: (sequence) => entries.get(sequence),
     count: (after, fits) =>
       [...entries.values()].filter((entry) => entry.sequence > after && fits(entry.subject)).length,
+    last: () => last,
     acknowledged(sequence) {
       const entry = entries.get(sequence);
       if (entry && spec.retention === 'workqueue') drop(entry);

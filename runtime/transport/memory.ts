@@ -17,6 +17,8 @@ export interface Clock {
   after(ms: number, run: () => void): () => void;
 }
 export interface MemoryTransport extends Transport {
+  /** Adds what is not there yet; a consumer that is there keeps its position and listens to other subjects from now on. */
+  apply(streams: readonly MemoryStreamSpec[]): void;
   /** Messages that a stream stores. */
   stored(stream: string): number;
 }
@@ -35,13 +37,19 @@ export const createMemoryTransport = (options: MemoryOptions): MemoryTransport =
   const streams = new Map<string, MemoryStream>();
   const consumers = new Map<string, MemoryConsumer>();
   let closed = false;
-  for (const spec of options.streams) {
-    const stream = createMemoryStream(spec, clock);
-    streams.set(spec.name, stream);
-    for (const consumer of spec.consumers) {
-      consumers.set(`${spec.name}/${consumer.name}`, createMemoryConsumer(stream, consumer, clock));
+  const apply = (specs: readonly MemoryStreamSpec[]): void => {
+    for (const spec of specs) {
+      const stream = streams.get(spec.name) ?? createMemoryStream(spec, clock);
+      streams.set(spec.name, stream);
+      for (const consumer of spec.consumers) {
+        const key = `${spec.name}/${consumer.name}`;
+        const found = consumers.get(key);
+        if (found) found.listenTo(consumer.filters);
+        else consumers.set(key, createMemoryConsumer(stream, consumer, clock));
+      }
     }
-  }
+  };
+  apply(options.streams);
   const consumerOf = ({ stream, name }: { stream: string; name: string }): MemoryConsumer => {
     const found = consumers.get(`${stream}/${name}`);
     if (!found) throw new TransportError('NoStream', `there is no consumer "${name}" of "${stream}"`);
@@ -49,6 +57,7 @@ export const createMemoryTransport = (options: MemoryOptions): MemoryTransport =
   };
 
   return {
+    apply,
     async publish(entry) {
       if (closed) throw new TransportError('Unavailable', 'the transport was closed');
       const { subject, body } = entry;
@@ -59,7 +68,7 @@ export const createMemoryTransport = (options: MemoryOptions): MemoryTransport =
       if (!stream) throw new TransportError('NoStream', `no stream takes "${subject}"`);
       return stream.publish(entry);
     },
-    consume: (consumer, { credit, deliver }) => consumerOf(consumer).consume({ credit, deliver }),
+    consume: (consumer, options) => consumerOf(consumer).consume(options),
     fill: async (consumer) => consumerOf(consumer).fill(),
     state: createMemoryState(clock),
     stored: (stream) => streams.get(stream)?.size() ?? 0,

@@ -1,0 +1,150 @@
+import type { AddressInfo } from 'node:net';
+import { reasonOf } from '../../runtime/errors.ts';
+import { headerRoom } from '../../runtime/nats/envelope.ts';
+import type { Console } from './console.ts';
+import { dueBy, type IsDue } from './cron-times.ts';
+import { tick } from './given.ts';
+import { connectionOf, outlineOf } from './outline.ts';
+import type { LocalIntegration, LocalPlan, LocalSchedule } from './plan.ts';
+import { type LocalTenant, openTenant } from './tenant.ts';
+
+/*
+ * All that runs of a plan: a tenant for each namespace with a listener of its own, as in a cluster, and the schedules.
+ */
+export interface Loop {
+  /** Resolves with the number of those that cannot run as they are now. */
+  apply(plan: LocalPlan): Promise<number>;
+  /** Where the Integration runs. */
+  tenantOf(integration: LocalIntegration): LocalTenant;
+  /** Seen so far. */
+  deadLetters(): number;
+  close(graceMs: number): Promise<void>;
+}
+export interface LoopOptions {
+  readonly host: string;
+  /** Of the first namespace; others get the next ones. 0: any free one. */
+  readonly port: number;
+  /** Messages for Connections are shown, not sent. */
+  readonly print: boolean;
+  readonly console: Console;
+  readonly now?: () => number;
+}
+
+interface Place {
+  readonly tenant: LocalTenant;
+  readonly url: string;
+  close(graceMs: number): Promise<void>;
+}
+/** Of several Integrations that are in work at once. */
+const tickEveryMs = 200;
+const mostCaughtUpMs = 60_000;
+
+export const createLoop = (options: LoopOptions): Loop => {
+  const { console, print, now = Date.now } = options;
+  const places = new Map<string, Place>();
+  let letters = 0;
+  let secrets: LocalPlan['secrets'] = { find: () => undefined };
+  let due: {
+    readonly integration: string;
+    readonly schedule: LocalSchedule;
+    readonly isDue: IsDue;
+    readonly tenant: LocalTenant;
+  }[] = [];
+  let seen = Math.floor(now() / 1000) * 1000;
+
+  const look = () => {
+    const second = Math.floor(now() / 1000) * 1000;
+    // After a sleep of the laptop only the last minute is made up for.
+    for (seen = Math.max(seen, second - mostCaughtUpMs); seen < second; ) {
+      seen += 1000;
+      for (const { integration, schedule, isDue, tenant } of due) {
+        if (!isDue(seen)) continue;
+        tick(tenant.transport, schedule, seen).catch((error: unknown) => console.problem(integration, reasonOf(error)));
+      }
+    }
+  };
+  const ticking = setInterval(look, tickEveryMs);
+
+  const open = async (tenant: string, namespace: string): Promise<Place> => {
+    const opened = openTenant({
+      tenant,
+      namespace,
+      secrets: () => secrets,
+      around: (integration, sink) => ({
+        ...sink,
+        async send(message, attempt) {
+          const began = performance.now();
+          if (!print || connectionOf(integration, sink.name) === undefined) await sink.send(message, attempt);
+          if (print) return console.message(integration.name, sink.name, message);
+          const took = Math.round(performance.now() - began);
+          return console.note(integration.name, `${sink.name} has ${message.attrs.id} (${took} ms)`);
+        },
+      }),
+      deadLetter(integration, letter) {
+        letters += 1;
+        console.deadLetter(integration, letter);
+      },
+      log: console.log,
+    });
+    const { createListener } = await import('../../runtime/gateway/listener.ts');
+    const listener = createListener({
+      find: opened.find,
+      ready: () => true,
+      maxBytes: () => opened.transport.maxPayload() - headerRoom,
+      answered: () => undefined,
+      log: console.log(''),
+    });
+    const port = options.port === 0 ? 0 : options.port + places.size;
+    await listener.listen({ port, host: options.host });
+    const { port: actual } = listener.server.address() as AddressInfo;
+    return {
+      tenant: opened,
+      url: `http://localhost:${actual}`,
+      async close(graceMs) {
+        const enough = setTimeout(() => listener.server.closeAllConnections(), graceMs);
+        await listener.close();
+        clearTimeout(enough);
+        await opened.close(graceMs);
+      },
+    };
+  };
+
+  return {
+    async apply(plan) {
+      let failed = 0;
+      secrets = plan.secrets;
+      const byPlace = Map.groupBy(plan.integrations, placeOf);
+      for (const [name, [first]] of byPlace)
+        if (first && !places.has(name)) places.set(name, await open(first.flow.tenant, first.namespace));
+      for (const [name, { tenant, url }] of places) {
+        const integrations = byPlace.get(name) ?? [];
+        for (const { integration, did, error } of await tenant.apply(integrations)) {
+          const found = integrations.find((each) => each.name === integration);
+          if (did === 'failed') failed += 1;
+          if (did === 'failed') console.problem(integration, `cannot run: ${error}`);
+          else console.note(integration, found ? `${did}: ${outlineOf(found, url)}` : did);
+        }
+      }
+      due = plan.integrations.flatMap((integration) =>
+        integration.schedules.map((schedule) => {
+          const place = places.get(placeOf(integration)) as Place;
+          return { integration: integration.name, schedule, isDue: dueBy(schedule.schedule), tenant: place.tenant };
+        }),
+      );
+      return failed;
+    },
+    deadLetters: () => letters,
+    tenantOf(integration) {
+      const place = places.get(placeOf(integration));
+      if (!place) throw new Error(`nothing of namespace ${integration.namespace} runs`);
+      return place.tenant;
+    },
+    async close(graceMs) {
+      clearInterval(ticking);
+      await Promise.all([...places.values()].map((place) => place.close(graceMs)));
+    },
+  };
+};
+
+/** A namespace belongs to one Tenant at a time. */
+const placeOf = ({ flow: { tenant, namespace } }: LocalIntegration): string => `${tenant}/${namespace}`;

@@ -1,0 +1,176 @@
+import { catalog } from '../../runtime/catalog.ts';
+import type { Call, Log } from '../../runtime/connector.ts';
+import { type DeadLetter, letterOf } from '../../runtime/dead-letters/letter.ts';
+import type { SinkPart } from '../../runtime/engine/parts.ts';
+import { reasonOf, retry } from '../../runtime/errors.ts';
+import { createAccept, envelope } from '../../runtime/gateway/accept.ts';
+import { createOnce } from '../../runtime/gateway/once.ts';
+import { createRouteTable, type RouteTable } from '../../runtime/gateway/route-table.ts';
+import { decodeAnswer, withTimeout } from '../../runtime/nats/call.ts';
+import { deadLetterStream } from '../../runtime/nats/names.ts';
+import { createMemoryTransport, type MemoryTransport } from '../../runtime/transport/memory.ts';
+import type { Delivery } from '../../runtime/transport/transport.ts';
+import type { LocalIntegration } from './plan.ts';
+import type { LocalSecrets } from './secrets.ts';
+import { type LocalWorker, openWorker, valueOf } from './worker.ts';
+
+/*
+ * The Integrations of one namespace in this process: one broker in memory for all of them, the gateway's routes, and a worker each.
+ */
+export interface LocalTenant {
+  readonly transport: MemoryTransport;
+  readonly find: RouteTable['find'];
+  /** These run from now on: what did not change goes on, what cannot be opened keeps its last good form. Tells what it did. */
+  apply(integrations: readonly LocalIntegration[]): Promise<readonly Change[]>;
+  /** Nothing is stored that somebody has to work on. */
+  atRest(): Promise<boolean>;
+  close(graceMs: number): Promise<void>;
+}
+export interface Change {
+  readonly integration: string;
+  readonly did: 'started' | 'restarted' | 'stopped' | 'failed';
+  readonly error?: string;
+}
+export interface TenantOptions {
+  readonly tenant: string;
+  readonly namespace: string;
+  /** Of now: values may change while it runs. */
+  readonly secrets: () => LocalSecrets;
+  readonly around: (integration: LocalIntegration, sink: SinkPart) => SinkPart;
+  readonly deadLetter: (integration: string, letter: DeadLetter) => void;
+  readonly log: (integration: string) => Log;
+}
+
+interface Running {
+  readonly integration: LocalIntegration;
+  readonly worker: LocalWorker | undefined;
+}
+const reader = 'console';
+const restartGraceMs = 5_000;
+
+export const openTenant = (options: TenantOptions): LocalTenant => {
+  const { namespace } = options;
+  const running = new Map<string, Running>();
+  const served = new Map<string, (problem: string | undefined) => void>();
+  const followed = new Set<string>();
+  const consumers = new Map<string, { stream: string; name: string }>();
+  const shutdown = new AbortController();
+  const transport = createMemoryTransport({ streams: [] });
+  const log = options.log('');
+  let revision = 0;
+
+  const call =
+    (integration: string, suspended: boolean): Call =>
+    async (message, { timeoutMs }) => {
+      if (suspended) throw retry('Suspended', 'the Integration is suspended');
+      const worker = running.get(integration)?.worker;
+      if (!worker) throw retry('NoWorker', 'no worker took the request in time');
+      const { headers, body } = envelope(message, transport.maxPayload());
+      const { promise, resolve } = Promise.withResolvers<Parameters<typeof decodeAnswer>>();
+      worker.call({ headers: withTimeout(headers, timeoutMs), body, answer: (...answer) => resolve(answer) });
+      return decodeAnswer(...(await promise));
+    };
+  const table = createRouteTable({
+    catalog,
+    tenant: options.tenant,
+    context: {
+      secret: ({ secretKeyRef }) => valueOf(options.secrets(), namespace, { kind: 'Secret', ...secretKeyRef }),
+      ca: (ref) => valueOf(options.secrets(), namespace, ref),
+      signal: shutdown.signal,
+    },
+    accept: (entry, source) => createAccept(transport, entry, source, log),
+    call,
+    once: createOnce({ ...transport, bucket: () => transport.state }, log),
+    applied: (integration, applied) => served.get(integration)?.(applied?.error),
+    log: { ...log, info: () => undefined, error: () => undefined },
+  });
+
+  /** The gateway's part; resolves when it is served, with what went wrong. */
+  const route = async ({ name, routes }: LocalIntegration, remove = false): Promise<string | undefined> => {
+    revision += 1;
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    served.set(name, resolve);
+    const value = routes && !remove ? Buffer.from(JSON.stringify(routes)) : undefined;
+    table.changed({ integration: name, revision, value });
+    return promise;
+  };
+  const prepare = (integration: LocalIntegration) => {
+    const streams = streamsOf(integration);
+    transport.apply(streams);
+    for (const { name: stream, consumers: each } of streams)
+      for (const { name } of each) consumers.set(`${stream}/${name}`, { stream, name });
+    const letters = deadLetterStream(integration.name);
+    if (followed.has(letters)) return;
+    followed.add(letters);
+    const deliver = (delivery: Delivery) => {
+      options.deadLetter(integration.name, letterOf({ ...delivery, time: new Date().toISOString() }));
+      void delivery.ack();
+    };
+    transport.consume({ stream: letters, name: reader }, { credit: () => 100, deliver });
+  };
+  const start = async (integration: LocalIntegration): Promise<Change> => {
+    const { name, suspended } = integration;
+    const old = running.get(name);
+    let worker: LocalWorker | undefined;
+    try {
+      if (!suspended)
+        worker = await openWorker({
+          integration,
+          transport,
+          secrets: options.secrets,
+          around: (sink) => options.around(integration, sink),
+          log: options.log(name),
+        });
+      const problem = await route(integration);
+      if (problem !== undefined) throw new Error(problem);
+      await old?.worker?.stop(restartGraceMs);
+      running.set(name, { integration, worker });
+      worker?.start();
+      return { integration: name, did: old ? 'restarted' : 'started' };
+    } catch (error) {
+      if (running.get(name) === old) await worker?.stop(0);
+      return { integration: name, did: 'failed', error: reasonOf(error) };
+    }
+  };
+  const stop = async ({ integration, worker }: Running): Promise<Change> => {
+    await route(integration, true);
+    running.delete(integration.name);
+    await worker?.stop(restartGraceMs);
+    return { integration: integration.name, did: 'stopped' };
+  };
+
+  return {
+    transport,
+    find: table.find,
+    async apply(integrations) {
+      const wanted = new Map(integrations.map((integration) => [integration.name, integration]));
+      const gone = [...running.values()].filter(({ integration }) => !wanted.has(integration.name));
+      const changed = integrations.filter(({ name, hash }) => running.get(name)?.integration.hash !== hash);
+      // All subscribe before one publishes.
+      for (const integration of changed) prepare(integration);
+      return Promise.all([...gone.map(stop), ...changed.map(start)]);
+    },
+    async atRest() {
+      const fills = await Promise.all([...consumers.values()].map((consumer) => transport.fill(consumer)));
+      return fills.every(({ pending, ackPending }) => pending + ackPending === 0);
+    },
+    async close(graceMs) {
+      await Promise.all([...running.values()].map(async ({ worker }) => worker?.stop(graceMs)));
+      shutdown.abort();
+      await table.close();
+      await transport.close();
+    },
+  };
+};
+
+/** Dead letters are read by this process as soon as they are written, so that they never fill up. */
+const streamsOf = ({ name, streams }: LocalIntegration) =>
+  streams.map((stream) =>
+    stream.name === deadLetterStream(name)
+      ? {
+          ...stream,
+          retention: 'workqueue' as const,
+          consumers: [{ name: reader, filters: [], ackWaitMs: 30_000, maxAckPending: 1_000 }],
+        }
+      : stream,
+  );

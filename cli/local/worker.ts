@@ -1,0 +1,72 @@
+import { catalog } from '../../runtime/catalog.ts';
+import type { Log } from '../../runtime/connector.ts';
+import { createEgress } from '../../runtime/egress.ts';
+import { createCalls } from '../../runtime/engine/calls.ts';
+import { consumersOf } from '../../runtime/engine/consumers.ts';
+import { createEngine } from '../../runtime/engine/engine.ts';
+import { openParts, type Parts, type SinkPart } from '../../runtime/engine/parts.ts';
+import { createPublisher } from '../../runtime/engine/publisher.ts';
+import { createStepMemory } from '../../runtime/engine/step-memory.ts';
+import { newCounters } from '../../runtime/telemetry.ts';
+import type { IncomingCall, Transport } from '../../runtime/transport/transport.ts';
+import type { LocalIntegration } from './plan.ts';
+import type { LocalSecrets } from './secrets.ts';
+
+/*
+ * A worker of one Integration in this process: as runtime/worker.ts composes it, without files, health port and NATS.
+ */
+export interface LocalWorker {
+  /** Begins to pull. Until then nothing but the parts is open. */
+  start(): void;
+  call(call: IncomingCall): void;
+  /** Finishes what runs, gives back the rest. */
+  stop(graceMs: number): Promise<void>;
+}
+export interface WorkerOptions {
+  readonly integration: LocalIntegration;
+  readonly transport: Transport;
+  readonly secrets: () => LocalSecrets;
+  /** What a sink does instead of, or beside, what it would do. */
+  readonly around: (sink: SinkPart) => SinkPart;
+  readonly log: Log;
+}
+
+/** Rejects when a step or sink cannot be opened. */
+export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> => {
+  const { integration, transport, log, secrets } = options;
+  const { flow, namespace } = integration;
+  const shutdown = new AbortController();
+  const connected = Promise.resolve(transport);
+  const opened = await openParts(flow, catalog, {
+    secret: ({ secretKeyRef }) => valueOf(secrets(), namespace, { kind: 'Secret', ...secretKeyRef }),
+    ca: (ref) => valueOf(secrets(), namespace, ref),
+    egress: createEgress(flow.egress),
+    publisher: createPublisher(connected, flow.integration),
+    memory: createStepMemory(connected, flow.integration),
+    signal: shutdown.signal,
+    log,
+  });
+  const parts: Parts = { ...opened, sinks: opened.sinks.map(options.around) };
+  const counters = newCounters();
+  const engine = createEngine({ flow, parts, transport, counters, log });
+  const calls = createCalls({ flow, parts, counters, log });
+  return {
+    start: () => engine.start(consumersOf(flow, catalog.sources)),
+    call: calls.handle,
+    async stop(graceMs) {
+      await Promise.all([engine.drain(graceMs), calls.drain(graceMs)]);
+      shutdown.abort();
+      await parts.close();
+    },
+  };
+};
+
+export const valueOf = (
+  secrets: LocalSecrets,
+  namespace: string,
+  wanted: Parameters<LocalSecrets['find']>[1],
+): string => {
+  const found = secrets.find(namespace, wanted);
+  if (found === undefined) throw new Error(`there is no key ${wanted.key} of ${wanted.kind} ${wanted.name}`);
+  return found;
+};

@@ -1,0 +1,236 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execPath } from 'node:process';
+import { stripVTControlCharacters } from 'node:util';
+import { afterEach, describe, expect, it } from 'vitest';
+import { run } from '../../../cli/local/run.ts';
+
+/* Integrations of files in this process; nothing else is needed, and nothing of it is pretended. */
+
+const folder = mkdtempSync(join(tmpdir(), 'kanava-run-'));
+const endings: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end();
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+});
+
+const connection = (url: string) => `apiVersion: kanava.dev/v1alpha1
+kind: Connection
+metadata: {name: erp}
+spec: {http: {url: "${url}"}}
+`;
+const integration = (name: string, spec: string) => `---
+apiVersion: kanava.dev/v1alpha1
+kind: Integration
+metadata: {name: ${name}}
+spec:
+${spec.replace(/^/gm, '  ')}
+`;
+const orders = (value = '=body.id') =>
+  integration(
+    'orders',
+    `sources: [{name: shop, http: {path: /in}}]
+steps: [{name: shape, map: {body: {id: "${value}"}}}]
+sinks: [{name: erp, http: {connectionRef: {name: erp}, path: /x}}]`,
+  );
+const write = (name: string, text: string): string => {
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+};
+
+const start = (given: { paths?: string[]; print?: boolean; secretsFolder?: string; once?: string; to?: string }) => {
+  let data = '';
+  let notes = '';
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const finished = run({
+    paths: [folder],
+    namespace: 'local',
+    secretsFolder: undefined,
+    once: undefined,
+    to: undefined,
+    port: 0,
+    host: 'localhost',
+    print: true,
+    data: { write: (text) => (data += text) },
+    notes: { write: (text) => (notes += stripVTControlCharacters(text)) },
+    ended: () => ended,
+    ...given,
+  });
+  endings.push(async () => {
+    end();
+    await finished.catch(() => undefined);
+  });
+  return {
+    end: () => {
+      end();
+      return finished;
+    },
+    finished,
+    notes: () => notes,
+    printed: () =>
+      data
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as { integration: string; sink: string; body: unknown }),
+    /** Where an http source listens. */
+    async url() {
+      await expect.poll(() => /http:\S+/.exec(notes)?.[0] ?? notes, { timeout: 60_000 }).toMatch(/^http:/);
+      return /http:\S+/.exec(notes)?.[0] ?? '';
+    },
+    says: (text: string | RegExp) => expect.poll(() => notes, { timeout: 60_000 }).toMatch(text),
+  };
+};
+const post = async (url: string, body: unknown) =>
+  (await fetch(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }))
+    .status;
+
+describe('kanava run', () => {
+  it('takes requests and prints what would be sent', async () => {
+    write('a.yaml', connection('https://erp.example.com') + orders());
+    const running = start({});
+    expect(await post(await running.url(), { id: 7 })).toBe(202);
+    await expect
+      .poll(running.printed, { timeout: 60_000 })
+      .toMatchObject([{ integration: 'orders', sink: 'erp', body: { id: 7 } }]);
+    expect(await running.end()).toBe(true);
+  });
+
+  it('sends to the Connection, with its Secret, and repeats what failed', async () => {
+    const seen: IncomingMessage[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request);
+      response.writeHead(seen.length === 1 ? 503 : 200).end();
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    endings.push(async () => server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const auth = 'auth: {bearer: {secretKeyRef: {name: erp, key: token}}}';
+    write('a.yaml', connection(url).replace(`"${url}"`, `"${url}", ${auth}`) + orders());
+    mkdirSync(join(folder, 'values', 'erp'), { recursive: true });
+    write('values/erp/token', 's3cret\n');
+    const running = start({ print: false, secretsFolder: join(folder, 'values') });
+    await post(await running.url(), { id: 7 });
+    await running.says(/erp has /);
+    expect(seen.map(({ method, url: path, headers }) => [method, path, headers.authorization])).toEqual([
+      ['POST', '/x', 'Bearer s3cret'],
+      ['POST', '/x', 'Bearer s3cret'],
+    ]);
+  });
+
+  it('says of a missing Secret both ways to give it, and starts nothing', async () => {
+    const auth = '"https://a.example", auth: {bearer: {secretKeyRef: {name: erp, key: token}}}';
+    const text = connection('https://a.example').replace('"https://a.example"', auth) + orders();
+    write('a.yaml', text);
+    const without = start({});
+    expect(await without.finished).toBe(false);
+    expect(without.notes()).toMatch(/a\.yaml:6:1: key token of Secret erp .*add the Secret.*erp\/token.*--secrets/);
+    const secret = '---\napiVersion: v1\nkind: Secret\nmetadata: {name: erp}\nstringData: {token: x}\n';
+    write('a.yaml', text + secret);
+    const withObject = start({});
+    await withObject.says(/runs 1 Integration/);
+  });
+
+  it('says what kanava check says, and starts nothing', async () => {
+    write('a.yaml', connection('https://erp.example.com') + orders('=body.'));
+    const running = start({});
+    expect(await running.finished).toBe(false);
+    expect(running.notes()).toMatch(/a\.yaml:\d+:\d+: spec\.steps\[0\]\.map\.body\.id: /);
+  });
+
+  it('hands events of one Integration to those that subscribe', async () => {
+    write(
+      'a.yaml',
+      connection('https://erp.example.com') +
+        integration(
+          'publisher',
+          'sources: [{name: shop, http: {path: /in}}]\nsinks: [{name: events, bus: {type: "order.placed"}}]',
+        ) +
+        integration(
+          'subscriber',
+          'sources: [{name: orders, bus: {types: [order.placed]}}]\nsinks: [{name: erp, http: {connectionRef: {name: erp}}}]',
+        ),
+    );
+    const running = start({});
+    await post(await running.url(), { id: 7 });
+    await expect.poll(running.printed, { timeout: 60_000 }).toMatchObject([
+      { integration: 'publisher', sink: 'events' },
+      { integration: 'subscriber', body: { id: 7 } },
+    ]);
+  });
+
+  it('answers requests with what the flow makes of them', async () => {
+    write(
+      'a.yaml',
+      integration(
+        'ask',
+        'sources: [{name: shop, http: {path: /in, reply: {}}}]\nsteps: [{name: sum, map: {body: {sum: "=body.a + body.b"}}}]',
+      ),
+    );
+    const running = start({});
+    const answer = await fetch(await running.url(), { method: 'POST', body: '{"a": 1, "b": 2}' });
+    expect(await answer.json()).toEqual({ sum: 3 });
+  });
+
+  it('makes messages by the clock', async () => {
+    const text = 'sources: [{name: clock, schedule: {cron: "* * * * * *", body: "{}"}}]\n';
+    const sinks = 'sinks: [{name: erp, http: {connectionRef: {name: erp}}}]';
+    write('a.yaml', connection('https://erp.example.com') + integration('ticks', text + sinks));
+    const running = start({});
+    await expect.poll(() => running.printed().length, { timeout: 60_000 }).toBeGreaterThan(1);
+  });
+
+  it('takes an edit over, keeps the last good form of a broken one, and leaves the others alone', async () => {
+    write('c.yaml', connection('https://erp.example.com'));
+    write('orders.yaml', orders());
+    write('other.yaml', orders().replace('name: orders', 'name: other'));
+    const running = start({});
+    const url = (await running.url()).replace(/\/(orders|other)\/in$/, '/orders/in');
+    await running.says(/runs 2 Integrations/);
+    await post(url, { id: 1 });
+    await expect.poll(() => running.printed().length, { timeout: 60_000 }).toBe(1);
+
+    write('orders.yaml', orders("='new ' + string(body.id)"));
+    await running.says(/orders: restarted/);
+    await post(url, { id: 2 });
+    await expect.poll(() => running.printed().at(-1)?.body, { timeout: 60_000 }).toEqual({ id: 'new 2' });
+
+    write('orders.yaml', orders('=body.'));
+    await running.says(/not taken over: what ran before goes on/);
+    await post(url, { id: 3 });
+    await expect.poll(() => running.printed().at(-1)?.body, { timeout: 60_000 }).toEqual({ id: 'new 3' });
+
+    rmSync(join(folder, 'orders.yaml'));
+    await running.says(/orders: stopped/);
+    expect(await post(url, { id: 4 })).toBe(404);
+    expect(running.notes()).not.toMatch(/other: (restarted|stopped)/);
+  });
+
+  it.each([
+    ['a message that arrives', '{"id": 1}', true],
+    ['a message that does not', '{"no": 1}', false],
+  ])('sends one and tells by its result what became of it: %s', async (_what, body, fine) => {
+    write('a.yaml', connection('https://erp.example.com') + orders());
+    const running = start({ once: write('message.json', body), to: 'orders' });
+    expect(await running.finished).toBe(fine);
+    expect(running.printed().length).toBe(fine ? 1 : 0);
+    if (!fine) expect(running.notes()).toMatch(/orders: dead letter of shape: \w+: .*; body: {"no":1}/);
+  });
+
+  it('ends by Ctrl-C with 0, as a process', { timeout: 300_000 }, async () => {
+    write('a.yaml', connection('https://erp.example.com') + orders());
+    const program = join(import.meta.dirname, '..', '..', '..', 'cli', 'main.ts');
+    const child = spawn(execPath, [program, 'run', folder, '--print', '--port', '0']);
+    let notes = '';
+    child.stderr.on('data', (part: Buffer) => (notes += part.toString()));
+    await expect.poll(() => notes, { timeout: 240_000 }).toMatch(/press Ctrl-C/);
+    child.kill('SIGINT');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+});
