@@ -5,6 +5,7 @@ import { scheduleConnector } from './connectors/schedule.ts';
 import { choiceStep } from './steps/choice.ts';
 import { dedupeStep } from './steps/dedupe.ts';
 import { filterStep } from './steps/filter.ts';
+import { logStep } from './steps/log.ts';
 import { mapStep } from './steps/map.ts';
 import { removeStep } from './steps/remove.ts';
 import { setStep } from './steps/set.ts';
@@ -16,6 +17,7 @@ const stepList: readonly StepDefinition[] = [
   choiceStep,
   dedupeStep,
   filterStep,
+  logStep,
   mapStep,
   removeStep,
   setStep,
