@@ -108,9 +108,9 @@ export const openScene = async ({ api }: OperatorWorld): Promise<Scene> => {
     });
   const crs = '/apis/kanava.dev/v1alpha1';
   const until = async (what: string, isDone: () => boolean, sample: () => unknown) => {
-    const end = performance.now() + 600_000;
+    const end = performance.now() + 1_800_000;
     while (!isDone()) {
-      if (performance.now() > end) throw new Error(`not in 10 minutes: ${what}: ${JSON.stringify(sample())}`);
+      if (performance.now() > end) throw new Error(`not in 30 minutes: ${what}: ${JSON.stringify(sample())}`);
       await sleep(50);
     }
   };
