@@ -3,15 +3,22 @@ import { UsageError } from './outcome.ts';
 
 /* What the commands on dead letters have in common; apart from what they do, so that other commands do not load it. */
 export interface NatsOptions {
-  readonly nats: string;
+  readonly namespace?: string;
+  readonly kubeconfig?: string;
+  readonly nats?: string;
   readonly creds?: string;
   readonly ca?: string;
 }
 export const addNatsOptions = (command: Command): Command =>
   command
-    .requiredOption('--nats <url>', 'NATS server, such as tls://localhost:4222')
-    .option('--creds <file>', 'credentials of the role replay for this Integration; default: none')
-    .option('--ca <file>', 'CA of the server, PEM; default: the public ones');
+    .option('-n, --namespace <name>', "of the Integration; default: the kubeconfig's")
+    .option('--kubeconfig <file>', 'default: $KUBECONFIG, ~/.kube/config; in a pod its own ServiceAccount')
+    .option('--nats <url>', 'NATS server, such as tls://localhost:4222; default: as in the namespace')
+    .option('--creds <file>', 'credentials of the role replay; default: those of the Integration in the namespace')
+    .option(
+      '--ca <file>',
+      'CA of the server, PEM; default: as in the namespace; with --nats and --creds the public ones',
+    );
 
 /** Which dead letters a command is about: those that are named, else all for which everything that is given holds. */
 export interface Choice {

@@ -16,14 +16,14 @@ const load = () =>
   Promise.all([import('./nats-access.ts'), import('./dead-letter-choice.ts'), import('./dead-letter-view.ts')]);
 
 /** `kanava dlq list|show|discard`. */
-export const addDeadLetters = (program: Command): void => {
+export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv): void => {
   const dlq = program.command('dlq').description('look at dead letters of an Integration, or remove them');
-  addList(dlq);
-  addShow(dlq);
-  addDiscard(dlq);
+  addList(dlq, env);
+  addShow(dlq, env);
+  addDiscard(dlq, env);
 };
 
-const addList = (dlq: Command): void => {
+const addList = (dlq: Command, env: NodeJS.ProcessEnv): void => {
   const command = dlq
     .command('list')
     .description('list dead letters, oldest first')
@@ -32,7 +32,7 @@ const addList = (dlq: Command): void => {
     .addOption(formatOption())
     .action(async (integration: string, { limit, output, ...options }: Options & { limit: number }) => {
       const [{ withDeadLetters }, { chosen, unjudged }, view] = await load();
-      await withDeadLetters(integration, options, async (letters) => {
+      await withDeadLetters(integration, options, env, async (letters) => {
         const rows: { cells: string[]; summary: unknown }[] = [];
         const notes = unjudged();
         let count = 0;
@@ -56,12 +56,12 @@ const addList = (dlq: Command): void => {
   addFilterOptions(addNatsOptions(command));
   addExamples(
     command,
-    'kanava dlq list orders --nats tls://localhost:4222 --creds replay.creds --ca ca.crt',
-    `kanava dlq list orders --nats ... --where "error.code == 'HttpStatus502' && body.total > 1000"`,
+    'kanava dlq list orders -n acme',
+    `kanava dlq list orders -n acme --where "error.code == 'HttpStatus502' && body.total > 1000"`,
   );
 };
 
-const addShow = (dlq: Command): void => {
+const addShow = (dlq: Command, env: NodeJS.ProcessEnv): void => {
   const command = dlq
     .command('show')
     .description('show dead letters with headers and body')
@@ -70,7 +70,7 @@ const addShow = (dlq: Command): void => {
     .addOption(formatOption())
     .action(async (integration: string, ids: readonly number[], { output, ...options }: Options) => {
       const [{ withDeadLetters }, { chosen, unjudged }, { wholeOf }] = await load();
-      await withDeadLetters(integration, options, async (letters) => {
+      await withDeadLetters(integration, options, env, async (letters) => {
         const shown: unknown[] = [];
         for await (const letter of chosen(letters, ids, {}, unjudged())) shown.push(wholeOf(letter));
         const value = shown.length === 1 ? shown[0] : shown;
@@ -81,7 +81,7 @@ const addShow = (dlq: Command): void => {
   addNatsOptions(command);
 };
 
-const addDiscard = (dlq: Command): void => {
+const addDiscard = (dlq: Command, env: NodeJS.ProcessEnv): void => {
   const command = dlq
     .command('discard')
     .description('remove dead letters for good')
@@ -97,7 +97,7 @@ const addDiscard = (dlq: Command): void => {
       ) => {
         requireChoice(ids, options);
         const [{ withDeadLetters }, { chosen, unjudged }, view] = await load();
-        await withDeadLetters(integration, options, async (letters) => {
+        await withDeadLetters(integration, options, env, async (letters) => {
           const notes = unjudged();
           const gone: { cells: string[]; summary: { id: number } }[] = [];
           for await (const letter of chosen(letters, ids, options, notes)) {
@@ -118,7 +118,7 @@ const addDiscard = (dlq: Command): void => {
   addChoiceOptions(addNatsOptions(command));
   addExamples(
     command,
-    'kanava dlq discard orders 17 18 --nats tls://localhost:4222 --creds replay.creds',
-    `kanava dlq discard orders --part valid --where "error.code == 'Invalid'" --dry-run --nats ...`,
+    'kanava dlq discard orders 17 18 -n acme',
+    `kanava dlq discard orders --part valid --where "error.code == 'Invalid'" --dry-run -n acme`,
   );
 };

@@ -7,6 +7,7 @@ import {
   flowName,
   gatewayCredentialsName,
   gatewaySecretsName,
+  replayCredentialsName,
   workerCredentialsName,
 } from '../operator/plan/children.ts';
 import { planFlowConfig } from '../operator/plan/flow.ts';
@@ -181,7 +182,7 @@ const integrationPart = (
     streams: [{ tenant: holder.name, streams: planStreams({ name, uid }, spec) }],
     reading: readingOf(`${namespace}/${name}`, spec),
     endpoints: [[`${namespace}/${name}`, endpoints]],
-    secrets: [`${namespace}/${workerCredentialsName(name)}`],
+    secrets: [workerCredentialsName(name), replayCredentialsName(name)].map((secret) => `${namespace}/${secret}`),
     ...(endpoints.length > 0 ? { listener: holder } : {}),
   };
 };

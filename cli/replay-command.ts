@@ -23,7 +23,7 @@ type Options = NatsOptions &
     readonly output: Format;
   };
 
-export const addReplay = (program: Command): void => {
+export const addReplay = (program: Command, env: NodeJS.ProcessEnv): void => {
   const command = program
     .command('replay')
     .description('put dead letters into the inbox again; each is removed once the inbox has it')
@@ -49,7 +49,7 @@ export const addReplay = (program: Command): void => {
         import('./dead-letter-choice.ts'),
         import('./replay.ts'),
       ]);
-      await withDeadLetters(integration, options, async (letters) => {
+      await withDeadLetters(integration, options, env, async (letters) => {
         const notes = unjudged();
         const plan = replayPlan(integration, { ...options, body, patch });
         const results: Result[] = [];
@@ -67,9 +67,9 @@ export const addReplay = (program: Command): void => {
   addChoiceOptions(addNatsOptions(command));
   addExamples(
     command,
-    'kanava replay orders 17 --nats tls://localhost:4222 --creds replay.creds --ca ca.crt',
-    `kanava replay orders --where "error.code == 'HttpStatus502'" --rate 20 --nats ...`,
-    `kanava replay orders 17 --patch '{"country": "FI"}' --nats ...`,
+    'kanava replay orders 17 -n acme',
+    `kanava replay orders --where "error.code == 'HttpStatus502'" --rate 20 -n acme`,
+    `kanava replay orders 17 --patch '{"country": "FI"}' -n acme`,
   );
 };
 

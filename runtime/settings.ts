@@ -8,6 +8,8 @@ export interface Settings {
   readonly integration: string;
   readonly port: number;
   readonly healthPort: number;
+  /** The gateway's way to NATS for people of the tenant; 0: none. */
+  readonly relayPort: number;
   readonly logLevel: string;
   /** From SIGTERM to the end. */
   readonly graceMs: number;
@@ -26,6 +28,7 @@ export const readSettings = (env: Readonly<Record<string, string | undefined>>):
     integration: env['KANAVA_INTEGRATION'] ?? '',
     port: number('KANAVA_PORT', 8080),
     healthPort: number('KANAVA_HEALTH_PORT', 8081),
+    relayPort: number('KANAVA_RELAY_PORT', 0),
     logLevel: env['KANAVA_LOG_LEVEL'] ?? 'info',
     graceMs: number('KANAVA_GRACE', 25) * 1_000,
   };

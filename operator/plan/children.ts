@@ -22,6 +22,8 @@ export const gatewayName = 'gateway';
 export const flowName = (integration: string, hash: string) => `flow-${integration}-${hash}`;
 export const acceptedName = (integration: string) => `accepted-${integration}`;
 export const workerCredentialsName = (integration: string) => `nats-worker-${integration}`;
+/** For people: `kanava dlq` and `kanava replay` find it. */
+export const replayCredentialsName = (integration: string) => `nats-replay-${integration}`;
 export const gatewayCredentialsName = 'nats-gateway';
 export const gatewaySecretsName = 'gateway-secrets';
 export const natsConfigName = 'nats';

@@ -3,7 +3,7 @@ import { secretData } from './account.ts';
 import { type Component, child, type Home } from './children.ts';
 import { Secrets } from './kinds.ts';
 
-/* NATS credentials of pods: renewed at two thirds of their life, so that a day of trouble costs nobody anything. */
+/* NATS credentials of pods, and of people who look at dead letters: renewed at two thirds of their life, so that a day of trouble costs nobody anything. */
 export const expiresAnnotation = 'kanava.dev/expires-at';
 export const issuedForAnnotation = 'kanava.dev/account';
 
@@ -25,7 +25,7 @@ export const isRenewalDue = (
 export const planCredentials = (
   home: Home,
   name: string,
-  component: Component,
+  component: Component | undefined,
   issued: { creds: string; expiresAt: number; account: string },
 ): KubeObject =>
   child(
@@ -34,7 +34,7 @@ export const planCredentials = (
     name,
     { type: 'Opaque', data: secretData({ creds: issued.creds }) },
     {
-      component,
+      ...(component === undefined ? {} : { component }),
       annotations: {
         [expiresAnnotation]: new Date(issued.expiresAt).toISOString(),
         [issuedForAnnotation]: issued.account,

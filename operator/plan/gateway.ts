@@ -15,6 +15,8 @@ import { fileMode, podSpec, podTemplateLabels, rollout, runtimeFolder } from './
 import type { Reference } from './references.ts';
 
 export const gatewayPort = 8080;
+/** On the pod's loopback: `kubectl port-forward deployment/gateway 4222` leads to NATS. */
+const relayPort = 4222;
 const servicePort = 80;
 
 /**
@@ -47,6 +49,7 @@ export const planGateway = (
               KANAVA_TENANT: home.tenant,
               KANAVA_NAMESPACE: home.namespace,
               KANAVA_PORT: String(gatewayPort),
+              KANAVA_RELAY_PORT: String(relayPort),
             },
             ports: [{ name: 'http', containerPort: gatewayPort }],
             volumes: [

@@ -1,4 +1,4 @@
-import { type Component, type Home } from '../plan/children.ts';
+import type { Home } from '../plan/children.ts';
 import { isRenewalDue, planCredentials } from '../plan/credentials.ts';
 import { Secrets } from '../plan/kinds.ts';
 import { applyChild } from './apply.ts';
@@ -9,11 +9,12 @@ import type { AccountKeys } from './ports.ts';
 export const ensureCredentials = async (
   { cluster, broker, credentialsMs, now }: Context,
   home: Home,
-  secret: { readonly name: string; readonly component: Extract<Component, 'worker' | 'gateway'> },
+  secret: { readonly name: string; readonly role: 'worker' | 'gateway' | 'replay' },
   keys: AccountKeys,
 ): Promise<void> => {
   const live = await cluster.get(Secrets, secret.name, home.namespace);
   if (!isRenewalDue(live, keys.account, credentialsMs, now())) return;
-  const issued = await broker.credentials(keys, secret.component, home.integration, credentialsMs);
-  await applyChild(cluster, planCredentials(home, secret.name, secret.component, { ...issued, account: keys.account }));
+  const issued = await broker.credentials(keys, secret.role, home.integration, credentialsMs);
+  const component = secret.role === 'replay' ? undefined : secret.role;
+  await applyChild(cluster, planCredentials(home, secret.name, component, { ...issued, account: keys.account }));
 };

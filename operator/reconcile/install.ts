@@ -9,6 +9,7 @@ import {
   integrationLabel,
   managedBy,
   messagingFinalizer,
+  replayCredentialsName,
   workerCredentialsName,
 } from '../plan/children.ts';
 import { type Verdict, verdict } from '../plan/conditions.ts';
@@ -88,12 +89,9 @@ export const install = async (
   if (!basis) return { ...nothingInstalled(''), ...streams };
 
   const home = homeOf(object, holder);
-  await ensureCredentials(
-    context,
-    home,
-    { name: workerCredentialsName(object.metadata.name), component: 'worker' },
-    keys,
-  );
+  const { name } = object.metadata;
+  await ensureCredentials(context, home, { name: workerCredentialsName(name), role: 'worker' }, keys);
+  await ensureCredentials(context, home, { name: replayCredentialsName(name), role: 'replay' }, keys);
   await ensureFlow(context, object, holder, basis);
   if (basis === assessment.resolved) await applyChild(cluster, acceptedRecordOf(object, holder, basis));
   const worker = workerOf(context, object, holder, basis);

@@ -235,7 +235,7 @@ export interface Broker {
   /** A user of one role, valid for `lifetimeMs`; that of an Integration ends with it. `expiresAt` is Unix milliseconds. */
   credentials(
     keys: AccountKeys,
-    role: 'worker' | 'intake' | 'gateway',
+    role: 'worker' | 'intake' | 'gateway' | 'replay',
     integration: { readonly name: string; readonly uid: string } | undefined,
     lifetimeMs: number,
   ): Promise<{

@@ -26,7 +26,7 @@ export const ensureGateway = async (
   if (isRecordMissing(cluster, home.namespace)) return;
   const references = gatewayReferences(context, home.tenant, spec);
   if (!references) return removeGateway(context, home.namespace);
-  await ensureCredentials(context, home, { name: gatewayCredentialsName, component: 'gateway' }, keys);
+  await ensureCredentials(context, home, { name: gatewayCredentialsName, role: 'gateway' }, keys);
   const values = await secretValues(context, home.namespace, references);
   await applyChild(cluster, planGatewaySecrets(home, references, values));
   const gateway = gateways(spec, [home.tenant, settings, natsCa], () =>

@@ -24,7 +24,7 @@ export interface Access {
   readonly url: string;
   /** Text of a credentials file of the role `replay`, or of one that may more. */
   readonly creds?: string | undefined;
-  /** File with the server's CA; none: the public ones. */
+  /** The server's CA, PEM; none: the public ones. */
   readonly ca?: string | undefined;
 }
 
@@ -42,7 +42,7 @@ export const openDeadLetters = async (integration: string, { url, creds, ca }: A
     inboxPrefix: inboxPrefix('replay', integration),
     timeout: timeoutMs,
     ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => creds) }),
-    ...(ca === undefined ? {} : { tls: { caFile: ca } }),
+    ...(ca === undefined ? {} : { tls: { ca } }),
   }).catch((cause: unknown) => {
     throw new TransportError('Unavailable', `NATS at ${url} does not let us in: ${reasonOf(cause)}`, { cause });
   });

@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { type Catalog, catalog } from '../catalog.ts';
 import type { Log } from '../connector.ts';
+import { reasonOf } from '../errors.ts';
 import { headerRoom } from '../nats/envelope.ts';
 import { caFile, secretFile } from '../schema.ts';
 import type { Settings } from '../settings.ts';
@@ -14,6 +15,7 @@ import { createAppliedReports } from './applied.ts';
 import { createCaller } from './call.ts';
 import { createListener } from './listener.ts';
 import { createOnce } from './once.ts';
+import { startRelay } from './relay.ts';
 import { createRouteTable } from './route-table.ts';
 import { watchRoutes } from './watch.ts';
 
@@ -131,8 +133,16 @@ export const runGateway = async (settings: Settings, log: Log): Promise<{ close(
     },
     log,
   });
+  // What people need seldom must not hold up what the tenant needs always.
+  const relay =
+    settings.relayPort === 0
+      ? undefined
+      : await startRelay({ port: settings.relayPort, folder: settings.dir, log }).catch((error: unknown) =>
+          log.error({ reason: reasonOf(error) }, 'there is no way to NATS for people'),
+        );
   return {
     async close() {
+      await relay?.close();
       // The rest of the grace period is for NATS.
       await gateway.stop(settings.graceMs * 0.8);
       await health.close();

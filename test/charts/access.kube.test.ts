@@ -355,6 +355,7 @@ describe('members', () => {
     ['create', 'secrets', 'no', 'no', 'yes'],
     ['create', 'pods', 'no', 'no', 'no'],
     ['create', 'pods/exec', 'no', 'no', 'no'],
+    ['create', 'pods/portforward', 'no', 'no', 'yes'],
     ['create', 'rolebindings.rbac.authorization.k8s.io', 'no', 'no', 'no'],
     ['patch', 'deployments.apps', 'no', 'no', 'no'],
     ['patch', 'networkpolicies.networking.k8s.io', 'no', 'no', 'no'],

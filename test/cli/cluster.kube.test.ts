@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../operator/reconcile/ports.ts';
 import { connection, filter, httpSink, integration, tenant } from '../build.ts';
+import { storeMessages } from '../operator/reconcile/leftovers.ts';
 import {
   type OperatorWorld,
   operatorNamespace,
@@ -90,6 +91,70 @@ describe('kanava status', () => {
   it('ends with 1 for an Integration that is not there', async () => {
     const { code, stderr } = await run('status', 'none', '-n', 'acme');
     expect([code, stderr]).toEqual([1, expect.stringContaining('there is no Integration none in namespace acme')]);
+  });
+});
+
+describe('kanava dlq and kanava replay, with access to the cluster alone', () => {
+  const as = async (role: string) => {
+    await world.kubectl([
+      'create',
+      'rolebinding',
+      role,
+      '-n',
+      'acme',
+      `--clusterrole=${role}`,
+      `--user=${role}-member`,
+    ]);
+    return await world.api.userKubeconfig(`${role}-member`);
+  };
+  const list = (kubeconfig: string, ...args: string[]) =>
+    kanava(['dlq', 'list', 'orders', '-n', 'acme', '--kubeconfig', kubeconfig, ...args]);
+  const secret = () => world.get('secret', 'nats-replay-orders', 'acme');
+
+  it('find URL, CA and credentials of the Integration in its namespace', async () => {
+    await world.becomes('integrations.kanava.dev', 'orders', { MessagingReady: 'True' }, 'acme');
+    await until('the credentials', secret);
+    await storeMessages(world, 'orders', 'acme');
+    const editor = await as('kanava-editor');
+    const { code, stdout, stderr } = await list(editor, '-o', 'json');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(JSON.parse(stdout)).toMatchObject([{ id: 1 }]);
+    const discarded = await kanava(['dlq', 'discard', 'orders', '1', '-n', 'acme', '--kubeconfig', editor]);
+    expect(discarded).toMatchObject({ code: 0, stdout: expect.stringContaining('discarded 1 dead letter of orders') });
+  });
+
+  it('are for those who may read its Secret, and say so', async () => {
+    for (const role of ['kanava-viewer', 'kanava-member-operator']) {
+      const { code, stderr } = await list(await as(role));
+      expect([code, stderr]).toEqual([3, expect.stringContaining('secrets "nats-replay-orders" is forbidden')]);
+    }
+  });
+
+  it('say that an Integration is not there', async () => {
+    const { code, stderr } = await kanava(['dlq', 'list', 'none', '-n', 'acme', '--kubeconfig', world.api.kubeconfig]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('there is no Integration none, or it was never accepted'),
+    ]);
+  });
+
+  it('may do nothing else with them: they are of the role replay, and of this Integration', async () => {
+    const { metadata, data } = (await secret()) as KubeObject & { data: { creds: string } };
+    expect(metadata.ownerReferences).toMatchObject([{ kind: 'Integration', name: 'orders' }]);
+    const [, jwt = ''] =
+      /-----BEGIN NATS USER JWT-----\n(\S+)/.exec(Buffer.from(data.creds, 'base64').toString()) ?? [];
+    const claims = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
+    expect(claims).toMatchObject({ name: 'replay-orders', nats: { tags: ['i:orders'] } });
+    expect(Number(claims.exp) - Number(claims.iat)).toBeLessThanOrEqual(24 * 3_600);
+  });
+
+  it('are issued again when somebody deletes them', async () => {
+    const before = (await secret())?.metadata.uid;
+    await world.kubectl(['delete', 'secret', 'nats-replay-orders', '-n', 'acme']);
+    await until('new credentials', async () => {
+      const found = await secret();
+      return found !== undefined && found.metadata.uid !== before;
+    });
   });
 });
 

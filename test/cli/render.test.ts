@@ -29,6 +29,7 @@ describe('kanava render', () => {
     );
     expect(stdout).toContain('# NATS account acme: stream inbox_github-issues, workqueue, file, 33554432 bytes');
     expect(stdout).toContain('# Secret acme/nats-worker-github-issues: made by the operator');
+    expect(stdout).toContain('# Secret acme/nats-replay-github-issues: made by the operator');
   });
   it('says what NATS holds for the tenant, and what its Integrations hear of it', async () => {
     const files = ['tenant', 'subscribers', 'nightly'].map((name) => `examples/order-events/${name}.yaml`);
