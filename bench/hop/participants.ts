@@ -125,8 +125,8 @@ export const flowOf = ({ steps, flows = [] }: FlowOptions) => ({
     retry: { attempts: 5, backoff: { initial: '1s', max: '5m' } },
     ordering: 'None',
     partitions: 1,
-    // As many again are prefetched.
-    concurrency: inFlight / 2,
+    // The yardsticks ask for so many ahead and bound nothing else; here it bounds also those that wait for their PubAck or ack.
+    concurrency: inFlight,
   },
   egress: { allow: [], closed: [] },
 });

@@ -21,6 +21,7 @@ export interface DeliveryContext {
 }
 
 const timeAt = 3;
+const noHeaders = {};
 
 /** One is made for every message, and most are only run and acked: what few need is computed when it is asked for. */
 export class StoredDelivery implements Delivery {
@@ -28,9 +29,11 @@ export class StoredDelivery implements Delivery {
   readonly sequence: number;
   readonly body: Uint8Array;
   readonly #context: DeliveryContext;
-  readonly #message: Msg;
+  /** Let go when its headers are read: hundreds are held at once. */
+  #message: Msg | undefined;
+  #subject = '';
   readonly #reply: string;
-  #headers: Readonly<Record<string, string>> | undefined;
+  #headers: Readonly<Record<string, string>> = noHeaders;
 
   constructor(context: DeliveryContext, message: Msg) {
     this.#context = context;
@@ -47,13 +50,16 @@ export class StoredDelivery implements Delivery {
   }
 
   get subject(): string {
-    return this.#message.subject;
+    return this.#message ? this.#message.subject : this.#subject;
   }
 
   get headers(): Readonly<Record<string, string>> {
-    if (this.#headers) return this.#headers;
-    const headers = this.#context.headersOf(this.#message, this.body);
-    this.#headers = this.stream === tickStream ? tickHeaders(headers, this.#storedMs()) : headers;
+    if (this.#message) {
+      const headers = this.#context.headersOf(this.#message, this.body);
+      this.#headers = this.stream === tickStream ? tickHeaders(headers, this.#storedMs()) : headers;
+      this.#subject = this.#message.subject;
+      this.#message = undefined;
+    }
     return this.#headers;
   }
 
