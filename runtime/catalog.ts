@@ -7,6 +7,7 @@ import { dedupeStep } from './steps/dedupe.ts';
 import { filterStep } from './steps/filter.ts';
 import { logStep } from './steps/log.ts';
 import { mapStep } from './steps/map.ts';
+import { parallelStep } from './steps/parallel.ts';
 import { removeStep } from './steps/remove.ts';
 import { setStep } from './steps/set.ts';
 import { validateStep } from './steps/validate.ts';
@@ -19,6 +20,7 @@ const stepList: readonly StepDefinition[] = [
   filterStep,
   logStep,
   mapStep,
+  parallelStep,
   removeStep,
   setStep,
   validateStep,

@@ -45,6 +45,18 @@ stepConformance('choice', {
   passes,
 });
 
+stepConformance('parallel', {
+  definition: step('parallel'),
+  config: { branches: [{ name: 'one', flow: 'kept' }], timeout: '5s' },
+  bad: [
+    ['no branch', { branches: [] }],
+    ['a name twice', { branches: ['kept', 'kept'].map((flow) => ({ name: 'one', flow })) }],
+    ['a time-out that is none', { branches: [{ name: 'one', flow: 'kept' }], timeout: 'soon' }],
+  ],
+  flows: [{ name: 'kept', steps: [filter('true', 'kept')] }],
+  passes,
+});
+
 stepConformance('validate', {
   definition: step('validate'),
   config: { schema: { type: 'object', required: ['no'] } },
