@@ -91,6 +91,17 @@ describe('a worker that is awake', { timeout: 180_000 }, () => {
     expect((await workshop.manager.streams.info('inbox_orders')).state.last_seq, 'it never was in the inbox').toBe(0);
   });
 
+  test('drops a call whose key was delivered, and none because of a call that failed', async () => {
+    const once = { name: 'once', dedupe: { key: 'string(body.total)', window: '1h' } };
+    await workshop.startWorker(flow({ steps: [once] }));
+    receiver.behave((_, calls) => (calls.length === 1 ? 503 : 200));
+    expect((await ask({ total: 20 })).status, 'the sink had a bad moment').toBe(502);
+    expect((await ask({ total: 20 })).status).toBe(200);
+    expect((await ask({ total: 20 })).status, 'no content').toBe(204);
+    expect((await ask({ total: 21 })).status).toBe(200);
+    expect(receiver.calls).toHaveLength(3);
+  });
+
   test('says what is wrong: to the sender what concerns the message, and nothing of the systems behind', async () => {
     await workshop.startWorker(flow());
     expect((await ask({ total: 1 })).status, 'filtered: no content').toBe(204);
