@@ -9,7 +9,7 @@ import type { Transport } from '../../runtime/transport/transport.ts';
 import type { NatsServer } from '../cluster/nats.ts';
 import { startNatsCluster } from '../cluster/nats-cluster.ts';
 import { temporaryFolder } from '../cluster/temporary.ts';
-import { insistently, startLoad, within } from './load.ts';
+import { insistently, startLoad, untilNone } from './load.ts';
 import { readOptions, report, type Say } from './report.ts';
 
 /*
@@ -24,7 +24,6 @@ const help = `npm run faults -- cluster [OPTIONS]    three NATS servers; the one
 const stream = 'inbox_orders';
 const consumer = { stream, name: 'worker-0' };
 const awayMs = 2_000;
-const lastMs = 120_000;
 
 export interface ClusterRun {
   readonly seconds: number;
@@ -37,6 +36,8 @@ export interface ClusterRun {
 export interface ClusterOutcome {
   readonly acknowledged: number;
   readonly lost: number;
+  /** Stored at the end: what has not arrived is there, or nowhere. */
+  readonly left: number;
   readonly kills: number;
   /** Publishes that had to be repeated: the kills were felt. */
   readonly repeated: number;
@@ -109,10 +110,14 @@ export const runCluster = async ({ seconds, every, rate, say }: ClusterRun): Pro
     if (!over) await killLeader();
   }
   const lost = () => [...accepted].filter((id) => !arrived.has(id)).length;
-  await within(lastMs, () => lost() === 0);
+  await untilNone(lost);
+  const left = await insistently(
+    'asking for the rest',
+    async () => (await manager.streams.info(stream)).state.messages,
+  );
   await Promise.all([publisher.close(), reader.close(), admin.close()]);
   await Promise.all(nodes.map((node) => node.close()));
-  return { acknowledged: accepted.size, lost: lost(), kills, repeated: load.repeated() };
+  return { acknowledged: accepted.size, lost: lost(), left, kills, repeated: load.repeated() };
 };
 
 export const run = async (args: string[]): Promise<boolean> => {

@@ -21,6 +21,7 @@ export interface Load {
 }
 
 const patienceMs = 120_000;
+const stuckAfterMs = 180_000;
 const againAfterMs = 250;
 /** More than these wait for nobody: a source that is refused pauses. */
 const mostWaiting = 500;
@@ -74,4 +75,16 @@ export const within = async (limitMs: number, holds: () => boolean | Promise<boo
     if (Date.now() > until) return false;
     await pause(100);
   }
+};
+
+/** Waits for a number to become 0, as long as it becomes smaller now and then: a busy machine takes its time. */
+export const untilNone = async (count: () => number | Promise<number>): Promise<void> => {
+  let before = Number.POSITIVE_INFINITY;
+  const fewer = async () => {
+    const now = await count();
+    if (now > 0 && now >= before) return false;
+    before = now;
+    return true;
+  };
+  for (;;) if (!(await within(stuckAfterMs, fewer)) || before === 0) return;
 };

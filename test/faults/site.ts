@@ -18,7 +18,7 @@ import { resolvedFlow } from '../flow.ts';
 import { bucketSpec, deadLetterSpec, inboxSpec } from '../operator/broker/specs.ts';
 import { startWorld, type World, type WorldOptions } from '../operator/broker/world.ts';
 import type { Fault } from '../runtime/engine/broken-rules.ts';
-import { type Load, startLoad, within } from './load.ts';
+import { type Load, startLoad, untilNone, within } from './load.ts';
 import { readAll } from './read-all.ts';
 
 /*
@@ -63,7 +63,6 @@ const inbox = 'inbox_orders';
 const deadLetters = 'dlq_orders';
 const concurrency = 64;
 const warmUpMessages = 10_000;
-const drainedMs = 180_000;
 const log = pino({ level: 'silent' });
 
 export const startSite = async (options: SiteOptions = {}): Promise<Site> => {
@@ -96,15 +95,7 @@ export const startSite = async (options: SiteOptions = {}): Promise<Site> => {
     await gateway.publish({ subject: inboxSubject(integration, 0, 'in'), id: messageId('in', attrs), headers, body });
   };
   const stored = async (stream = inbox) => (await manager.streams.info(stream)).state.messages;
-  /** As long as something moves: a busy machine takes its time. */
-  const drained = async () => {
-    let before = Number.POSITIVE_INFINITY;
-    const fewer = async () => {
-      const now = await stored().catch(() => before);
-      return now === 0 || now < before;
-    };
-    while (before > 0 && (await within(drainedMs, fewer))) before = await stored().catch(() => before);
-  };
+  const drained = () => untilNone(() => stored().catch(() => Number.POSITIVE_INFINITY));
   return {
     world,
     manager,

@@ -199,6 +199,9 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
       await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
       const entry = join(root, fault || kill ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
       const healthPort = await freePort();
+      let end: () => void = () => undefined;
+      // Before there is a process: outside a test this throws, and then nobody would end it.
+      onTestFinished(() => end());
       const child = spawn(process.execPath, [...node, entry, 'worker'], {
         cwd: root,
         env: {
@@ -212,10 +215,10 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
         },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
+      end = () => void child.kill('SIGKILL');
       let output = '';
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
       const exited = once(child, 'exit');
-      onTestFinished(() => void child.kill('SIGKILL'));
       await expect
         .poll(() => output.includes('worker pulls') || child.exitCode !== null, { timeout: 90_000, interval: 20 })
         .toBe(true);
