@@ -103,10 +103,7 @@ export const resolve = (
     network: tenant.network,
     surroundings: { closedRanges, namespaces },
   });
-  const references = referencesOf(source.spec, source.connections, (index) => {
-    const item = spec.sources[index];
-    return item !== undefined && pluginOf(item, catalog.sources).definition.placement === 'gateway';
-  });
+  const references = referencesBySide(source);
   return {
     spec,
     source,
@@ -115,6 +112,15 @@ export const resolve = (
     workerReferences: references.worker,
     gatewayReferences: references.gateway,
   };
+};
+
+/** Who needs what it refers to. */
+export const referencesBySide = ({ spec, connections }: Resolved['source']): ReturnType<typeof referencesOf> => {
+  const { sources } = effectiveIntegration(spec);
+  return referencesOf(spec, connections, (index) => {
+    const item = sources[index];
+    return item !== undefined && pluginOf(item, catalog.sources).definition.placement === 'gateway';
+  });
 };
 
 /* ---- The tenant's limits -------------------------------------------------------------------------------------------------- */

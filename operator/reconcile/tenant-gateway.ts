@@ -1,8 +1,8 @@
-import type { EffectiveTenant } from '../api/effective.ts';
+import { type EffectiveTenant, effectiveIntegration } from '../api/effective.ts';
 import { Integrations } from '../api/meta.ts';
 import { parseIntegration } from '../api/parse.ts';
 import { rememberedWith } from '../api/remembered.ts';
-import { resolve } from '../plan/acceptance.ts';
+import { referencesBySide } from '../plan/acceptance.ts';
 import { componentLabel, gatewayCredentialsName, managedBy } from '../plan/children.ts';
 import { planGateway, planGatewaySecrets } from '../plan/gateway.ts';
 import { Deployments, Secrets, ServiceAccounts, Services } from '../plan/kinds.ts';
@@ -24,7 +24,7 @@ export const ensureGateway = async (
   const { cluster, settings, natsCa } = context;
   const home = { tenant: object.metadata.name, namespace: spec.namespace.name };
   if (isRecordMissing(cluster, home.namespace)) return;
-  const references = gatewayReferences(context, home.tenant, spec);
+  const references = gatewayReferences(context, home.namespace);
   if (!references) return removeGateway(context, home.namespace);
   await ensureCredentials(context, home, { name: gatewayCredentialsName, role: 'gateway' }, keys);
   const values = await secretValues(context, home.namespace, references);
@@ -51,12 +51,11 @@ const isRecordMissing = (cluster: Cluster, namespace: string): boolean => {
 };
 
 /** Of all accepted Integrations; `undefined` when none of them has a source for the gateway. */
-const gatewayReferences = ({ cluster }: Context, tenant: string, spec: EffectiveTenant) => {
-  const namespace = spec.namespace.name;
+const gatewayReferences = ({ cluster }: Context, namespace: string) => {
   const found = acceptedIn(cluster, namespace).flatMap((record) => {
     const integration = cluster.cached(Integrations, record.name, namespace);
     if (!integration || integration.metadata.deletionTimestamp) return [];
-    return referencesOf(record, [tenant, spec], () => resolvedReferences(record, integration, tenant, spec));
+    return referencesOf(record, [], () => resolvedReferences(record, integration));
   });
   return found.length > 0 ? unique(found.flat()) : undefined;
 };
@@ -66,24 +65,14 @@ const referencesOf = rememberedWith<readonly (readonly Reference[])[]>();
 const resolvedReferences = (
   { name, accepted }: AcceptedIn,
   integration: KubeObject,
-  tenant: string,
-  spec: EffectiveTenant,
 ): readonly (readonly Reference[])[] => {
-  const namespace = spec.namespace.name;
-  const parsed = parseIntegration({ ...integration, spec: accepted.spec });
+  const { namespace = '', uid, generation } = integration.metadata;
+  const isNewest = uid === accepted.uid && generation === accepted.generation;
+  // Mostly it was parsed already, and that is half of what taking up an Integration costs here.
+  const parsed = parseIntegration(isNewest ? integration : { ...integration, spec: accepted.spec });
   if (!parsed.ok) return [];
-  const resolved = resolve(
-    {
-      identity: { tenant, namespace, integration: name, uid: accepted.uid, generation: accepted.generation },
-      tenant: spec,
-      // Only its references are looked at.
-      closedRanges: [],
-      namespaces: [],
-    },
-    { spec: parsed.value.spec, connections: accepted.connections },
-  );
-  const isServed = planEndpoints({ namespace, integration: name }, resolved.spec).length > 0;
-  return isServed ? [resolved.gatewayReferences] : [];
+  const isServed = planEndpoints({ namespace, integration: name }, effectiveIntegration(parsed.value.spec)).length > 0;
+  return isServed ? [referencesBySide({ spec: parsed.value.spec, connections: accepted.connections }).gateway] : [];
 };
 const unique = (references: readonly Reference[]): Reference[] =>
   [...new Map(references.map((reference) => [reference.path, reference])).values()].sort((a, b) =>
