@@ -19,7 +19,8 @@ const killed = async (points: readonly KillPoint[], fault?: Fault) => {
     expect(worker.output()).toContain(`"killed":"${point}"`);
   }
   await workshop.startWorker(flow, fault);
-  await eventually(() => workshop.messages('inbox_orders')).toBe(0);
+  // What the dead ones held comes back after its AckWait, on a busy machine late.
+  await expect.poll(() => workshop.messages('inbox_orders'), { timeout: 180_000, interval: 100 }).toBe(0);
   const deliveredIds = (key: string) => [...receiver.counts().keys()].filter((id) => id.startsWith(`${key}-`));
   return {
     lost: sent.filter((key) => deliveredIds(key).length === 0).length,
@@ -30,7 +31,7 @@ const killed = async (points: readonly KillPoint[], fault?: Fault) => {
 
 const points = ['parsed', 'while parking', 'before sink', 'after sink', 'before ack', 'after ack'] as const;
 
-describe('dedupe', { timeout: 240_000 }, () => {
+describe('dedupe', { timeout: 600_000 }, () => {
   it('delivers one message of each key, wherever workers are killed', async () => {
     expect(await killed(points)).toEqual({ lost: 0, twice: 0, deadLetters: 0 });
   });
