@@ -65,7 +65,8 @@ describe('the example', () => {
     const objects = await build();
     const text = objects.map((object) => JSON.stringify(object)).join('\n---\n');
     const options = { namespace: '', strict: true, operatorNamespace: 'kanava-system', closedRanges: [] };
-    expect(checkSources([{ name: 'built.yaml', text, named: true }], options).findings).toEqual([]);
+    const { findings } = checkSources([{ name: 'built.yaml', text, named: true }], options);
+    expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
   });
 
   it('control: without openapi.json the patch takes what it does not name', async () => {
