@@ -10,6 +10,7 @@ import { mapStep } from './steps/map.ts';
 import { parallelStep } from './steps/parallel.ts';
 import { removeStep } from './steps/remove.ts';
 import { setStep } from './steps/set.ts';
+import { splitStep } from './steps/split.ts';
 import { validateStep } from './steps/validate.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
@@ -23,6 +24,7 @@ const stepList: readonly StepDefinition[] = [
   parallelStep,
   removeStep,
   setStep,
+  splitStep,
   validateStep,
 ];
 

@@ -234,8 +234,11 @@ export interface SinkDefinition<C = unknown> {
 
 /* ---- Steps ------------------------------------------------------------------------------------------------------------- */
 
-/** What one message becomes: one (kept or changed), none (filtered; `undefined`), or several (split). */
-export type StepResult = Message | undefined | readonly Message[];
+/**
+ * What one message becomes: one (kept or changed), none (filtered; `undefined`), or several (split), which the engine draws one by one and
+ * no more than 10 000 of. Of those that keep the id of the message, the engine makes ids with their number.
+ */
+export type StepResult = Message | undefined | Iterable<Message>;
 export interface StepContext extends OpenContext {
   readonly scope: (message: Message, attempt: Attempt) => ExpressionScope;
   /** The way through a flow of the Integration, by its name. Throws when there is none; to be used from `run` on. */

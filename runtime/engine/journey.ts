@@ -4,6 +4,7 @@ import { type Course, stepsOn, unknownSink } from './course.ts';
 import type { Parts, SinkPart } from './parts.ts';
 import { type Failure, failureOf } from './retry.ts';
 import { runSteps, StepError } from './steps.ts';
+import { createTurn } from './turn.ts';
 
 export interface Arrival {
   readonly failures: readonly Failure[];
@@ -66,18 +67,21 @@ const deliverAll = async (
   wanted: Wanted,
 ): Promise<Arrival> => {
   const failures: Failure[] = [];
-  let { confirmed } = wanted;
+  const confirmed = new Set(wanted.confirmed);
+  const turn = createTurn();
   let filtered = true;
   for (const each of messages) {
-    const arrival = await deliver(sinks, each, attempt, { ...wanted, confirmed });
+    if (turn.isOver()) await turn.next();
+    const its = sinks.map(({ name }) => sinkKey(name, wanted.id, each)).filter((key) => confirmed.has(key));
+    const arrival = await deliver(sinks, each, attempt, { ...wanted, confirmed: its });
     failures.push(...arrival.failures);
-    confirmed = arrival.confirmed;
+    for (const key of arrival.confirmed) confirmed.add(key);
     if (!arrival.filtered) filtered = false;
   }
   const { id, only } = wanted;
   const isKnown = () => messages.some((each) => sinks.some(({ name }) => sinkKey(name, id, each) === only));
   if (only !== undefined && messages.length > 0 && !isKnown()) throw unknownSink(only);
-  return { failures, filtered, confirmed };
+  return { failures, filtered, confirmed: [...confirmed] };
 };
 
 /** To all sinks at once; resolves when each of them has answered, or when the attempt is left behind. */

@@ -1,7 +1,12 @@
 import type { Attempt, StepResult } from '../connector.ts';
+import { reject } from '../errors.ts';
 import type { Message } from '../message.ts';
 import type { RunningAttempt } from './attempts.ts';
 import type { StepPart } from './parts.ts';
+import { createTurn } from './turn.ts';
+
+/** One message becomes at most so many: each of them takes memory until all are delivered. */
+const mostMessages = 10_000;
 
 /** Why a message did not get through, and at which step: the one that failed, not one that led it into its flow. */
 export class StepError extends Error {
@@ -27,7 +32,7 @@ export const runSteps = (
   for (let at = 0; at < steps.length; at += 1) {
     const result = runStep(steps[at] as StepPart, current, attempt);
     if (result === undefined) return [];
-    if (result instanceof Promise || isList(result)) return runRest(steps, at, current, result, attempt);
+    if (result instanceof Promise || isSeveral(result)) return runRest(steps, at, current, result, attempt);
     current = result;
   }
   return [current];
@@ -48,14 +53,19 @@ const runRest = async (
   steps: readonly StepPart[],
   at: number,
   parent: Message,
-  first: Promise<StepResult> | readonly Message[],
+  first: Promise<StepResult> | Iterable<Message>,
   attempt: RunAttempt,
 ): Promise<Messages> => {
   let messages: Message[] = [];
-  add(messages, parent, await settled(steps[at] as StepPart, first, attempt));
+  const splitting = steps[at] as StepPart;
+  add(messages, splitting, parent, await settled(splitting, first, attempt));
+  const turn = createTurn();
   for (const step of steps.slice(at + 1)) {
     const next: Message[] = [];
-    for (const each of messages) add(next, each, await settled(step, runStep(step, each, attempt), attempt));
+    for (const each of messages) {
+      if (turn.isOver()) await turn.next();
+      add(next, step, each, await settled(step, runStep(step, each, attempt), attempt));
+    }
     messages = next;
   }
   return messages;
@@ -77,12 +87,25 @@ const settled = async (
 const asStepError = (step: StepPart, error: unknown): StepError =>
   error instanceof StepError ? error : new StepError(step.name, error);
 
-const add = (next: Message[], parent: Message, result: StepResult) => {
+const add = (next: Message[], step: StepPart, parent: Message, result: StepResult) => {
   if (result === undefined) return;
-  if (!isList(result)) next.push(result);
-  else result.forEach((child, index) => next.push(childOf(parent, child, index)));
+  if (isSeveral(result)) addAll(next, step, parent, result);
+  else next.push(result);
 };
-const isList = (result: Message | readonly Message[]): result is readonly Message[] => Array.isArray(result);
+const addAll = (next: Message[], step: StepPart, parent: Message, children: Iterable<Message>) => {
+  let index = 0;
+  try {
+    for (const child of children) {
+      if (next.length === mostMessages)
+        throw reject('TooManyMessages', `the message becomes more than ${mostMessages}; send it in smaller portions`);
+      next.push(childOf(parent, child, index));
+      index += 1;
+    }
+  } catch (error) {
+    throw asStepError(step, error);
+  }
+};
+const isSeveral = (result: Message | Iterable<Message>): result is Iterable<Message> => !('attrs' in result);
 
 /** Children have the same ids at every attempt, so that sinks can tell repeats. */
 const childOf = (parent: Message, child: Message, index: number): Message =>

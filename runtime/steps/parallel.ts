@@ -94,9 +94,9 @@ const joined = (message: Message, results: Results): Message => {
 };
 const valueOf = (result: StepResult): JsonValue => {
   if (result === undefined) return null;
-  if (!isList(result)) return result.body.value();
-  const [first] = result;
+  if ('attrs' in result) return result.body.value();
+  const made = [...result];
+  const [first] = made;
   if (!first) return null;
-  return result.length === 1 ? first.body.value() : result.map((each) => each.body.value());
+  return made.length === 1 ? first.body.value() : made.map((each) => each.body.value());
 };
-const isList = (result: Message | readonly Message[]): result is readonly Message[] => Array.isArray(result);

@@ -37,7 +37,7 @@ export const openStep = async ({ definition, config }: Pick<StepCase, 'definitio
 };
 const textOf = ({ attrs, headers, body }: Message) => ({ attrs, headers, body: Buffer.from(body.bytes()).toString() });
 const listOf = (result: StepResult): readonly Message[] =>
-  result === undefined ? [] : Array.isArray(result) ? result : [result as Message];
+  result === undefined ? [] : 'attrs' in result ? [result] : [...result];
 const run = async (step: OpenStep, message: Message, attempt: Attempt = attemptOf()) =>
   listOf(await step.run(message, attempt)).map(textOf);
 

@@ -9,7 +9,7 @@ import { attempt, messageOf } from './harness.ts';
 const messageFrom = (given: ExampleMessage): Message =>
   messageOf('text' in given ? Buffer.from(given.text) : (given.body as JsonValue), { headers: given.headers ?? {} });
 const listOf = (result: StepResult): readonly Message[] =>
-  result === undefined ? [] : Symbol.iterator in result ? [...result] : [result];
+  result === undefined ? [] : 'attrs' in result ? [result] : [...result];
 const shown = (made: Message, like: ExampleMessage | undefined): ExampleMessage => {
   const bytes = Buffer.from(made.body.bytes()).toString();
   const body = like !== undefined && 'text' in like ? { text: bytes } : { body: JSON.parse(bytes) as JsonValue };
