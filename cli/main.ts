@@ -11,6 +11,7 @@ import { addRender } from './render-command.ts';
 import { addReplay } from './replay-command.ts';
 import { addRun } from './run-command.ts';
 import { addStatus } from './status-command.ts';
+import { addTest } from './test-command.ts';
 import { addVersion } from './version-command.ts';
 
 /*
@@ -25,6 +26,7 @@ const program = new Command('kanava')
 
 addCheck(program);
 addRun(program);
+addTest(program);
 addRender(program);
 addDiff(program, process.env);
 addStatus(program, process.env);

@@ -23,7 +23,7 @@ export const give = async (
   { flow, routes, schedules }: LocalIntegration,
   transport: Transport,
   given: Given,
-  log: Log,
+  { log, now = Date.now }: { readonly log: Log; readonly now?: () => number },
 ): Promise<void> => {
   const item = given.source === undefined ? flow.sources[0] : flow.sources.find(({ name }) => name === given.source);
   if (!item) {
@@ -35,8 +35,8 @@ export const give = async (
     attrs: {
       id: randomUUID(),
       source: `/${flow.tenant}/${flow.integration}/${item.name}`,
-      type: 'local.message',
-      time: new Date().toISOString(),
+      type: typeOf(config),
+      time: new Date(now()).toISOString(),
       ...given.attrs,
       specversion: '1.0',
     },
@@ -47,10 +47,16 @@ export const give = async (
     const binding = definition.bind(config);
     if (binding.stream === 'bus') return publish(transport, message, given.attrs?.['type'] ?? binding.types[0] ?? '');
     const schedule = schedules.find(({ source }) => source === item.name);
-    if (schedule) return tick(transport, schedule, Date.now(), given.body);
+    if (schedule) return tick(transport, schedule, now(), given.body);
   }
   if (!routes) throw new Error(`source "${item.name}" of ${flow.integration} takes no messages here`);
   await createAccept(transport, routes, item.name, log)(message);
+};
+
+/** Sources that name a type give it to messages that have none. */
+const typeOf = (config: unknown): string => {
+  const { type } = config as { type?: unknown };
+  return typeof type === 'string' ? type : 'local.message';
 };
 
 const publish = async (transport: Transport, message: Message, type: string): Promise<void> => {

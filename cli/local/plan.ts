@@ -48,6 +48,8 @@ export interface LocalOptions {
   readonly namespace: string;
   /** Holds `<secret>/<key>`. */
   readonly secretsFolder?: string | undefined;
+  /** Of what is found nowhere. */
+  readonly otherSecrets?: LocalSecrets;
 }
 
 export const planLocally = (sources: readonly Source[], options: LocalOptions): LocalPlan => {
@@ -59,7 +61,11 @@ export const planLocally = (sources: readonly Source[], options: LocalOptions): 
   });
   const { objects } = collectObjects(sources);
   const world = fileWorld(objects, options.namespace);
-  const secrets = localSecrets(objects, world, options.secretsFolder);
+  const found = localSecrets(objects, world, options.secretsFolder);
+  const { otherSecrets: others } = options;
+  const secrets: LocalSecrets = {
+    find: (namespace, wanted) => found.find(namespace, wanted) ?? others?.find(namespace, wanted),
+  };
   const planned = objects
     .filter((item) => isOurs(item) && item.object.kind === 'Integration')
     .map((item) => planOne(item, world, secrets));

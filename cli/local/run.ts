@@ -98,7 +98,12 @@ const sendOnce = async (
   console: Console,
 ): Promise<boolean> => {
   const tenant = loop.tenantOf(integration);
-  await give(integration, tenant.transport, { body: Body.fromBytes(contentOf(file)) }, console.log(integration.name));
+  await give(
+    integration,
+    tenant.transport,
+    { body: Body.fromBytes(contentOf(file)) },
+    { log: console.log(integration.name) },
+  );
   for (let left = longestOnceMs / lookEveryMs; !(await tenant.atRest()); left -= 1) {
     if (left <= 0) {
       console.problem(integration.name, `the message is not done after ${longestOnceMs / 1000} s`);

@@ -8,7 +8,7 @@ import { createOnce } from '../../runtime/gateway/once.ts';
 import { createRouteTable, type RouteTable } from '../../runtime/gateway/route-table.ts';
 import { decodeAnswer, withTimeout } from '../../runtime/nats/call.ts';
 import { deadLetterStream } from '../../runtime/nats/names.ts';
-import { createMemoryTransport, type MemoryTransport } from '../../runtime/transport/memory.ts';
+import { type Clock, createMemoryTransport, type MemoryTransport } from '../../runtime/transport/memory.ts';
 import type { Delivery } from '../../runtime/transport/transport.ts';
 import type { LocalIntegration } from './plan.ts';
 import type { LocalSecrets } from './secrets.ts';
@@ -24,6 +24,10 @@ export interface LocalTenant {
   apply(integrations: readonly LocalIntegration[]): Promise<readonly Change[]>;
   /** Nothing is stored that somebody has to work on. */
   atRest(): Promise<boolean>;
+  /** Something is being worked on now. */
+  isBusy(): boolean;
+  /** Of the first worker that starts nothing, because configuration or credentials are wrong. */
+  paused(): { readonly part: string; readonly code: string } | undefined;
   close(graceMs: number): Promise<void>;
 }
 export interface Change {
@@ -39,6 +43,7 @@ export interface TenantOptions {
   readonly around: (integration: LocalIntegration, sink: SinkPart) => SinkPart;
   readonly deadLetter: (integration: string, letter: DeadLetter) => void;
   readonly log: (integration: string) => Log;
+  readonly clock?: Clock;
 }
 
 interface Running {
@@ -55,7 +60,7 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
   const followed = new Set<string>();
   const consumers = new Map<string, { stream: string; name: string }>();
   const shutdown = new AbortController();
-  const transport = createMemoryTransport({ streams: [] });
+  const transport = createMemoryTransport({ streams: [], ...(options.clock ? { clock: options.clock } : {}) });
   const log = options.log('');
   let revision = 0;
 
@@ -120,6 +125,7 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
           secrets: options.secrets,
           around: (sink) => options.around(integration, sink),
           log: options.log(name),
+          clock: options.clock,
         });
       const problem = await route(integration);
       if (problem !== undefined) throw new Error(problem);
@@ -154,6 +160,8 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
       const fills = await Promise.all([...consumers.values()].map((consumer) => transport.fill(consumer)));
       return fills.every(({ pending, ackPending }) => pending + ackPending === 0);
     },
+    isBusy: () => [...running.values()].some(({ worker }) => (worker?.running() ?? 0) > 0),
+    paused: () => [...running.values()].flatMap(({ worker }) => worker?.paused() ?? [])[0],
     async close(graceMs) {
       await Promise.all([...running.values()].map(async ({ worker }) => worker?.stop(graceMs)));
       shutdown.abort();

@@ -3,11 +3,12 @@ import type { Log } from '../../runtime/connector.ts';
 import { createEgress } from '../../runtime/egress.ts';
 import { createCalls } from '../../runtime/engine/calls.ts';
 import { consumersOf } from '../../runtime/engine/consumers.ts';
-import { createEngine } from '../../runtime/engine/engine.ts';
+import { createEngine, type Engine } from '../../runtime/engine/engine.ts';
 import { openParts, type Parts, type SinkPart } from '../../runtime/engine/parts.ts';
 import { createPublisher } from '../../runtime/engine/publisher.ts';
 import { createStepMemory } from '../../runtime/engine/step-memory.ts';
 import { newCounters } from '../../runtime/telemetry.ts';
+import type { Clock } from '../../runtime/transport/memory.ts';
 import type { IncomingCall, Transport } from '../../runtime/transport/transport.ts';
 import type { LocalIntegration } from './plan.ts';
 import type { LocalSecrets } from './secrets.ts';
@@ -19,6 +20,10 @@ export interface LocalWorker {
   /** Begins to pull. Until then nothing but the parts is open. */
   start(): void;
   call(call: IncomingCall): void;
+  /** Messages in work. */
+  running(): number;
+  /** What is wrong while nothing is started. */
+  readonly paused: Engine['paused'];
   /** Finishes what runs, gives back the rest. */
   stop(graceMs: number): Promise<void>;
 }
@@ -29,6 +34,7 @@ export interface WorkerOptions {
   /** What a sink does instead of, or beside, what it would do. */
   readonly around: (sink: SinkPart) => SinkPart;
   readonly log: Log;
+  readonly clock?: Clock | undefined;
 }
 
 /** Rejects when a step or sink cannot be opened. */
@@ -48,11 +54,14 @@ export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> =
   });
   const parts: Parts = { ...opened, sinks: opened.sinks.map(options.around) };
   const counters = newCounters();
-  const engine = createEngine({ flow, parts, transport, counters, log });
+  const time = options.clock && { now: options.clock.now, after: options.clock.after };
+  const engine = createEngine({ flow, parts, transport, counters, log, ...time });
   const calls = createCalls({ flow, parts, counters, log });
   return {
     start: () => engine.start(consumersOf(flow, catalog.sources)),
     call: calls.handle,
+    running: () => engine.load().running,
+    paused: engine.paused,
     async stop(graceMs) {
       await Promise.all([engine.drain(graceMs), calls.drain(graceMs)]);
       shutdown.abort();

@@ -3,6 +3,7 @@ import { integrationSpec } from './integration.ts';
 import { apiVersion, Integrations } from './meta.ts';
 import { annotated, type SchemaNode } from './openapi.ts';
 import { longestName } from './parse.ts';
+import { testFile } from './test-file.ts';
 
 /* JSON Schema (draft-07, which every editor knows) of an Integration, with the long texts. */
 
@@ -94,4 +95,12 @@ export const editorSchema = (): JsonSchema => ({
     spec: editorNode(annotated(integrationSpec)),
     status: { description: 'Written by the operator.', type: 'object' },
   },
+});
+
+/** Of files of `kanava test`. */
+export const testSchema = (): JsonSchema => ({
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  $id: 'https://kanava.dev/schemas/v1alpha1/test.schema.json',
+  title: 'Kanava tests',
+  ...editorNode(annotated(testFile)),
 });

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { dump } from 'js-yaml';
 import { type Crd, crdOf, definitions } from './crds.ts';
-import { editorSchema } from './editor-schema.ts';
+import { editorSchema, testSchema } from './editor-schema.ts';
 import { kustomizeNames, kustomizeOpenapi } from './kustomize.ts';
 import { crdName } from './meta.ts';
 import { largestCrd, schemaFindings } from './schema-rules.ts';
@@ -41,6 +41,7 @@ export const generated = (): ReadonlyMap<string, string> => {
   }
   const json = (object: unknown) => `${JSON.stringify(object, undefined, 2)}\n`;
   files.set('crds/integration.schema.json', json(editorSchema()));
+  files.set('crds/test.schema.json', json(testSchema()));
   files.set('charts/kanava-tenant/values.schema.json', json(tenantValues()));
   files.set('charts/kanava-integrations/values.schema.json', json(integrationValues()));
   files.set('docs/gitops/kustomize/openapi.json', json(kustomizeOpenapi()));

@@ -15,7 +15,7 @@ import type { Parts } from './parts.ts';
 import { createPause, type Pause } from './pause.ts';
 import { createRecords } from './record.ts';
 import { isShort, type RetryPolicy } from './retry.ts';
-import { createScheduler } from './scheduler.ts';
+import { type After, createScheduler } from './scheduler.ts';
 
 /*
  * The worker's core, on a Transport and open Parts: pulls as much as it can hold, and gives back what it cannot finish. When which
@@ -29,6 +29,7 @@ export interface EngineOptions {
   readonly log: Log;
   readonly now?: () => number;
   readonly random?: () => number;
+  readonly after?: After;
 }
 export interface Engine {
   start(consumers: readonly Consumer[]): void;
@@ -77,6 +78,7 @@ export const createEngine = (options: EngineOptions): Engine => {
       for (const consumption of consumptions) consumption.more();
     },
     counters,
+    after: options.after ?? inRealTime,
   });
 
   const deliver = (partition: Partition | undefined) => (delivery: Delivery) => {
@@ -141,6 +143,11 @@ export const createEngine = (options: EngineOptions): Engine => {
       clearInterval(timer);
     },
   };
+};
+
+const inRealTime: After = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
 };
 
 const policyOf = ({ delivery: { retry } }: Flow): RetryPolicy => ({

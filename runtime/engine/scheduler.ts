@@ -34,7 +34,10 @@ export interface SchedulerOptions {
   /** The job is acked or given back. */
   readonly left: (job: Job) => void;
   readonly counters: Counters;
+  readonly after: After;
 }
+/** Runs it once, later; returns what prevents that. */
+export type After = (ms: number, run: () => void) => () => void;
 
 export const createScheduler = ({
   backlog,
@@ -43,11 +46,12 @@ export const createScheduler = ({
   pause,
   left,
   counters,
+  after,
 }: SchedulerOptions): Scheduler => {
   let suspects: Job[] = [];
   /** Their wait is over. */
   let again: Job[] = [];
-  const waiting = new Map<Job, NodeJS.Timeout>();
+  const waiting = new Map<Job, () => void>();
   let running = 0;
   let alone = false;
   let stopping = false;
@@ -86,7 +90,7 @@ export const createScheduler = ({
       again.push(job);
       pump();
     };
-    waiting.set(job, setTimeout(over, delayMs));
+    waiting.set(job, after(delayMs, over));
   };
   const pump = () => {
     if (stopping || alone) return;
@@ -115,7 +119,7 @@ export const createScheduler = ({
     async giveBack(which, others) {
       const late = [...waiting.keys()].filter(which);
       for (const job of late) {
-        clearTimeout(waiting.get(job));
+        waiting.get(job)?.();
         waiting.delete(job);
       }
       const jobs = [...suspects, ...again].filter(which);

@@ -5,5 +5,8 @@ import { type CommandResult, run } from '../cluster/command.ts';
 const program = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
 
 /** `kanava` as a process, from the root of the repository. */
-export const kanava = (args: readonly string[], options: { stdin?: string } = {}): Promise<CommandResult> =>
+export const kanava = (
+  args: readonly string[],
+  options: { stdin?: string; timeout?: number } = {},
+): Promise<CommandResult> =>
   run(execPath, [program, ...args], { cwd: join(import.meta.dirname, '..', '..'), ...options });

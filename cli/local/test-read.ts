@@ -1,0 +1,79 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { findingsOf } from '../../operator/api/findings.ts';
+import { annotated } from '../../operator/api/openapi.ts';
+import { type TestFile, testFile } from '../../operator/api/test-file.ts';
+import { reasonOf } from '../../runtime/errors.ts';
+import type { FileFinding } from '../finding.ts';
+import { UsageError } from '../outcome.ts';
+import { readSources, type Source } from '../sources.ts';
+import { readYaml } from '../yaml.ts';
+
+/* Files of tests, with the place of every mistake. */
+
+export const testFilesIn = (paths: readonly string[]): string[] =>
+  paths.flatMap((path) => {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (!stat) throw new UsageError(`${path}: no such file or folder`);
+    return stat.isDirectory() ? testsBelow(path) : [path];
+  });
+
+const testsBelow = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      if (entry.name.startsWith('.') || entry.name === 'node_modules') return [];
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return testsBelow(path);
+      return /\.test\.ya?ml$/.test(entry.name) ? [path] : [];
+    });
+
+const schema = annotated(testFile);
+
+export const readTests = (file: string): TestFile | FileFinding[] => {
+  const finding = (
+    rule: string,
+    path: string,
+    message: string,
+    place: { line: number; column: number },
+  ): FileFinding => ({
+    file,
+    ...place,
+    object: '',
+    path,
+    message,
+    rule,
+    reason: rule,
+    severity: 'error',
+  });
+  const { documents, problem } = readYaml(contentOf(file));
+  if (problem) return [finding(problem.rule, problem.path, problem.message, problem.place)];
+  const [document, second] = documents;
+  if (!document || second)
+    return [finding('Syntax', '', 'is one YAML document: tests of one Integration', { line: 1, column: 1 })];
+  const parsed = testFile.safeParse(document.value);
+  const found = parsed.success ? [] : findingsOf(parsed.error.issues, document.value, schema);
+  const findings = [...document.problems.filter(({ rule }) => rule !== 'AmbiguousValue'), ...found];
+  if (!parsed.success || findings.length > 0)
+    return findings.map(({ rule, path, message }) => finding(rule, path, message, document.placeOf(path)));
+  return parsed.data;
+};
+
+const contentOf = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new UsageError(`${file} cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+};
+
+/**
+ * The objects that a file tests: those that it names, else all beside it. `kubectl apply -f` of a folder reads every YAML file in it, so tests
+ * may lie in a folder of their own.
+ */
+export const objectsOf = (file: string, { files }: TestFile): Source[] => {
+  const around = basename(dirname(resolve(file))) === 'tests' ? '..' : '.';
+  return readSources((files ?? [around]).map((each) => besides(file, each)));
+};
+
+export const besides = (file: string, name: string): string => resolve(dirname(file), name);

@@ -1,0 +1,133 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { testFilesIn } from '../../../cli/local/test-read.ts';
+import { allPassed, junit, testText } from '../../../cli/local/test-report.ts';
+import { runTests } from '../../../cli/local/test-run.ts';
+import { kanava } from '../kanava.ts';
+
+/* Tests as data: what passes, and above all what does not. */
+
+const folder = mkdtempSync(join(tmpdir(), 'kanava-test-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+writeFileSync(
+  join(folder, 'orders.yaml'),
+  `apiVersion: kanava.dev/v1alpha1
+kind: Connection
+metadata: {name: erp}
+spec: {http: {url: "https://erp.example.com/api", auth: {bearer: {secretKeyRef: {name: erp, key: token}}}}}
+---
+apiVersion: kanava.dev/v1alpha1
+kind: Integration
+metadata: {name: orders}
+spec:
+  sources: [{name: shop, http: {path: /in, type: order.placed}}]
+  steps:
+    - {name: once, dedupe: {key: "string(body.id)", window: 1h}}
+    - {name: shape, map: {body: {id: "=body.id", type: "=attrs.type"}}}
+  sinks: [{name: erp, http: {connectionRef: {name: erp}, path: /orders}}]
+`,
+);
+const file = join(folder, 'orders.test.yaml');
+const trial = async (text: string) => {
+  writeFileSync(file, text);
+  const results = await runTests([file]);
+  return { results, fine: allPassed(results), text: stripVTControlCharacters(testText(results)) };
+};
+const trialOf = (body: string, expected: string, more = '') =>
+  trial(`cases: [{name: it, given: [{body: ${body}}]${more}, expect: ${expected}}]\n`);
+const sent = 'calls: {erp: [{body: {id: 1, type: order.placed}}]}';
+
+describe('a case', () => {
+  const rows: [why: string, body: string, expected: string, more: string, fine: boolean][] = [
+    ['the request is as expected', '{id: 1}', `{${sent}}`, '', true],
+    ['another body', '{id: 2}', `{${sent}}`, '', false],
+    ['a field too many', '{id: 1}', '{calls: {erp: [{body: {id: 1}}]}}', '', false],
+    ['a request that does not come', '{id: 1}', '{calls: {erp: [{}, {}]}}', '', false],
+    ['a request too many', '{id: 1}', '{calls: {erp: []}}', '', false],
+    ['nothing expected of sinks, and one got it', '{id: 1}', '{sinks: {}}', '', false],
+    ['a sink that there is not', '{id: 1}', '{sinks: {erp: [{}], other: [{}]}}', '', false],
+    ['its login', '{id: 1}', '{calls: {erp: [{headers: {authorization: Bearer erp.token}}]}}', '', true],
+    ['another login', '{id: 1}', '{calls: {erp: [{headers: {authorization: Bearer x}}]}}', '', false],
+    ['a dead letter', '{}', '{deadLetters: [{part: once}]}', '', true],
+    ['a dead letter that nobody expects', '{}', '{}', '', false],
+    ['a dead letter that does not come', '{id: 1}', '{deadLetters: [{part: once}]}', '', false],
+    ['with another code', '{}', '{deadLetters: [{part: once, code: Other}]}', '', false],
+    [
+      'all attempts, hours apart',
+      '{id: 1}',
+      '{deadLetters: [{part: erp, code: HttpStatus503, attempts: 5}]}',
+      ', mocks: {erp: [{status: 503, headers: {retry-after: "3000"}}]}',
+      true,
+    ],
+    ['a pause', '{id: 1}', '{paused: {part: erp, code: HttpStatus401}}', ', mocks: {erp: [{status: 401}]}', true],
+    ['a pause that nobody expects', '{id: 1}', '{}', ', mocks: {erp: [{status: 401}]}', false],
+  ];
+  it.each(rows)('%s', async (_why, body, expected, more, fine) => {
+    const { fine: found, text } = await trialOf(body, expected, more);
+    expect(found, text).toBe(fine);
+  });
+
+  it('begins anew: a step forgets what the case before told it', async () => {
+    const one = `{name: it, given: [{body: {id: 1}}, {body: {id: 1}, attrs: {id: again}}], expect: {${sent}}}`;
+    const { fine, text } = await trial(`cases: [${one}, ${one}]\n`);
+    expect(fine, text).toBe(true);
+  });
+
+  it('takes a body from a file', async () => {
+    writeFileSync(join(folder, 'order.json'), '{"id": 1}');
+    const { fine, text } = await trial(`cases: [{name: it, given: [{file: order.json}], expect: {${sent}}}]\n`);
+    expect(fine, text).toBe(true);
+  });
+
+  it('shows what differs, line by line', async () => {
+    const { text } = await trialOf('{id: 2}', `{${sent}}`);
+    expect(text).toContain('calls.erp (- expected, + got)');
+    expect(text).toMatch(/ {3}\{\n.*"body": \{\n.*- {7}"id": 1,\n.*\+ {7}"id": 2,\n.*"type": "order.placed"/);
+    expect(text).toMatch(/1 file: 0 passed, 1 failed$/);
+  });
+
+  it('says when the source is not there', async () => {
+    const { text } = await trial('cases: [{name: it, given: [{source: shopp}], expect: {}}]\n');
+    expect(text).toContain('Integration orders has no source "shopp"; it has: shop');
+  });
+});
+
+describe('a file', () => {
+  const rows: [why: string, text: string, said: RegExp][] = [
+    [
+      'a word that is not known',
+      'cases:\n  - name: it\n    givn: []\n    expect: {}\n',
+      /:3:5: cases\[0\]\.givn: is not a field/,
+    ],
+    ['something is missing', 'cases:\n  - name: it\n    expect: {}\n', /:2:5: cases\[0\]\.given: is required/],
+    ['no YAML', 'cases: [\n', /orders\.test\.yaml:\d+:\d+: is no YAML/],
+    [
+      'another Integration',
+      'integration: other\ncases: [{name: it, given: [{}], expect: {}}]\n',
+      /there is no other; there are: orders/,
+    ],
+  ];
+  it.each(rows)('with %s is refused with its place', async (_why, text, said) => {
+    const { fine, text: found } = await trial(text);
+    expect(fine).toBe(false);
+    expect(found).toMatch(said);
+  });
+});
+
+describe('kanava test', () => {
+  it('finds tests in folders, fails with 1, and writes JUnit', async () => {
+    writeFileSync(file, 'cases: [{name: "a < b", given: [{body: {id: 2}}], expect: {calls: {erp: []}}}]\n');
+    expect(testFilesIn([folder])).toEqual([file]);
+    const { code, stdout } = await kanava(['test', folder, '-o', 'junit'], { timeout: 240_000 });
+    expect(code).toBe(1);
+    expect(stdout).toContain('tests="1" failures="1"');
+    expect(stdout).toContain('name="a &lt; b"');
+    expect(stdout).toContain('&quot;id&quot;: 2');
+    writeFileSync(file, 'cases: [{name: it, given: [{body: {id: 2}}], expect: {calls: {erp: [{}]}}}]\n');
+    expect(junit(await runTests([file]))).toContain('failures="0"');
+  }, 300_000);
+});
