@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { type KillResult, type KillRun, runKills } from './kill-run.ts';
-import { type Claim, report, type Say, sayer, whole } from './report.ts';
+import { type Claim, lines, report, type Say, sayer, whole } from './report.ts';
 
 const help = `npm run faults -- engine [OPTIONS]    kills workers at every point of a message and counts what became of the messages
   --kills N       workers killed, 8 points in turn (default 1000)
@@ -42,8 +42,10 @@ export const run = async (args: string[]): Promise<boolean> => {
   };
   say(`${options.kills} kills, ${options.messages} messages, seed ${options.seed}`);
   const result = await runKills(options);
+  // The controls take their time.
+  for (const line of lines({ ...result })) say(line);
   const found = values['no-controls'] ? undefined : await controls(options.seed, say);
-  const numbers = { ...result, ...found?.numbers };
+  const numbers = values.json ? { ...result, ...found?.numbers } : { ...found?.numbers };
   return report(numbers, [...promises(options, result), ...(found?.claims ?? [])], values.json);
 };
 
