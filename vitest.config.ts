@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     environment: 'node',
     testTimeout: 60_000,
-    hookTimeout: 120_000,
+    hookTimeout: 300_000,
     maxWorkers: 4,
     projects: [
       {
