@@ -1,7 +1,7 @@
 import { type Consumer, jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { quantile } from '../measure.ts';
-import { type Arena, sources, stored } from './arena.ts';
+import { type Arena, type Source, sources, stored } from './arena.ts';
 import { type OrderEvent, orderEvent, verifiedIndex } from './events.ts';
 import type { Participant } from './participants.ts';
 
@@ -12,6 +12,7 @@ export interface Latency {
 }
 
 const warmUp = 200;
+const longestMs = 120_000;
 
 /**
  * Messages at a fixed rate, sent when they are due and not when the last one arrived (open loop). Without a participant the consumer
@@ -50,7 +51,7 @@ export const runLatency = async (
   } else sink = await jetstream(reading).consumers.get(stream, consumer);
   const latencies: number[] = [];
   const seen = new Set<number>();
-  const { promise: arrived, resolve: finish } = Promise.withResolvers<void>();
+  const { promise: arrived, resolve: finish, reject: fail } = Promise.withResolvers<void>();
   const messages = await sink.consume({
     max_messages: 500,
     callback: (message) => {
@@ -62,8 +63,10 @@ export const runLatency = async (
     },
   });
 
-  await send(arena, subject, source, count, perSecond);
+  await send(arena, { subject, source, count, perSecond, number });
+  const tooLate = setTimeout(() => fail(new Error(`${seen.size} of ${count} messages arrived`)), longestMs);
   await arrived;
+  clearTimeout(tooLate);
   messages.stop();
   await reading.close();
   await running?.stop(count);
@@ -74,11 +77,24 @@ export const runLatency = async (
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 
-const send = (arena: Arena, subject: string, source: 'yardstick' | 'kanava', count: number, perSecond: number) =>
+interface Sending {
+  readonly subject: string;
+  readonly source: Source;
+  readonly count: number;
+  readonly perSecond: number;
+  /** Of the run. */
+  readonly number: number;
+}
+const send = (arena: Arena, { subject, source, count, perSecond, number }: Sending) =>
   new Promise<void>((resolve) => {
     // Made before: what is measured is the way, not the sender.
     const events = Array.from({ length: count }, (_, index) => orderEvent(index));
-    const envelopes = events.map((event) => stored(source, event).headers);
+    const envelopes = events.map((event) => {
+      const { headers } = stored(source, event);
+      // The inbox remembers the ids of the run before, also when it was purged.
+      if (source === 'kanava') headers.set('Nats-Msg-Id', `in/${number}/${event.id}`);
+      return headers;
+    });
     const started = performance.now();
     let sent = 0;
     const tick = () => {
