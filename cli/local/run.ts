@@ -48,7 +48,11 @@ export const run = async (options: RunOptions): Promise<boolean> => {
     const unopened = await loop.apply(plan);
     if (unopened > 0) return false;
     if (options.once !== undefined) return await sendOnce(options.once, addressee(plan, options.to), loop, console);
-    const watch = watchFiles(options.paths, () => reload(sources, options, loop, console));
+    const watch = watchFiles(
+      options.paths,
+      () => reload(sources, options, loop, console),
+      (error) => console.problem('', `edits are not followed any more: ${error.message}`),
+    );
     console.note('', `runs ${counted(plan.integrations.length, 'Integration')}; edit the files, or press Ctrl-C`);
     await ended;
     console.note('', 'ending: finishes what runs');
@@ -74,8 +78,7 @@ const reload = async (before: Source[], options: RunOptions, loop: Loop, console
     before.splice(0, before.length, ...sources);
     const plan = planLocally(sources, options);
     if (!isSound(plan, console)) return console.problem('', 'not taken over: what ran before goes on');
-    await loop.apply(plan);
-    console.note('', `taken over in ${Math.round(performance.now() - began)} ms`);
+    if ((await loop.apply(plan)) === 0) console.note('', `taken over in ${Math.round(performance.now() - began)} ms`);
   } catch (error) {
     console.problem('', `not taken over: ${reasonOf(error)}`);
   }

@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 export const watchFiles = (
   paths: readonly string[],
   changed: () => Promise<void>,
+  failed: (error: Error) => void,
 ): { readonly close: () => Promise<void> } => {
   const settleMs = 50;
   let timer: NodeJS.Timeout | undefined;
@@ -27,7 +28,9 @@ export const watchFiles = (
     const folder = isFolder ? path : dirname(path);
     folders.set(folder, isFolder || (folders.get(folder) ?? false));
   }
-  const watchers = [...folders].map(([folder, recursive]): FSWatcher => watch(folder, { recursive }, soon));
+  const watchers = [...folders].map(
+    ([folder, recursive]): FSWatcher => watch(folder, { recursive }, soon).on('error', failed),
+  );
   return {
     async close() {
       clearTimeout(timer);

@@ -28,6 +28,7 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
   const due = new Set<Outstanding>();
   const readers = new Set<ConsumeOptions>();
   let owner: ConsumeOptions | undefined;
+  let forgetOwner: () => void = () => undefined;
   let position = spec.deliver === 'new' ? stream.last() : 0;
   let scheduled = false;
 
@@ -68,6 +69,7 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
   };
   const endTurn = (reader: ConsumeOptions) => {
     if (owner !== reader) return;
+    forgetOwner();
     owner = undefined;
     schedule();
   };
@@ -128,7 +130,7 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
         more: schedule,
         async stop() {
           readers.delete(options);
-          clock.after(spec.ackWaitMs, () => endTurn(options));
+          if (owner === options) forgetOwner = clock.after(spec.ackWaitMs, () => endTurn(options));
         },
         handOver: async () => endTurn(options),
       };
@@ -145,6 +147,7 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
     },
     close() {
       readers.clear();
+      forgetOwner();
       for (const each of outstanding.values()) each.cancel();
     },
   };

@@ -178,6 +178,25 @@ describe('kanava run', () => {
     expect(await answer.json()).toEqual({ sum: 3 });
   });
 
+  it('keeps the order of a key, also over an edit', async () => {
+    const ordered = (value: string) =>
+      connection('https://erp.example.com') +
+      orders(value).replace('  sinks:', '  delivery: {ordering: Key, key: "string(body.id)", partitions: 2}\n  sinks:');
+    write('a.yaml', ordered('=body.n'));
+    const running = start({});
+    const url = await running.url();
+    for (let n = 0; n < 10; n += 1) await post(url, { id: n % 3, n });
+    write('a.yaml', ordered('=body.n + 100'));
+    await running.says(/orders: restarted/);
+    for (let n = 10; n < 20; n += 1) await post(url, { id: n % 3, n });
+    await expect.poll(() => running.printed().length, { timeout: 60_000 }).toBe(20);
+    const numbers = running.printed().map(({ body }) => (body as { id: number }).id % 100);
+    for (const key of [0, 1, 2])
+      expect(numbers.filter((n) => n % 3 === key)).toEqual(
+        Array.from({ length: 20 }, (_, n) => n).filter((n) => n % 3 === key),
+      );
+  });
+
   it('makes messages by the clock', async () => {
     const text = 'sources: [{name: clock, schedule: {cron: "* * * * * *", body: "{}"}}]\n';
     const sinks = 'sinks: [{name: erp, http: {connectionRef: {name: erp}}}]';
