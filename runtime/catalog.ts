@@ -4,6 +4,7 @@ import { httpConnector } from './connectors/http.ts';
 import { scheduleConnector } from './connectors/schedule.ts';
 import { choiceStep } from './steps/choice.ts';
 import { dedupeStep } from './steps/dedupe.ts';
+import { delayStep } from './steps/delay.ts';
 import { filterStep } from './steps/filter.ts';
 import { logStep } from './steps/log.ts';
 import { mapStep } from './steps/map.ts';
@@ -18,6 +19,7 @@ const connectors: readonly Connector[] = [busConnector, httpConnector, scheduleC
 const stepList: readonly StepDefinition[] = [
   choiceStep,
   dedupeStep,
+  delayStep,
   filterStep,
   logStep,
   mapStep,

@@ -47,6 +47,8 @@ export interface Attempt {
   readonly signal: AbortSignal;
   /** Names what was accepted: the same at every attempt, another for a replay and for the same message accepted twice. */
   readonly origin: string;
+  /** When it was stored (ms since 1970), by the broker's clock; the same at every attempt. For a call: when it came. */
+  readonly acceptedAt: number;
   /**
    * Calls `told` once it is known what became of the message, before the broker forgets it: when the worker dies before that, the message
    * comes again. Told of neither is who saw an attempt that failed and is tried again. A rejection is noted and holds up nothing.

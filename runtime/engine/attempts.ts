@@ -1,4 +1,6 @@
 import type { Attempt, Fate } from '../connector.ts';
+import type { Delivery } from '../transport/transport.ts';
+import { originOf } from './record.ts';
 import { type Listener, tellAll } from './settlement.ts';
 
 /*
@@ -17,8 +19,7 @@ export interface RunningAttempt extends Attempt {
   end(): void;
 }
 export interface Attempts {
-  /** `origin` is asked for by few. */
-  begin(number: number, origin: () => string, replay?: number): RunningAttempt & { readonly startedAt: number };
+  begin(number: number, delivery: Delivery, replay?: number): RunningAttempt & { readonly startedAt: number };
   tick(now: number): void;
   /** The grace period is over: ends all of them. */
   abortAll(): void;
@@ -32,8 +33,8 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
   let stopping = false;
   const timeout = () => new DOMException('delivery.timeout has passed', 'TimeoutError');
   return {
-    begin(number, origin, replay) {
-      const attempt = new TimedAttempt(running, now(), origin, number, replay);
+    begin(number, delivery, replay) {
+      const attempt = new TimedAttempt(running, now(), delivery, number, replay);
       running.add(attempt);
       return attempt;
     },
@@ -65,7 +66,7 @@ class TimedAttempt implements RunningAttempt {
   readonly replay: number | undefined;
   readonly startedAt: number;
   readonly #running: Set<TimedAttempt>;
-  readonly #origin: () => string;
+  readonly #delivery: Delivery;
   #controller: AbortController | undefined;
   #aborted: DOMException | undefined;
   #abandoned: DOMException | undefined;
@@ -75,19 +76,23 @@ class TimedAttempt implements RunningAttempt {
   constructor(
     running: Set<TimedAttempt>,
     startedAt: number,
-    origin: () => string,
+    delivery: Delivery,
     number: number,
     replay: number | undefined,
   ) {
     this.#running = running;
     this.startedAt = startedAt;
-    this.#origin = origin;
+    this.#delivery = delivery;
     this.number = number;
     this.replay = replay;
   }
 
   get origin(): string {
-    return this.#origin();
+    return originOf(this.#delivery);
+  }
+
+  get acceptedAt(): number {
+    return this.#delivery.storedMs();
   }
 
   settled(listener: Listener): void {

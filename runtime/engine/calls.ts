@@ -108,6 +108,7 @@ const attemptOf = (timeoutMs: number): RunningAttempt & { abort(): void } => {
   return {
     number: 1,
     origin,
+    acceptedAt: Date.now(),
     settled(listener) {
       listeners ??= [];
       listeners.push(listener);

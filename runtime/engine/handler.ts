@@ -11,7 +11,7 @@ import { deadLetter } from './dead-letter.ts';
 import type { Job, Memory } from './job.ts';
 import { type Arrival, travel } from './journey.ts';
 import type { Parts } from './parts.ts';
-import { deadlyAfter, fresh, isSuspect, type MessageRecord, originOf, type Records, type Stored } from './record.ts';
+import { deadlyAfter, fresh, isSuspect, type MessageRecord, type Records, type Stored } from './record.ts';
 import { delayMs, type Failure, failureOf, judge, type RetryPolicy } from './retry.ts';
 
 /**
@@ -72,7 +72,7 @@ export const createHandler = (options: HandlerOptions) => {
   const attempt = async (job: Job, before: Memory | undefined): Promise<Outcome> => {
     const { delivery } = job;
     const { attempts: failed, confirmed } = before?.record ?? untried;
-    const running = attempts.begin(failed + 1, () => originOf(delivery), replayOf(delivery, flow.integration));
+    const running = attempts.begin(failed + 1, delivery, replayOf(delivery, flow.integration));
     let arrival: Arrival;
     try {
       const course = courseOf(delivery, flow.integration);
@@ -201,10 +201,12 @@ export const createHandler = (options: HandlerOptions) => {
     const delay = delayMs(policy, before, failures, random);
     const here = mayWait(job, delay, fatal !== undefined);
     counters.retried += 1;
-    for (const { part, code, class: failureClass } of failures) {
+    for (const { part, code, class: failureClass, instruction } of failures) {
       if (failureClass === 'fatal') counters.fatal += 1;
       const where = { stream: delivery.stream, sequence: delivery.sequence, part, code, class: failureClass };
-      log.warn({ ...where, attempts: record.attempts, delayMs: delay, parked: !here }, 'an attempt failed');
+      const fields = { ...where, attempts: record.attempts, delayMs: delay, parked: !here };
+      if (instruction === 'postpone') log.debug(fields, 'a message was put off');
+      else log.warn(fields, 'an attempt failed');
     }
     if (!here) {
       await remember(delivery, memory, 1);

@@ -78,6 +78,9 @@ const branchAttempt = (attempt: Attempt, signal: AbortSignal): Attempt => ({
   get origin() {
     return attempt.origin;
   },
+  get acceptedAt() {
+    return attempt.acceptedAt;
+  },
   settled: (told) => attempt.settled(told),
   signal,
 });

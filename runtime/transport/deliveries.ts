@@ -56,7 +56,7 @@ export class StoredDelivery implements Delivery {
   get headers(): Readonly<Record<string, string>> {
     if (this.#message) {
       const headers = this.#context.headersOf(this.#message, this.body);
-      this.#headers = this.stream === tickStream ? tickHeaders(headers, this.#storedMs()) : headers;
+      this.#headers = this.stream === tickStream ? tickHeaders(headers, this.storedMs()) : headers;
       this.#subject = this.#message.subject;
       this.#message = undefined;
     }
@@ -80,7 +80,7 @@ export class StoredDelivery implements Delivery {
     if (!isClosed()) wire.publish(this.#reply, '', text);
   }
 
-  #storedMs(): number {
+  storedMs(): number {
     return Number(this.#reply.slice(numbersAt(this.#context, this.#reply)).split('.')[timeAt]) / 1e6;
   }
 }

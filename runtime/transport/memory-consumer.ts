@@ -98,6 +98,7 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
       deliveries,
       headers: stream.name === tickStream ? tickHeaders(headers, at) : headers,
       body,
+      storedMs: () => at,
       async ack() {
         const found = still();
         if (!found) return;

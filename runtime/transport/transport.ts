@@ -44,6 +44,8 @@ export interface Delivery {
   readonly deliveries: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** When it was stored, by the broker's clock: ms since 1970. */
+  storedMs(): number;
   /** Confirmed by the server (double ack). */
   ack(): Promise<void>;
   /** Parks the message on the server for `delayMs` (0: at once). */

@@ -9,6 +9,7 @@ export const attemptOf = (
   return {
     number: 1,
     origin: 'inbox_orders/1/in/1',
+    acceptedAt: 0,
     signal: new AbortController().signal,
     settled: (listener) => void listeners.push(listener),
     settle: (fate) => tellAll(listeners)(fate),

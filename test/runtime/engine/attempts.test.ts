@@ -3,13 +3,20 @@ import { createAttempts } from '../../../runtime/engine/attempts.ts';
 import { createHeld } from '../../../runtime/engine/held.ts';
 import type { Delivery } from '../../../runtime/transport/transport.ts';
 
+const stored = {
+  stream: 'inbox',
+  sequence: 1,
+  headers: { 'Nats-Msg-Id': 'a' },
+  storedMs: () => 7,
+} as unknown as Delivery;
+
 describe('attempts', () => {
   it('end at their deadline and are left behind if they do not obey', async () => {
     let now = 0;
     const attempts = createAttempts(1_000, () => now);
-    const first = attempts.begin(1, () => 'inbox/1/a');
+    const first = attempts.begin(1, stored);
     now = 500;
-    const second = attempts.begin(2, () => 'inbox/1/a');
+    const second = attempts.begin(2, stored);
     attempts.tick(999);
     expect([first.timedOut(), second.timedOut()]).toEqual([false, false]);
     attempts.tick(1_000);
@@ -28,7 +35,8 @@ describe('attempts', () => {
 
   it('that ended are not timed out', () => {
     const attempts = createAttempts(1_000, () => 0);
-    const attempt = attempts.begin(1, () => 'inbox/1/a');
+    const attempt = attempts.begin(1, stored);
+    expect([attempt.origin, attempt.acceptedAt]).toEqual(['inbox/1/a', 7]);
     attempt.end();
     attempts.tick(10_000);
     expect(attempt.timedOut()).toBe(false);

@@ -26,6 +26,7 @@ export const changedDelivery = (delivery: Delivery, changes: Partial<Pick<Delive
     deliveries,
     headers,
     body,
+    storedMs: () => delivery.storedMs(),
     ack: () => delivery.ack(),
     nak: (delayMs) => delivery.nak(delayMs),
     working: () => delivery.working(),

@@ -9,6 +9,7 @@ const delivered = (deliveries: number): Delivery => ({
   deliveries,
   headers: { 'Nats-Msg-Id': 'in/1' },
   body: new Uint8Array(),
+  storedMs: () => 0,
   ack: () => Promise.resolve(),
   nak: () => undefined,
   working: () => undefined,

@@ -1,0 +1,80 @@
+import type { z } from 'zod';
+import { type Attempt, defineStep, type ExpressionScope } from '../connector.ts';
+import { postpone, reject } from '../errors.ts';
+import { parseExpression } from '../expr/cel.ts';
+import { cel } from '../expr/fields.ts';
+import type { Message } from '../message.ts';
+import { duration, milliseconds, oneOf } from '../schema.ts';
+
+const config = oneOf(
+  'time',
+  'Lets messages wait.',
+  {
+    for: duration('Time from when the message was accepted.'),
+    until: cel('When it goes on: an RFC 3339 time, such as body.dueAt.'),
+  },
+  {
+    doc: 'A message that waits is parked with the broker and comes through the steps before this one again: put it first. Up to 20 000 messages of an Integration can wait; then nothing is delivered until the first is due. With delivery.ordering Key the later messages of its key wait, too. A call (http with reply) cannot wait: it fails with Delayed.',
+  },
+);
+
+/** Delayer without a memory: when a message is due follows from the message, whoever asks. It takes no place among those that run. */
+export const delayStep = defineStep<z.infer<typeof config>>({
+  name: 'delay',
+  summary: 'Lets messages wait before they go on.',
+  config,
+  state: 'none',
+  open({ for: wait, until }, { scope }) {
+    const dueAt =
+      until === undefined
+        ? (_: Message, { acceptedAt }: Attempt) => acceptedAt + (milliseconds(wait as string) ?? 0)
+        : timeOf(until, scope);
+    return {
+      run(message, attempt) {
+        const afterMs = dueAt(message, attempt) - Date.now();
+        if (afterMs <= 0) return message;
+        throw postpone('Delayed', `the message is due in ${Math.ceil(afterMs / 1_000)} s`, { afterMs });
+      },
+    };
+  },
+  examples: () => [
+    {
+      why: 'a minute after it was accepted',
+      config: { for: '1m' },
+      given: { body: { no: 7 } },
+      becomes: [{ body: { no: 7 } }],
+    },
+    {
+      why: 'a time that is over',
+      config: { until: 'body.dueAt' },
+      given: { body: { dueAt: '2020-02-29T12:00:00+02:00' } },
+      becomes: [{ body: { dueAt: '2020-02-29T12:00:00+02:00' } }],
+    },
+    {
+      why: 'a time that is computed',
+      config: { until: "timestamp(body.at) - duration('1h')" },
+      given: { body: { at: '2020-02-29T12:00:00Z' } },
+      becomes: [{ body: { at: '2020-02-29T12:00:00Z' } }],
+    },
+    {
+      why: 'what is no time',
+      config: { until: 'body.dueAt' },
+      given: { body: { dueAt: 'tomorrow' } },
+      rejects: 'NotATime',
+    },
+    { why: 'what is no duration', config: { for: 'a while' }, refused: 'write a duration such as 30s' },
+  ],
+});
+
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
+const timeOf = (source: string, scope: (message: Message, attempt: Attempt) => ExpressionScope) => {
+  const parsed = parseExpression(source);
+  if (!parsed.ok) throw new Error(`delay.until: ${parsed.message}`);
+  return (message: Message, attempt: Attempt): number => {
+    const value = parsed.expression.evaluate(scope(message, attempt));
+    const time = typeof value === 'string' && rfc3339.test(value) ? Date.parse(value) : Number.NaN;
+    if (!Number.isNaN(time)) return time;
+    throw reject('NotATime', 'delay.until must be a time such as 2026-01-31T12:00:00Z');
+  };
+};
