@@ -12,6 +12,7 @@ import { parallelStep } from './steps/parallel.ts';
 import { removeStep } from './steps/remove.ts';
 import { setStep } from './steps/set.ts';
 import { splitStep } from './steps/split.ts';
+import { throttleStep } from './steps/throttle.ts';
 import { validateStep } from './steps/validate.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
@@ -27,6 +28,7 @@ const stepList: readonly StepDefinition[] = [
   removeStep,
   setStep,
   splitStep,
+  throttleStep,
   validateStep,
 ];
 
