@@ -52,9 +52,10 @@ export const addRun = (program: Command): void => {
   );
 };
 
-/** Ctrl-C ends in good order; a second one at once. */
+/** Ctrl-C ends in good order, a second one at once; so does a reader of the output that goes away. */
 const untilSignal = (): Promise<void> =>
   new Promise((resolve) => {
+    process.stdout.on('error', () => resolve());
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {
         process.once(signal, () => process.exit(130));

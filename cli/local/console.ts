@@ -30,7 +30,9 @@ export const createConsole = (data: Output, notes: Output, now: () => Date = () 
   const problem = (integration: string, text: string) => line(integration, styleText('red', text));
   const logged = (integration: string, paint: (text: string) => string) => (fields: object, text: string) => {
     const { stream: _stream, sequence: _sequence, ...shown } = fields as Record<string, unknown>;
-    const details = Object.entries(shown).map(([name, value]) => `${name}=${String(value)}`);
+    const details = Object.entries(shown).map(
+      ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    );
     line(integration, paint([text, ...details].join(' ')));
   };
   return {
@@ -46,8 +48,8 @@ export const createConsole = (data: Output, notes: Output, now: () => Date = () 
       problem(integration, `dead letter of ${part}${tried}: ${code}: ${message}; body: ${shortened(text)}`);
     },
     log: (integration) => ({
-      debug: () => undefined,
-      info: () => undefined,
+      debug: logged(integration, (text) => styleText('dim', text)),
+      info: logged(integration, (text) => text),
       warn: logged(integration, (text) => styleText('yellow', text)),
       error: logged(integration, (text) => styleText('red', text)),
     }),

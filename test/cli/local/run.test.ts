@@ -178,6 +178,32 @@ describe('kanava run', () => {
     expect(await answer.json()).toEqual({ sum: 3 });
   });
 
+  it('has a listener for each namespace, with the paths of a cluster', async () => {
+    for (const namespace of ['acme', 'globex']) {
+      const text = connection('https://erp.example.com') + orders(`=body.id + ' ${namespace}'`);
+      write(`${namespace}.yaml`, text.replaceAll('metadata: {', `metadata: {namespace: ${namespace}, `));
+    }
+    const running = start({});
+    await running.says(/runs 2 Integrations/);
+    const urls = [...running.notes().matchAll(/http:\S+/g)].map(([url]) => url);
+    expect(new Set(urls).size).toBe(2);
+    for (const url of urls) expect(await post(url, { id: 'of' })).toBe(202);
+    await expect
+      .poll(() => running.printed().map(({ body }) => body), { timeout: 60_000 })
+      .toEqual(expect.arrayContaining([{ id: 'of acme' }, { id: 'of globex' }]));
+  });
+
+  it('accepts for one that is suspended, works on it when it goes on, and shows what steps log', async () => {
+    const text = orders().replace('steps: [', 'steps: [{name: say, log: {text: saw, fields: {id: "=body.id"}}}, ');
+    write('a.yaml', connection('https://erp.example.com') + text.replace('  sources', '  suspend: true\n  sources'));
+    const running = start({});
+    expect(await post(await running.url(), { id: 7 })).toBe(202);
+    expect(running.printed()).toEqual([]);
+    write('a.yaml', connection('https://erp.example.com') + text);
+    await expect.poll(running.printed, { timeout: 60_000 }).toMatchObject([{ body: { id: 7 } }]);
+    expect(running.notes()).toMatch(/orders: saw id=\S+ fields=\{"id":7\}/);
+  });
+
   it('keeps the order of a key, also over an edit', async () => {
     const ordered = (value: string) =>
       connection('https://erp.example.com') +
