@@ -3,6 +3,7 @@ import type { TestCase } from '../../operator/api/test-file.ts';
 import type { DeadLetter } from '../../runtime/dead-letters/letter.ts';
 import type { Message } from '../../runtime/message.ts';
 import { readable } from './console.ts';
+import type { Answer } from './given.ts';
 import type { Asked } from './mock-server.ts';
 
 /* What came of the given messages beside what should have. */
@@ -10,6 +11,8 @@ export interface Result {
   readonly sinks: ReadonlyMap<string, readonly Message[]>;
   readonly calls: ReadonlyMap<string, readonly Asked[]>;
   readonly deadLetters: readonly DeadLetter[];
+  /** Of sources that answer. */
+  readonly answers: readonly Answer[];
   readonly paused: { readonly part: string; readonly code: string } | undefined;
 }
 export interface Mismatch {
@@ -20,7 +23,7 @@ export interface Mismatch {
 }
 
 export const mismatches = (
-  { sinks, calls, deadLetters = [], paused }: TestCase['expect'],
+  { sinks, calls, deadLetters = [], answers, paused }: TestCase['expect'],
   result: Result,
 ): Mismatch[] => {
   const pairs: Mismatch[] = [
@@ -31,6 +34,15 @@ export const mismatches = (
       expected: deadLetters,
       actual: result.deadLetters.map((letter, index) => shownLetter(letter, deadLetters[index])),
     },
+    ...(answers
+      ? [
+          {
+            path: 'answers',
+            expected: answers,
+            actual: result.answers.map((answer, index) => shownAnswer(answer, answers[index])),
+          },
+        ]
+      : []),
     { path: 'paused', expected: paused, actual: result.paused },
   ];
   return pairs.filter(({ expected, actual }) => !isDeepStrictEqual(plain(expected), plain(actual)));
@@ -75,6 +87,11 @@ const shownMessage = (
   attrs: asked(attrs, wanted?.attrs),
   headers: asked(headers, wanted?.headers),
 });
+
+const shownAnswer = (answer: Answer, wanted: NonNullable<TestCase['expect']['answers']>[number] | undefined) => {
+  if ('failed' in answer) return { failed: answer.failed.code };
+  return answer.message ? shownMessage(answer.message, wanted) : { nothing: true };
+};
 
 const shownCall = (
   { method, path, headers, body }: Asked,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { catalog } from '../../runtime/catalog.ts';
 import type { Log } from '../../runtime/connector.ts';
+import { InstructionError } from '../../runtime/errors.ts';
 import { pluginOf } from '../../runtime/flow.ts';
 import { createAccept } from '../../runtime/gateway/accept.ts';
 import { type Attributes, Body, type Message } from '../../runtime/message.ts';
@@ -8,6 +9,7 @@ import { encodeMessage } from '../../runtime/nats/envelope.ts';
 import { busSubject } from '../../runtime/nats/names.ts';
 import type { Transport } from '../../runtime/transport/transport.ts';
 import type { LocalIntegration, LocalSchedule } from './plan.ts';
+import type { LocalTenant } from './tenant.ts';
 
 /* Messages that come to a source of an Integration without its protocol: as if it had received them. */
 export interface Given {
@@ -19,12 +21,13 @@ export interface Given {
   readonly body?: Body | undefined;
 }
 
+/** Through an inbox or a shared stream; what a source answers with its flow goes to `call` and comes back. */
 export const give = async (
-  { flow, routes, schedules }: LocalIntegration,
-  transport: Transport,
+  { flow, routes, schedules, suspended }: LocalIntegration,
+  { transport, call }: Pick<LocalTenant, 'transport' | 'call'>,
   given: Given,
   { log, now = Date.now }: { readonly log: Log; readonly now?: () => number },
-): Promise<void> => {
+): Promise<Answer | undefined> => {
   const item = given.source === undefined ? flow.sources[0] : flow.sources.find(({ name }) => name === given.source);
   if (!item) {
     const known = flow.sources.map(({ name }) => name).join(', ');
@@ -45,12 +48,28 @@ export const give = async (
   };
   if (definition.placement === 'broker') {
     const binding = definition.bind(config);
-    if (binding.stream === 'bus') return publish(transport, message, given.attrs?.['type'] ?? binding.types[0] ?? '');
     const schedule = schedules.find(({ source }) => source === item.name);
-    if (schedule) return tick(transport, schedule, now(), given.body);
+    if (binding.stream === 'bus') await publish(transport, message, given.attrs?.['type'] ?? binding.types[0] ?? '');
+    else if (schedule) await tick(transport, schedule, now(), given.body);
+    return undefined;
   }
+  const timeoutMs = definition.placement === 'gateway' ? definition.replies?.(config) : undefined;
+  if (timeoutMs !== undefined) return answerOf(call(flow.integration, suspended)(message, { timeoutMs }));
   if (!routes) throw new Error(`source "${item.name}" of ${flow.integration} takes no messages here`);
   await createAccept(transport, routes, item.name, log)(message);
+  return undefined;
+};
+
+/** What whoever asked gets: a message, nothing, or what failed. */
+export type Answer = { readonly message: Message | undefined } | { readonly failed: InstructionError };
+
+const answerOf = async (asked: Promise<Message | undefined>): Promise<Answer> => {
+  try {
+    return { message: await asked };
+  } catch (error) {
+    if (!(error instanceof InstructionError)) throw error;
+    return { failed: error };
+  }
 };
 
 /** Sources that name a type give it to messages that have none. */

@@ -101,12 +101,13 @@ const sendOnce = async (
   console: Console,
 ): Promise<boolean> => {
   const tenant = loop.tenantOf(integration);
-  await give(
-    integration,
-    tenant.transport,
-    { body: Body.fromBytes(contentOf(file)) },
-    { log: console.log(integration.name) },
-  );
+  const given = { body: Body.fromBytes(contentOf(file)) };
+  const answer = await give(integration, tenant, given, { log: console.log(integration.name) });
+  if (answer && 'failed' in answer) {
+    console.problem(integration.name, `answered ${answer.failed.code}: ${answer.failed.message}`);
+    return false;
+  }
+  if (answer?.message) console.message(integration.name, 'answer', answer.message);
   for (let left = longestOnceMs / lookEveryMs; !(await tenant.atRest()); left -= 1) {
     if (left <= 0) {
       console.problem(integration.name, `the message is not done after ${longestOnceMs / 1000} s`);

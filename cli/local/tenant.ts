@@ -22,6 +22,8 @@ export interface LocalTenant {
   readonly find: RouteTable['find'];
   /** These run from now on: what did not change goes on, what cannot be opened keeps its last good form. Tells what it did. */
   apply(integrations: readonly LocalIntegration[]): Promise<readonly Change[]>;
+  /** A request that is answered by the flow. */
+  readonly call: (integration: string, suspended: boolean) => Call;
   /** Nothing is stored that somebody has to work on. */
   atRest(): Promise<boolean>;
   /** Something is being worked on now. */
@@ -147,6 +149,7 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
 
   return {
     transport,
+    call,
     find: table.find,
     async apply(integrations) {
       const wanted = new Map(integrations.map((integration) => [integration.name, integration]));

@@ -7,7 +7,7 @@ import { Body, type Message } from '../../runtime/message.ts';
 import type { FileFinding } from '../finding.ts';
 import { type Mismatch, mismatches, type Result } from './expectations.ts';
 import { createFakeClock, type FakeClock } from './fake-clock.ts';
-import { give } from './given.ts';
+import { type Answer, give } from './given.ts';
 import { contentOf, type MockServer, startMockServer } from './mock-server.ts';
 import { type LocalIntegration, type LocalPlan, planLocally } from './plan.ts';
 import { type LocalTenant, openTenant } from './tenant.ts';
@@ -108,6 +108,7 @@ const runCase = async (
   const clock = createFakeClock(startMs);
   const sinks = new Map<string, Message[]>();
   const deadLetters: DeadLetter[] = [];
+  const answers: Answer[] = [];
   const { connections, calls } = server.play(integration.flow.connections, { ...tests.mocks, ...each.mocks });
   const egress = { allow: [{ cidr: '127.0.0.1/32' }], closed: [] };
   const played = { ...integration, flow: { ...integration.flow, connections, egress } };
@@ -133,11 +134,12 @@ const runCase = async (
       const { source, headers } = message;
       const body = bodyOf(file, message);
       const attrs = { id: `given-${index + 1}`, ...message.attrs };
-      await give(played, tenant.transport, { source, headers, attrs, body }, { log: silent, now: clock.now });
+      const answer = await give(played, tenant, { source, headers, attrs, body }, { log: silent, now: clock.now });
+      if (answer) answers.push(answer);
       await rest(tenant, clock);
       clock.pass(1000);
     }
-    return { sinks, calls, deadLetters, paused: tenant.paused() };
+    return { sinks, calls, deadLetters, answers, paused: tenant.paused() };
   } finally {
     await tenant.close(0);
   }

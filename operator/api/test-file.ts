@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, label, listOf, shape, text, textMap } from '../../runtime/schema.ts';
+import { flag, integer, label, listOf, shape, text, textMap } from '../../runtime/schema.ts';
 
 /*
  * A file of `kanava test`: messages that are given, and what shall come of them. Steps, sinks and delivery are the real ones; Connections are
@@ -51,10 +51,19 @@ const letter = shape('A dead letter.', {
   attempts: integer('Attempts that were made.', 1, 1000).optional(),
 });
 
+const reply = shape('An answer of the flow.', {
+  ...body,
+  attrs: names('Attributes; those that are not listed do not matter.').optional(),
+  headers: names('Headers; those that are not listed do not matter.').optional(),
+  nothing: flag('True: the steps left nothing to answer with.').optional(),
+  failed: text('Code, when it failed.', 253).optional(),
+});
+
 const expectation = shape('What shall come of it.', {
   sinks: byName('What sinks got, by name; all of it.', listOf('Messages.', message, 0, 1000)).optional(),
   calls: byName('What Connections were asked, by name; all of it.', listOf('Requests.', call, 0, 1000)).optional(),
   deadLetters: listOf('All dead letters; default: none.', letter, 0, 1000).optional(),
+  answers: listOf('All answers, of sources with reply.', reply, 0, 1000).optional(),
   paused: shape('Configuration or credentials are wrong.', {
     part: label('Step or sink.'),
     code: text('Code of the failure.', 253),

@@ -71,6 +71,33 @@ describe('a case', () => {
     expect(found, text).toBe(fine);
   });
 
+  it.each([
+    ['the answer', '[{body: {sum: 3}}, {failed: ExpressionFailed}, {nothing: true}]', true],
+    ['another answer', '[{body: {sum: 4}}, {failed: ExpressionFailed}, {nothing: true}]', false],
+    ['a failure that is none', '[{failed: Other}, {failed: ExpressionFailed}, {nothing: true}]', false],
+    ['an answer where there is none', '[{body: {sum: 3}}, {failed: ExpressionFailed}, {}]', false],
+    ['an answer too few', '[{body: {sum: 3}}, {failed: ExpressionFailed}]', false],
+  ])('of a source that answers: %s', async (_why, answers, fine) => {
+    writeFileSync(
+      join(folder, 'ask.yml'),
+      `apiVersion: kanava.dev/v1alpha1
+kind: Integration
+metadata: {name: ask}
+spec:
+  sources: [{name: web, http: {path: /ask, reply: {}}}]
+  steps:
+    - {name: asked, filter: {when: "!has(body.skip)"}}
+    - {name: sum, map: {body: {sum: "=body.a + body.b"}}}
+`,
+    );
+    const given = '[{body: {a: 1, b: 2}}, {body: {a: 1}}, {body: {skip: true}}]';
+    const { fine: found, text } = await trial(
+      `files: [ask.yml]\ncases: [{name: it, given: ${given}, expect: {answers: ${answers}}}]\n`,
+    );
+    rmSync(join(folder, 'ask.yml'));
+    expect(found, text).toBe(fine);
+  });
+
   it('begins anew: a step forgets what the case before told it', async () => {
     const one = `{name: it, given: [{body: {id: 1}}, {body: {id: 1}, attrs: {id: again}}], expect: {${sent}}}`;
     const { fine, text } = await trial(`cases: [${one}, ${one}]\n`);
