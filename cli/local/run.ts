@@ -75,6 +75,9 @@ const reload = async (before: Source[], options: RunOptions, loop: Loop, console
   try {
     const sources = readSources(options.paths);
     if (JSON.stringify(sources) === JSON.stringify(before)) return;
+    const emptied = sources.find(({ name, text }) => isBlank(text) && before.some((old) => old.name === name));
+    // Some editors empty a file before they write it.
+    if (emptied) return console.problem('', `${emptied.name} is empty: what ran before goes on`);
     before.splice(0, before.length, ...sources);
     const plan = planLocally(sources, options);
     if (!isSound(plan, console)) return console.problem('', 'not taken over: what ran before goes on');
@@ -83,6 +86,8 @@ const reload = async (before: Source[], options: RunOptions, loop: Loop, console
     console.problem('', `not taken over: ${reasonOf(error)}`);
   }
 };
+
+const isBlank = (text: string): boolean => text.trim() === '';
 
 const longestOnceMs = 60_000;
 const lookEveryMs = 20;

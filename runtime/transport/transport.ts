@@ -1,5 +1,5 @@
 /*
- * What the engine and the gateway need of a broker. JetStream is the real one; an in-memory one will serve local runs. The engine sees
+ * What the engine and the gateway need of a broker. JetStream is the real one; the one in memory serves local runs. The engine sees
  * only this: no NATS type passes through.
  */
 export interface Entry {

@@ -251,6 +251,8 @@ describe('kanava run', () => {
     await post(url, { id: 3 });
     await expect.poll(() => running.printed().at(-1)?.body, { timeout: 60_000 }).toEqual({ id: 'new 3' });
 
+    write('orders.yaml', '');
+    await running.says(/orders\.yaml is empty: what ran before goes on/);
     rmSync(join(folder, 'orders.yaml'));
     await running.says(/orders: stopped/);
     expect(await post(url, { id: 4 })).toBe(404);
