@@ -22,8 +22,9 @@ export class Body {
     return new Body(undefined, value);
   }
 
+  /** Throws `reject('BodyTooDeep')`: no retry makes it flatter. */
   bytes(): Uint8Array {
-    this.#bytes ??= Buffer.from(JSON.stringify(this.#value));
+    this.#bytes ??= serialised(this.#value as JsonValue);
     return this.#bytes;
   }
 
@@ -33,6 +34,16 @@ export class Body {
     return this.#value;
   }
 }
+
+/** What can be read may be too deep to be written: reading needs no stack. */
+const serialised = (value: JsonValue): Uint8Array => {
+  try {
+    return Buffer.from(JSON.stringify(value));
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw reject('BodyTooDeep', `the body cannot be written as JSON: ${cause.message}`, { cause });
+  }
+};
 
 const parse = (bytes: Uint8Array): JsonValue => {
   try {

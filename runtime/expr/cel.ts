@@ -107,7 +107,11 @@ const read = (scope: ExpressionScope, path: Path): unknown => {
     }
     value = (value as Readonly<Record<string, unknown>>)[key];
   }
-  return typeof value === 'number' && !Number.isFinite(value) ? undefined : plainJson(value);
+  try {
+    return plainJson(value);
+  } catch {
+    return undefined;
+  }
 };
 
 const evaluator = (source: string, run: Program): Expression => ({

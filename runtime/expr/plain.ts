@@ -23,7 +23,9 @@ export const plainJson = (value: unknown): unknown => {
 
 const plainObject = (value: object): unknown => {
   if (Array.isArray(value)) return plainList(value);
-  if (value.constructor === Object || value.constructor === undefined) return plainRecord(value);
+  // A body may have a field of the name `constructor`.
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return plainRecord(value);
   if (value instanceof Map) return plainRecord(Object.fromEntries(value));
   if (value instanceof Set) return plainList([...value]);
   if (value instanceof Optional) return value.hasValue() ? plainJson(value.value()) : undefined;

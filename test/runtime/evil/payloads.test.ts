@@ -1,0 +1,107 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { catalog } from '../../../runtime/catalog.ts';
+import type { StepDefinition } from '../../../runtime/connector.ts';
+import { InstructionError } from '../../../runtime/errors.ts';
+import { openStep } from '../../conformance/step.ts';
+import { attempt, messageOf } from '../steps/harness.ts';
+import { longestStallMs, sharedNames, spentOn } from './spent.ts';
+
+/* Bodies that nobody sends by mistake. Each step lets them through or rejects them with a code, and is done soon. */
+const nested = (open: string, close: string, levels: number) => `${open.repeat(levels)}1${close.repeat(levels)}`;
+const text = (body: string) => Buffer.from(body);
+const payloads: readonly (readonly [why: string, body: Uint8Array])[] = [
+  ['nothing', new Uint8Array()],
+  ['a truncated object', text('{"a":{"b":[1,2')],
+  ['a truncated text', text('{"a":"b')],
+  ['a truncated escape', text('{"a":"\\u12')],
+  ['two values', text('{}{}')],
+  ['a comment', text('/*a*/{}')],
+  ['a trailing comma', text('{"a":1,}')],
+  ['NaN', text('{"a":NaN}')],
+  ['a byte order mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), text('{"a":1}')])],
+  ['UTF-16', Buffer.from('{"a":1}', 'utf16le')],
+  ['an invalid byte', Buffer.from([0x22, 0xff, 0x22])],
+  ['a character that is cut', Buffer.from([0x22, 0xe2, 0x82, 0x22])],
+  ['an overlong slash', Buffer.from([0x22, 0xc0, 0xaf, 0x22])],
+  ['a surrogate as UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
+  ['lone surrogates, escaped', text('{"a":"\\ud800","b":["\\udc00\\ud800"]}')],
+  ['a NUL', text('{"a":"\\u0000","\\u0000":1}')],
+  ['a control character', text('{"a":"\u0001"}')],
+  ['10 000 lists in each other', text(nested('[', ']', 10_000))],
+  ['10 000 objects in each other', text(nested('{"a":', '}', 10_000))],
+  ['100 000 lists in each other', text(nested('[', ']', 100_000))],
+  ['100 000 objects in each other', text(nested('{"a":', '}', 100_000))],
+  ['500 000 lists that nobody closes', text('['.repeat(500_000))],
+  ['__proto__', text('{"__proto__":{"polluted":1},"a":{"__proto__":{"polluted":1}}}')],
+  ['__proto__ that is no object', text('{"__proto__":null,"a":{"__proto__":7}}')],
+  ['constructor.prototype', text('{"constructor":{"prototype":{"polluted":1}},"a":{"constructor":1}}')],
+  ['names of what all objects have', text('{"toString":1,"valueOf":"x","hasOwnProperty":null,"toJSON":1,"then":1}')],
+  ['a length that lies', text('{"a":{"length":4294967295,"0":1}}')],
+  ['a number beyond all', text('{"a":1e999,"b":-1e999}')],
+  ['a number of 100 000 digits', text(`{"a":${'9'.repeat(100_000)}}`)],
+  ['a text of 900 KB', text(`{"a":"${'x'.repeat(900_000)}"}`)],
+  ['escapes of 900 KB', text(`{"a":"${'\\u00e4'.repeat(150_000)}"}`)],
+  ['a name of 900 KB', text(`{"${'a'.repeat(900_000)}":1}`)],
+  ['50 000 names', text(`{${Array.from({ length: 50_000 }, (_, index) => `"k${index}":1`).join()}}`)],
+  ['50 000 times the same name', text(`{${'"a":1,'.repeat(50_000)}"a":2}`)],
+  ['a list of 300 000 numbers', text(`[${'1,'.repeat(300_000)}1]`)],
+  ['a list of 100 000 empty lists', text(`{"a":[${'[],'.repeat(100_000)}[]]}`)],
+];
+
+const configs: Readonly<Record<string, unknown>> = {
+  filter: { when: "has(body.a) && body.a != 'x'" },
+  choice: { cases: [{ when: 'body.a == 1', flow: 'f' }] },
+  map: { body: { all: '=body', a: '=body.?a' } },
+  set: { body: { b: { c: '=body.?a' } }, headers: { 'x-a': '=attrs.id' } },
+  remove: { fields: ['a.*', '*.b', 'constructor', '__proto__.polluted'] },
+  validate: { schema: { type: 'object', additionalProperties: { type: ['number', 'string', 'object'] } } },
+  split: { items: 'body' },
+  dedupe: { key: 'body.a', window: '1h' },
+  log: { text: 'came', fields: { all: '=body' } },
+};
+
+let before: unknown;
+beforeAll(async () => {
+  before = sharedNames();
+  // What runs for the first time is compiled: that is nobody's message.
+  for (const name of Object.keys(configs)) await through(name, text('{"a":{"b":1}}'));
+});
+
+const through = async (name: string, body: Uint8Array): Promise<string> => {
+  const step = await openStep({ definition: catalog.steps.get(name) as StepDefinition, config: configs[name] });
+  try {
+    const result = await step.run(messageOf(body), attempt);
+    const made = result === undefined ? [] : 'attrs' in result ? [result] : result;
+    let count = 0;
+    for (const message of made) {
+      // What a sink does with it.
+      message.body.bytes();
+      count += 1;
+      if (count > 10_000) break;
+    }
+    return 'passed';
+  } catch (error) {
+    return error instanceof InstructionError ? `${error.instruction} ${error.code}` : String(error);
+  }
+};
+
+describe.each(Object.keys(configs))('%s', (name) => {
+  it.each(payloads)('%s', async (_, body) => {
+    const { result, spentMs } = await spentOn(() => through(name, body));
+    expect(result).toMatch(/^(passed|reject [A-Z][A-Za-z]+)$/);
+    expect(spentMs).toBeLessThan(longestStallMs);
+    expect(sharedNames()).toEqual(before);
+  });
+});
+
+it('control: a name more on a shared object is seen, and so is time that was spent', async () => {
+  const shared = { polluted: 0 };
+  const clean = sharedNames([shared]);
+  shared.polluted = 1;
+  expect(sharedNames([shared])).not.toEqual(clean);
+  const { spentMs } = await spentOn(() => {
+    const { user } = process.threadCpuUsage();
+    while (process.threadCpuUsage().user - user < 2 * longestStallMs * 1_000) JSON.parse('[1]');
+  });
+  expect(spentMs).toBeGreaterThan(longestStallMs);
+});
