@@ -128,7 +128,7 @@ export const run = async (args: string[]): Promise<void> => {
         note('secret worker', await secretAtWorker(world, `erp-${round}`, gate));
         for (const [kind, child] of children)
           note(`repair ${kind.kind} ${child}`, await repairedChild(world, kind, child));
-        for (const stream of [`inbox_${name}`, `dlq_${name}`, 'bus', 'tick', 'KV_state', 'KV_gateway'])
+        for (const stream of [`inbox_${name}`, `dlq_${name}`, 'bus', 'tick', 'KV_state', 'KV_gateway', 'KV_answer'])
           note(`repair stream ${stream}`, await repairedStream(world, stream));
         const inbox = `inbox_${name}`;
         note('repair consumer', await repairedConsumer(world, inbox, workerConsumer(0)));

@@ -181,7 +181,7 @@ const everythingReadable = async (
     texts.push({ where: `log of ${line}`, text: stdout + stderr });
   }
   const manager = await accounts.manager(namespace);
-  for (const stream of ['KV_gateway', 'KV_state', `dlq_${name}`, `inbox_${name}`]) {
+  for (const stream of ['KV_answer', 'KV_gateway', 'KV_state', `dlq_${name}`, `inbox_${name}`]) {
     const { state } = await manager.streams.info(stream);
     for (let seq = state.first_seq; state.messages > 0 && seq <= state.last_seq; seq++) {
       const stored = await manager.streams.getMessage(stream, { seq }).catch(() => undefined);

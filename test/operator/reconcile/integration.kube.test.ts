@@ -132,7 +132,7 @@ describe('an integration', () => {
     });
     await until('one gateway', async () => (await world.get('deployment', 'gateway', 'acme'))?.['spec']);
     const names = (await (await account()).broker.streams()).map(({ name }) => name).sort();
-    expect(names).toEqual(['KV_gateway', 'KV_state', 'bus', 'dlq_orders', 'inbox_orders', 'tick']);
+    expect(names).toEqual(['KV_answer', 'KV_gateway', 'KV_state', 'bus', 'dlq_orders', 'inbox_orders', 'tick']);
   });
 
   it('is ready only when pods are ready and the gateway says that it serves these routes', async () => {

@@ -91,7 +91,7 @@ describe('deleted by hand', () => {
     expect(await uids()).toEqual(before);
   });
 
-  it.each(['inbox_orders', 'dlq_orders', 'bus', 'tick', 'KV_state', 'KV_gateway'])(
+  it.each(['inbox_orders', 'dlq_orders', 'bus', 'tick', 'KV_state', 'KV_gateway', 'KV_answer'])(
     'stream %s comes back',
     { timeout: 120_000 },
     async (stream) => {
