@@ -9,8 +9,8 @@ const help = `npm run faults -- stream-full [OPTIONS]    an inbox and a dead let
   --no-controls   leaves out the run in which a full inbox drops what is old
   --json          the result as one object; progress goes to standard error`;
 
-/** Of 1 KiB messages some 1,500, and twenty dead letters: both are full after seconds. */
-const inboxBytes = 2 * 1024 ** 2;
+/** Of 1 KiB messages some 400, and twenty dead letters: both are full after a second. */
+const inboxBytes = 512 * 1024;
 const deadLetterBytes = 32 * 1024;
 const rejectedEvery = 50;
 
