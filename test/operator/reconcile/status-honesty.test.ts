@@ -46,15 +46,17 @@ const integration = ({ generation = 1, observed = generation, without = '', cond
       },
     },
   );
-const workers = (wanted: number, ready: number, image = 'a') =>
+const workers = (wanted: number, ready: number, image = 'a', generation = 1) =>
   stored(
     'Deployment',
-    { name: 'worker-orders', namespace: 'acme', uid: 'b', generation: 1 },
+    { name: 'worker-orders', namespace: 'acme', uid: 'b', generation },
     {
       spec: { replicas: wanted, template: { image } },
       status: { observedGeneration: 1, replicas: ready, updatedReplicas: ready, readyReplicas: ready },
     },
   );
+/** Its controller has not looked at it yet. */
+const unseen = (wanted: number, ready: number, image = 'a') => workers(wanted, ready, image, 2);
 const idle = { Ready: ['True', 'Idle'], Active: ['False', 'ScaledToZero'], Available: ['True', 'Idle'] } as const;
 const starting = { Ready: ['Unknown', 'Starting'], Reconciling: ['True', 'NewGeneration'] } as const;
 const short = { Ready: ['Unknown', 'WorkersNotReady'] } as const;
@@ -75,6 +77,16 @@ describe('statuses that are true', () => {
         integration(),
         workers(0, 0),
         integration({ conditions: idle }),
+      ],
+    ],
+    [
+      'scaled, and told about twice before the controller has looked at it',
+      () => [
+        workers(1, 1),
+        integration(),
+        unseen(5, 1),
+        integration({ conditions: { DeadLetters: ['True', 'Present'] } }),
+        integration(),
       ],
     ],
     [
@@ -105,6 +117,28 @@ describe('statuses that are true', () => {
 describe('a lie is found', () => {
   it.each([
     ['Running without any worker', 'no worker', () => [workers(1, 0), integration()]],
+    [
+      'Running by workers of an older template',
+      'no worker',
+      () => [
+        workers(1, 1),
+        integration(),
+        unseen(1, 1, 'b'),
+        integration({ conditions: { DeadLetters: ['True', 'Present'] } }),
+        integration(),
+      ],
+    ],
+    [
+      'Running by workers that a scale found gone',
+      'no worker',
+      () => [
+        workers(1, 1),
+        integration({ conditions: idle }),
+        unseen(2, 0),
+        integration({ conditions: idle }),
+        integration(),
+      ],
+    ],
     [
       'Running by workers that stopped long ago',
       'no worker',

@@ -17,6 +17,8 @@ interface Told {
   readonly before: KubeObject | undefined;
   /** Versions of its workers' Deployment: the one that was there at `before`, and all until now. */
   readonly deployments: readonly KubeObject[];
+  /** While a scale waits for the Deployment's controller, the version that it had looked at: what held then holds. */
+  readonly unscaled: KubeObject | undefined;
 }
 type Rule = (told: Told) => string | false | undefined;
 
@@ -59,13 +61,18 @@ const notReadyIsFailed: Rule = ({ object }) =>
   observed(object) === object.metadata.generation &&
   'Ready=False without Stalled=True';
 
-const runningIsRunning: Rule = ({ object, deployments }) => {
+const runningIsRunning: Rule = ({ object, deployments, unscaled }) => {
   if (!isCurrent(object) || conditionOf(object, 'Ready')?.reason !== 'Running') return undefined;
-  const runs = deployments.some((deployment) => {
+  const runs = [...(unscaled ? [unscaled] : []), ...deployments].some((deployment) => {
     const { ready, rollout } = deploymentState(deployment);
     return rollout === 'done' && ready > 0;
   });
-  return !runs && 'Running, and no worker of the newest template was ready';
+  return !runs && `Running, and no worker of the newest template was ready: ${deployments.map(shown).join('; ')}`;
+};
+const shown = (deployment: KubeObject): string => {
+  const { replicas } = deployment['spec'] as { replicas: number };
+  const { ready, rollout } = deploymentState(deployment);
+  return `version ${revisionOf(deployment)} wants ${replicas}, ${ready} ready, ${rollout}`;
 };
 
 const reconcilesOnce: Rule = ({ object, before }) =>
@@ -75,13 +82,14 @@ const reconcilesOnce: Rule = ({ object, before }) =>
   observed(object) === observed(before as KubeObject) &&
   'Reconciling again, in the generation that was in place';
 
+const template = (deployment: KubeObject) => JSON.stringify((deployment['spec'] as { template: unknown }).template);
+
 /** Ready pods that stay ready, and more that are wanted: that is a scale, and no trouble. */
 const scalingIsNoTrouble: Rule = ({ object, before, deployments: [first, ...later] }) => {
   if (!isCurrent(before) || isCurrent(object) || before?.metadata.generation !== object.metadata.generation)
     return undefined;
   if (conditionOf(object, 'Ready')?.reason !== 'WorkersNotReady' || !first) return undefined;
   const wanted = (deployment: KubeObject) => (deployment['spec'] as { replicas: number }).replicas;
-  const template = (deployment: KubeObject) => JSON.stringify((deployment['spec'] as { template: unknown }).template);
   const isOnlyScaled = later.every(
     (deployment) =>
       wanted(deployment) >= wanted(first) &&
@@ -118,9 +126,20 @@ export const statusesIn = (versions: readonly StoredVersion[]): Told[] => {
     );
     const until = workers.filter((deployment) => revisionOf(deployment) <= revisionOf(object));
     const known = until.findLastIndex((deployment) => before && revisionOf(deployment) <= revisionOf(before));
-    told.push({ object, before, deployments: until.slice(Math.max(0, known)) });
+    const since = until.slice(Math.max(0, known));
+    told.push({ object, before, deployments: since, unscaled: unscaledOf(until.slice(0, Math.max(0, known)), since) });
   }
   return told;
+};
+
+const unscaledOf = (earlier: readonly KubeObject[], since: readonly KubeObject[]): KubeObject | undefined => {
+  const isOnlyScaled = since.every(
+    (deployment) => deploymentState(deployment).rollout === 'unseen' && deploymentState(deployment).ready > 0,
+  );
+  const found = earlier.findLast((deployment) => deploymentState(deployment).rollout !== 'unseen');
+  if (!found || !isOnlyScaled) return undefined;
+  const later = [...earlier.slice(earlier.indexOf(found)), ...since];
+  return later.every((deployment) => template(deployment) === template(found)) ? found : undefined;
 };
 
 /** What is not true of it, each with the object that says so. */
