@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { mustKubectl } from '../../cluster/kubectl.ts';
+import { eventually } from '../pods.ts';
 import type { Platform } from './platform.ts';
 
 /** An address of a Service that works from this machine. */
@@ -10,7 +12,23 @@ export interface Reached {
   close(): void;
 }
 
-/** By the Service's own address where the machine has a route to it (the native node), else through `kubectl port-forward`. */
+const connects = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1_000 });
+    const end = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('timeout', () => end(false));
+    socket.once('error', () => end(false));
+  });
+
+/**
+ * By the Service's own address where the machine has a route to it (the native node), else through `kubectl port-forward`. kube-proxy learns
+ * of a ready pod after the operator does, and a connection that was too early for its rules stays without them: until one is accepted, each
+ * try is a new one.
+ */
 export const reachService = async (
   platform: Platform,
   namespace: string,
@@ -27,6 +45,11 @@ export const reachService = async (
     '-o',
     'jsonpath={.spec.clusterIP}',
   ]);
+  await eventually(
+    `service/${name} in ${namespace} is reached at ${host}:${port}`,
+    () => connects(host, port),
+    Boolean,
+  );
   return { host, port, close: () => {} };
 };
 
