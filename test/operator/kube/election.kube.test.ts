@@ -5,6 +5,7 @@ import { type Election, type ElectionOptions, startElection } from '../../../ope
 import { controlMetrics } from '../../../operator/control/metrics.ts';
 import { kubeLeases } from '../../../operator/kube/leases.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
+import { stopProcess } from '../../cluster/signals.ts';
 import { type KubeWorld, newNamespace, quiet, startKubeWorld, until } from './kube-world.ts';
 
 let world: KubeWorld;
@@ -174,7 +175,7 @@ describe('the leading process is stopped (SIGSTOP) until another leads, and goes
     const a = contend('a', ...timings);
     await until('a writes', async () => (await count('a')) > 3);
     contend('b', 2000);
-    a.kill('SIGSTOP');
+    await stopProcess(a.pid as number);
     await until('b writes', async () => (await count('b')) > 3);
     a.kill('SIGCONT');
     const before = await count('b');

@@ -4,6 +4,7 @@ import type { BrokerSource, SinkDefinition } from '../../../runtime/connector.ts
 import { createEgress } from '../../../runtime/egress.ts';
 import { createPublisher } from '../../../runtime/engine/publisher.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
+import { stopProcess } from '../../cluster/signals.ts';
 import { type SinkUnderTest, sinkConformance } from '../../conformance/sink.ts';
 import { brokerSourceConformance } from '../../conformance/source.ts';
 import { attemptOf } from '../attempt.ts';
@@ -41,7 +42,7 @@ const makeBus = async (workshop: Workshop): Promise<SinkUnderTest> => {
         }
         return found;
       },
-      hold: async () => void process.kill(world.pid, 'SIGSTOP'),
+      hold: () => stopProcess(world.pid),
       reached: () => Promise.resolve(),
       answer: async () => void process.kill(world.pid, 'SIGCONT'),
       leave: () => world.kill(),
