@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { connect, credsAuthenticator, errors, type NatsConnection } from '@nats-io/transport-node';
 import pino from 'pino';
 import { makeOperator, type OperatorMaterial, resolverConfig } from '../../../operator/broker/bootstrap.ts';
 import { encodeClaims, formatCreds } from '../../../operator/broker/claims.ts';
@@ -67,6 +67,28 @@ export const connectWith = (url: string, creds: string, prefix: string): Promise
     timeout: 60_000,
   });
 
+const isReading = /^\$JS\.API\.(INFO|(STREAM|CONSUMER)\.(INFO|NAMES|LIST)|STREAM\.MSG\.GET)\b/;
+
+/**
+ * The client drops what it is asked while it dials a server that restarts, and tells nobody: questions that change nothing are asked again
+ * for a minute.
+ */
+const insistent = (connection: NatsConnection): NatsConnection => {
+  const ask = connection.request.bind(connection);
+  connection.request = async (subject, ...rest) => {
+    const late = performance.now() + 60_000;
+    for (;;) {
+      try {
+        return await ask(subject, ...rest);
+      } catch (error) {
+        const isLost = [error, (error as Error).cause].some((one) => one instanceof errors.TimeoutError);
+        if (!isLost || !isReading.test(subject) || performance.now() > late) throw error;
+      }
+    }
+  };
+  return connection;
+};
+
 export interface WorldTenant {
   readonly name: string;
   readonly keys: AccountKeys;
@@ -76,7 +98,7 @@ export interface WorldTenant {
   folder(role: Role, integration?: string): Promise<string>;
   /** A connection with the credentials of a role; closed with the world. */
   connect(role: Role, integration?: string): Promise<NatsConnection>;
-  /** May do everything in this account; closed with the world. */
+  /** May do everything in this account, and asks again what a restart of the server swallowed; closed with the world. */
   admin(): Promise<NatsConnection>;
 }
 
@@ -144,7 +166,7 @@ export const startWorld = async (options: WorldOptions = {}): Promise<World> => 
       },
       connect: (role, integration) =>
         keep(connectWith(server.url, makeUser(keys, role, integration, day).creds, inboxPrefix(role, integration))),
-      admin: () => keep(connectWith(server.url, adminCreds(keys), '_INBOX')),
+      admin: () => keep(connectWith(server.url, adminCreds(keys), '_INBOX').then(insistent)),
     };
   };
 
