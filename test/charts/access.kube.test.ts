@@ -22,7 +22,7 @@ beforeAll(async () => {
   // Policies take effect some moments after they are stored.
   await vi.waitFor(
     async () => expect((await operator(bindIn('kube-system', 'kanava-viewer'))).stderr).toContain('tenants only'),
-    { timeout: 30_000, interval: 200 },
+    { timeout: 60_000, interval: 200 },
   );
   await operator(['apply', '--server-side', '-f', '-'], {
     stdin: JSON.stringify(namespace('acme', { 'kanava.dev/tenant': 'acme' })),
@@ -332,7 +332,7 @@ describe('schema revision', () => {
 
   it("control: other groups' definitions are nobody's business, and without the policy it goes down", async () => {
     allowed(await admin(['delete', 'validatingadmissionpolicybinding', 'kanava-schema-revision']));
-    await expect.poll(async () => (await admin(set('=2'))).code, { timeout: 30_000 }).toBe(0);
+    await expect.poll(async () => (await admin(set('=2'))).code, { timeout: 60_000 }).toBe(0);
   });
 });
 

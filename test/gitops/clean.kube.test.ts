@@ -163,7 +163,7 @@ const events: Readonly<Record<string, () => Promise<unknown>>> = {
       const gatewayCreds = makeUser(keys, 'gateway', undefined, 60_000).creds;
       const gateway = await connectWith(world.nats.url, gatewayCreds, inboxPrefix('gateway', undefined));
       for (let count = 0; count < 100; count += 1)
-        await gateway.request(inboxSubject('orders', 0, 'in'), '{}', { timeout: 5_000 });
+        await gateway.request(inboxSubject('orders', 0, 'in'), '{}', { timeout: 60_000 });
       await gateway.close();
       await replicasBecome('orders', name, 5);
       await isReady(name, 'orders', 'Running');

@@ -77,7 +77,7 @@ describe.runIf(possible)('the native node', { timeout: 180_000 }, () => {
     expect(await accepts(4222, { host: address, greeting: 'INFO ' })).toBe(true);
     await mustKubectl(kubectl, ['expose', 'pod', 'first', '--port=4222']);
     const service = await mustKubectl(kubectl, ['get', 'service', 'first', '-o', 'jsonpath={.spec.clusterIP}']);
-    await expect.poll(() => accepts(4222, { host: service, greeting: 'INFO ' }), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => accepts(4222, { host: service, greeting: 'INFO ' }), { timeout: 60_000 }).toBe(true);
     expect(await mustKubectl(kubectl, ['logs', 'first'])).toContain('Server is ready');
   });
 
@@ -110,13 +110,13 @@ describe.runIf(possible)('the native node', { timeout: 180_000 }, () => {
     await mustKubectl(kubectl, ['wait', '--for=condition=Ready', 'pod/stored', '--timeout=50s']);
     const volume = await mustKubectl(kubectl, ['get', 'pvc', 'data', '-o', 'jsonpath={.spec.volumeName}']);
     const folder = join(pathsOf(layout).volumes, volume.replace('local-', ''));
-    await expect.poll(() => readdir(folder), { timeout: 10_000 }).toContain('jetstream');
+    await expect.poll(() => readdir(folder), { timeout: 60_000 }).toContain('jetstream');
     await mustKubectl(kubectl, ['delete', 'pod/stored', 'pvc/data', '--timeout=50s']);
     const phase = () => mustKubectl(kubectl, ['get', 'pv', volume, '-o', 'jsonpath={.status.phase}']);
-    await expect.poll(phase, { timeout: 20_000 }).toBe('Released');
+    await expect.poll(phase, { timeout: 60_000 }).toBe('Released');
     expect(await ensureNode(layout, quiet)).toBe('was up');
     expect(await readdir(folder)).toEqual([]);
-    await expect.poll(phase, { timeout: 20_000 }).toBe('Available');
+    await expect.poll(phase, { timeout: 60_000 }).toBe('Available');
   });
 
   test('is left alone when it is up', async () => {
@@ -140,7 +140,7 @@ describe.runIf(possible)('the native node', { timeout: 180_000 }, () => {
     const server = victims.find(({ argv }) => componentsOf(layout).some(({ command }) => command[0] === argv[0]));
     if (!server) throw new Error(`${name} does not run`);
     process.kill(server.pid, 'SIGKILL');
-    await expect.poll(async () => (await nodeStatus(layout)).up, { timeout: 10_000 }).toBe(false);
+    await expect.poll(async () => (await nodeStatus(layout)).up, { timeout: 60_000 }).toBe(false);
     expect(await ensureNode(layout, quiet)).toBe('repaired');
     expect((await nodeStatus(layout)).up).toBe(true);
     const address = await startPod(`after-${name}`);

@@ -50,9 +50,9 @@ const showOwnWork = async (
   let refused = 0;
   let allowed = 0;
   for (const [subject, payload] of requests) {
-    if (await isRefused(() => pod.request(subject, payload, { timeout: 3000 }))) refused++;
+    if (await isRefused(() => pod.request(subject, payload, { timeout: 60_000 }))) refused++;
     else report.check(false, `${tenant}: the ${role}'s credentials are not refused on ${subject}`);
-    if (!(await isRefused(() => admin.request(subject, payload, { timeout: 3000 })))) allowed++;
+    if (!(await isRefused(() => admin.request(subject, payload, { timeout: 60_000 })))) allowed++;
     else report.check(false, `${tenant}: control: the administrator gets no answer on ${subject}`);
   }
   for (const subject of subscriptions) {
@@ -98,7 +98,7 @@ const nextOf = (connection: NatsConnection, subject: string): Promise<Msg> =>
   new Promise((resolve, reject) => {
     connection.subscribe(subject, {
       max: 1,
-      timeout: 5000,
+      timeout: 60_000,
       callback: (error, message) => (error ? reject(error) : resolve(message)),
     });
   });

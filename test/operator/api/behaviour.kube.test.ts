@@ -200,11 +200,11 @@ test('the name rule makes no object undeletable that is older than the rule', as
   const rules = '/spec/versions/0/schema/openAPIV3Schema/x-kubernetes-validations';
   const patch = (operation: object) => server.call('PATCH', path, [operation], 'application/json-patch+json');
   expect((await patch({ op: 'remove', path: rules })).message).toBe('');
-  await expect.poll(async () => (await server.create(long)).status, { timeout: 20_000 }).toBe(201);
+  await expect.poll(async () => (await server.create(long)).status, { timeout: 60_000 }).toBe(201);
   expect((await patch({ op: 'add', path: rules, value: [nameRule] })).message).toBe('');
   // The rule is back when another long name is refused again.
   const other = integration({}, { name: `${name}-too` });
-  await expect.poll(async () => (await server.check(other)).status, { timeout: 20_000 }).toBe(422);
+  await expect.poll(async () => (await server.check(other)).status, { timeout: 60_000 }).toBe(422);
   const object = `/apis/kanava.dev/v1alpha1/namespaces/acme/integrations/${name}`;
   await server.call('DELETE', object);
   const freed = await server.call('PATCH', object, { metadata: { finalizers: null } }, 'application/merge-patch+json');

@@ -37,7 +37,7 @@ beforeAll(async () => {
     systemConnection({ url, folder }, 'ctl', log),
     systemConnection({ url, folder }, 'meter', log),
   );
-  await vi.waitFor(async () => expect(await servers.count()).toBe(3), { timeout: 30_000, interval: 500 });
+  await vi.waitFor(async () => expect(await servers.count()).toBe(3), { timeout: 60_000, interval: 500 });
 });
 beforeEach(async () => {
   await last().start();
@@ -158,7 +158,7 @@ describe('a cluster', { timeout: 240_000 }, () => {
     await admin.close();
     const lag = async () => (await broker.meter.look()).filter(({ account }) => account === keys.account);
     await expect
-      .poll(lag, { timeout: 20_000 })
+      .poll(lag, { timeout: 60_000 })
       .toMatchObject([{ stream: 'inbox_orders', messages: 20, consumers: [{ name: 'worker-0', pending: 20 }] }]);
   });
 });

@@ -43,7 +43,7 @@ describe('another tenant', () => {
   ];
   test.each(reads)('gets "not found" for %s, and the owner an answer', async (subject, payload) => {
     const ask = async (connection: NatsConnection) =>
-      (await connection.request(subject, payload, { timeout: 5000 })).json<{ error?: { err_code: number } }>();
+      (await connection.request(subject, payload, { timeout: 60_000 })).json<{ error?: { err_code: number } }>();
     expect([10059, 10014]).toContain((await ask(stranger)).error?.err_code);
     expect((await ask(owner)).error).toBeUndefined();
     await acme.broker.ensureStream(deadLetterSpec('orders'));

@@ -47,12 +47,12 @@ describe('the meter', () => {
     const account = first.keys.account;
     const seen: StreamLag[] = [];
     const stop = world.broker.meter.subscribe(({ changed }) => seen.push(...changed));
-    await expect.poll(() => seen.some((lag) => lag.account === account), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => seen.some((lag) => lag.account === account), { timeout: 60_000 }).toBe(true);
     await world.restart();
     const count = world.broker.meter.lag(account, 'inbox_orders')?.messages ?? 0;
     await store(first);
     await expect
-      .poll(() => seen.filter((lag) => lag.account === account).at(-1)?.messages, { timeout: 15_000 })
+      .poll(() => seen.filter((lag) => lag.account === account).at(-1)?.messages, { timeout: 60_000 })
       .toBe(count + 1);
     stop();
   });

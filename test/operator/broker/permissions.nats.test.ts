@@ -92,7 +92,7 @@ describe.each([
         if (message?.info.deliveryCount !== 2) expect(await message?.ackAck()).toBe(true);
       }
       expect(await message.ackAck()).toBe(true);
-      await worker.request('$JS.API.CONSUMER.UNPIN.inbox_mine.worker-0', '{"group":"a"}', { timeout: 5000 });
+      await worker.request('$JS.API.CONSUMER.UNPIN.inbox_mine.worker-0', '{"group":"a"}', { timeout: 60_000 });
     });
 
     test.each([
@@ -117,24 +117,24 @@ describe.each([
       const expectLast = (sequence: number) => ({ expect: { lastSubjectSequence: sequence } });
       const { seq } = await client.publish(subject, '{"attempts":1}', expectLast(0));
       await expect(client.publish(subject, 'x', expectLast(0))).rejects.toThrow(/wrong last sequence/);
-      const read = () => worker.request(`$JS.API.DIRECT.GET.KV_state.${subject}`, '', { timeout: 5000 });
+      const read = () => worker.request(`$JS.API.DIRECT.GET.KV_state.${subject}`, '', { timeout: 60_000 });
       expect((await read()).string()).toBe('{"attempts":1}');
       expect(Number((await read()).headers?.get('Nats-Sequence'))).toBe(seq);
       const marker = headers();
       marker.set('KV-Operation', 'DEL');
       marker.set('Nats-TTL', '1s');
       await client.publish(subject, '', { ...expectLast(seq), headers: marker });
-      await expect.poll(async () => (await read()).headers?.code, { timeout: 10_000 }).toBe(404);
+      await expect.poll(async () => (await read()).headers?.code, { timeout: 60_000 }).toBe(404);
     });
 
     test('reads nothing else through the get of its own subject', async () => {
       const subject = '$JS.API.DIRECT.GET.KV_state.$KV.state.mine.k';
-      expect((await worker.request(subject, '', { timeout: 5000 })).headers?.get('Nats-Subject')).toBe(
+      expect((await worker.request(subject, '', { timeout: 60_000 })).headers?.get('Nats-Subject')).toBe(
         '$KV.state.mine.k',
       );
       const tricks = [{ seq: 2 }, { last_by_subj: '$KV.state.other.k' }, { multi_last: ['$KV.state.>'], batch: 10 }];
       for (const trick of [...tricks, { next_by_subj: '$KV.state.other.k', seq: 1 }, { batch: 10, seq: 1 }]) {
-        const answer = await worker.request(subject, JSON.stringify(trick), { timeout: 5000 });
+        const answer = await worker.request(subject, JSON.stringify(trick), { timeout: 60_000 });
         expect(answer.headers?.get('Nats-Subject') || '$KV.state.mine.k', JSON.stringify(trick)).toBe(
           '$KV.state.mine.k',
         );
@@ -171,7 +171,7 @@ describe.each([
       expect((await client.publish(subject, '{}')).seq).toBeGreaterThan(0);
     gateway.publish('call.mine', 'x');
     const direct = '$JS.API.DIRECT.GET.KV_gateway.$KV.gateway.routes.mine';
-    const read = await gateway.request(direct, '', { timeout: 5000 });
+    const read = await gateway.request(direct, '', { timeout: 60_000 });
     expect(read.headers?.get('Nats-Subject')).toBe('$KV.gateway.routes.mine');
     const consumer = await client.consumers.getPushConsumer('KV_gateway', {
       deliver_policy: 'last_per_subject',
@@ -203,7 +203,7 @@ describe.each([
       const bucket = (await tenant.broker.streams()).find(({ name }) => name === 'KV_gateway');
       return bucket?.consumers.filter(({ name }) => name.startsWith('spy'));
     };
-    await expect.poll(watching, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(watching, { timeout: 60_000 }).toEqual([]);
     const positions = (states: typeof before) =>
       states.map(({ name, messages, lastSequence }) => [name, messages, lastSequence]);
     expect(positions(await tenant.broker.streams())).toEqual(positions(before));
@@ -213,7 +213,7 @@ describe.each([
     const client = jetstream(intake);
     expect((await client.publish('inbox.mine.0.files', 'x')).seq).toBeGreaterThan(0);
     expect((await client.publish('$KV.state.mine.cursor', '1')).seq).toBeGreaterThan(0);
-    const read = await intake.request('$JS.API.DIRECT.GET.KV_state.$KV.state.mine.cursor', '', { timeout: 5000 });
+    const read = await intake.request('$JS.API.DIRECT.GET.KV_state.$KV.state.mine.cursor', '', { timeout: 60_000 });
     expect(read.string()).toBe('1');
   });
 
@@ -245,7 +245,7 @@ describe.each([
     rollup.set('Nats-Rollup', 'all');
     for (const subject of ['$KV.state.mine.k', 'bus.created', 'dlq.mine.erp', 'inbox.mine.0.shop'])
       await expect(client.publish(subject, 'x', { headers: rollup }), subject).rejects.toThrow(/rollup not permitted/);
-    const kept = await admin.request('$JS.API.DIRECT.GET.KV_state.$KV.state.other.k', '', { timeout: 5000 });
+    const kept = await admin.request('$JS.API.DIRECT.GET.KV_state.$KV.state.other.k', '', { timeout: 60_000 });
     expect(kept.string()).toBe('secret');
     // The control: a bucket as a client library makes it, and the same header removes everything in it.
     const manager = await jetstreamManager(admin);
@@ -335,7 +335,7 @@ describe.each([
 
 const isRefused = async (connection: NatsConnection, subject: string, payload: string): Promise<boolean> => {
   try {
-    await connection.request(subject, payload, { timeout: 1500 });
+    await connection.request(subject, payload, { timeout: 60_000 });
     return false;
   } catch (error) {
     return /permissions violation for publish/i.test((error as Error).message);
@@ -361,7 +361,7 @@ const answerTo = async (
   prefix = '_INBOX',
 ): Promise<Msg | undefined> => {
   const inbox = createInbox(prefix);
-  const subscription = connection.subscribe(inbox, { max: 1, timeout: 4000 });
+  const subscription = connection.subscribe(inbox, { max: 1, timeout: 60_000 });
   connection.publish(subject, payload, { reply: inbox });
   try {
     for await (const message of subscription) return message;

@@ -183,7 +183,7 @@ test('more streams than one page holds are all listed, with their consumers', as
     other.request(
       `$JS.API.STREAM.CREATE.${name}`,
       JSON.stringify({ name, subjects: [`${name}.>`], max_bytes: 1024, storage: 'file', num_replicas: 1 }),
-      { timeout: 30_000 },
+      { timeout: 60_000 },
     ),
   );
   await Promise.all(creating);

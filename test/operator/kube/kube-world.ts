@@ -15,7 +15,7 @@ export const configMaps: ResourceKind = { apiVersion: 'v1', kind: 'ConfigMap', p
 export const quiet = pino({ level: process.env['KANAVA_TEST_LOG'] ?? 'silent' });
 
 /** Waits for the condition; says which one did not come. */
-export const until = async (what: string, condition: () => unknown, ms = 20_000): Promise<void> => {
+export const until = async (what: string, condition: () => unknown, ms = 90_000): Promise<void> => {
   const end = performance.now() + ms;
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`after ${ms} ms still not: ${what}`);

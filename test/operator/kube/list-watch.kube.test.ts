@@ -357,7 +357,7 @@ describe('spares the server', () => {
     const observed = start({ timings: { watchSeconds: [1, 1] } });
     await observed.watch.synced;
     await objects.put('a');
-    await until('three watches were opened', () => mine().filter(isWatch).length >= 3, 30_000);
+    await until('three watches were opened', () => mine().filter(isWatch).length >= 3, 90_000);
     const [first, , third] = mine().filter(isWatch);
     expect(first?.query.get('allowWatchBookmarks')).toBe('true');
     expect(first?.query.get('timeoutSeconds')).toBe('1');

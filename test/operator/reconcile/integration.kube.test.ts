@@ -57,7 +57,7 @@ const publishAs = async (role: 'worker' | 'gateway', subject: string, payload: s
     makeUser(keys, role, name, 60_000).creds,
     inboxPrefix(role, name),
   );
-  await connected.request(subject, payload, { timeout: 5_000 });
+  await connected.request(subject, payload, { timeout: 60_000 });
   await connected.close();
 };
 
@@ -310,7 +310,7 @@ describe('after a bad edit', () => {
   it('goes on renewing its credentials', async () => {
     const creds = async () => dataOf(await world.get('secret', 'nats-worker-orders', 'acme'))['creds'];
     const before = await creds();
-    await until('new credentials', async () => (await creds()) !== before, 45_000);
+    await until('new credentials', async () => (await creds()) !== before, 90_000);
   });
 
   it('obeys suspend all the same', async () => {

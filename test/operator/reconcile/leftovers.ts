@@ -32,7 +32,7 @@ const enter = (world: OperatorWorld, creds: string, inboxPrefix = '_INBOX'): Pro
     authenticator: credsAuthenticator(new TextEncoder().encode(creds)),
     inboxPrefix,
     reconnect: false,
-    timeout: 3_000,
+    timeout: 60_000,
   });
 const inside = async <T>(world: OperatorWorld, tenant: string, work: (admin: NatsConnection) => Promise<T>) => {
   const keys = await accountOf(world, tenant);

@@ -240,7 +240,7 @@ describe('an integration', () => {
         ?.replicas;
     const { creds } = makeUser(keys, 'worker', 'orders', 600_000);
     const publisher = await connectWith(world.nats.url, creds, inboxPrefix('worker', 'orders'));
-    const publish = (type: string) => publisher.request(busSubject(type), 'an event', { timeout: 5_000 });
+    const publish = (type: string) => publisher.request(busSubject(type), 'an event', { timeout: 60_000 });
     await publish('order.deleted');
     const lag = 'kanava_integration_messages{namespace="acme",integration="listener",state="waiting"}';
     const seen = async () => (await metric(lag)) === 0;
@@ -265,7 +265,7 @@ describe('an integration', () => {
       ((await world.get('deployment', `worker-${name}`, 'acme'))?.['spec'] as { replicas?: number } | undefined)
         ?.replicas;
     // As a gateway does each second while it holds a request.
-    const call = () => gateway.request(bucketSubject('gateway', wakeKey('quotes')), 'now', { timeout: 5_000 });
+    const call = () => gateway.request(bucketSubject('gateway', wakeKey('quotes')), 'now', { timeout: 60_000 });
     await until(
       'a worker',
       async () => {

@@ -90,7 +90,7 @@ export const startStandIns = async (
 };
 
 const serve = (gateway: NatsConnection, integration: string, applied: unknown) =>
-  gateway.request(bucketSubject('gateway', appliedKey(integration)), JSON.stringify(applied), { timeout: 5_000 });
+  gateway.request(bucketSubject('gateway', appliedKey(integration)), JSON.stringify(applied), { timeout: 60_000 });
 
 export const accountOf = (world: OperatorWorld, tenant: string): Promise<AccountKeys> =>
   until(`keys of ${tenant}`, async () => {

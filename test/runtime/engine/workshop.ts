@@ -245,4 +245,4 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
 
 export const ids = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index}`);
 /** Polls until the check holds, for as long as a killed worker's messages may take. */
-export const eventually = (check: () => unknown) => expect.poll(check, { timeout: 45_000, interval: 50 });
+export const eventually = (check: () => unknown) => expect.poll(check, { timeout: 60_000, interval: 50 });

@@ -77,7 +77,7 @@ describe('the route table', () => {
     expect(await post('1')).toBe(503);
     await world.secret('late', 'one', '1');
     await expect
-      .poll(async () => (await world.tenant.broker.applied('secret'))?.error, { timeout: 10_000 })
+      .poll(async () => (await world.tenant.broker.applied('secret'))?.error, { timeout: 60_000 })
       .toBeUndefined();
     expect(await post('1')).toBe(202);
 
@@ -85,7 +85,7 @@ describe('the route table', () => {
     expect((await world.route('secret', [source('/a', auth('two'))], { generation: 2 })).error).toContain('key two');
     expect([await post('1'), await post('2')]).toEqual([202, 401]);
     await world.secret('late', 'two', '2');
-    await expect.poll(() => post('2'), { timeout: 10_000 }).toBe(202);
+    await expect.poll(() => post('2'), { timeout: 60_000 }).toBe(202);
   });
 
   test('a suspended Integration still stores what arrives', async () => {
@@ -162,7 +162,7 @@ describe('trouble with NATS', () => {
     await world.manager.streams.delete('KV_gateway');
     for (const bucket of planBuckets({ uid: 'tenant-uid', replicas: 1 }))
       await world.tenant.broker.ensureStream(bucket);
-    await expect.poll(() => status('/anew/a'), { timeout: 40_000 }).toBe(404);
+    await expect.poll(() => status('/anew/a'), { timeout: 60_000 }).toBe(404);
     await world.route('anew', [source('/c')], { generation: 2 });
     expect(await status('/anew/c')).toBe(202);
   });

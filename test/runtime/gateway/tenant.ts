@@ -34,7 +34,7 @@ export interface StoredMessage extends Message {
 export const silent = pino({ level: process.env['KANAVA_TEST_LOG'] ?? 'silent' });
 
 export const until = async <T>(what: string, probe: () => Promise<T | undefined> | T | undefined): Promise<T> => {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 90_000; Date.now() < deadline; ) {
     const found = await probe();
     if (found !== undefined) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -118,7 +118,7 @@ it(`memory and JetStream do the same (seed ${seed})`, { timeout: 400_000 }, asyn
         for (const operation of sequence) {
           const [expected, actual] = [await left.run(operation), await right.run(operation)];
           expect(actual, JSON.stringify(operation)).toEqual(expected);
-          await expect.poll(right.seen, { timeout: 20_000, interval: 10 }).toEqual(await settled(left.seen));
+          await expect.poll(right.seen, { timeout: 60_000, interval: 10 }).toEqual(await settled(left.seen));
         }
       } finally {
         await Promise.all([memory.close(), real.transport.close()]);

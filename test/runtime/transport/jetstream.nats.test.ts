@@ -38,7 +38,7 @@ const setUp = async () => {
 /** One that the end of the test, or of the server, overtakes is delivered again, to whoever asks. */
 const acknowledge = (delivery: Delivery) => void delivery.ack().catch(() => undefined);
 const eventually = (check: () => unknown, why = '') =>
-  expect.poll(check, { timeout: 40_000, interval: 50, message: why });
+  expect.poll(check, { timeout: 60_000, interval: 50, message: why });
 
 describe('publish', { timeout: 90_000 }, () => {
   it('resolves when the broker has it, and stores an id once', async () => {
