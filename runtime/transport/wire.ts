@@ -20,6 +20,7 @@ interface Framing {
 }
 
 const capacity = 64 * 1024;
+const lineEnd = Buffer.from('\r\n');
 
 export const createWire = (connection: NatsConnection & Framing): Wire => {
   const { protocol } = connection;
@@ -49,15 +50,11 @@ export const createWire = (connection: NatsConnection & Framing): Wire => {
     setImmediate(flush);
   };
   const append = (bytes: Uint8Array) => {
-    if (length + bytes.length > capacity) write();
-    if (bytes.length > capacity) return protocol.sendCommand?.(Buffer.from(bytes));
     frames.set(bytes, length);
     length += bytes.length;
   };
   /** Most of it is ASCII, whose length is known beforehand. */
   const appendText = (text: string, bytes: number) => {
-    if (bytes > capacity) return append(Buffer.from(text));
-    if (length + bytes > capacity) write();
     length += frames.write(text, length, bytes === text.length ? 'latin1' : 'utf8');
   };
 
@@ -72,10 +69,19 @@ export const createWire = (connection: NatsConnection & Framing): Wire => {
         lines === undefined
           ? `PUB ${to} ${payloadBytes}\r\n`
           : `HPUB ${to} ${blockBytes} ${blockBytes + payloadBytes}\r\n${block}`;
-      appendText(head, head.length - block.length + blockBytes);
+      const headBytes = head.length - block.length + blockBytes;
+      const frameBytes = headBytes + payloadBytes + 2;
+      // What is written holds whole frames only: the client's own ones (PONG, requests) may go out before the next of ours.
+      if (length + frameBytes > capacity) write();
+      if (frameBytes > capacity) {
+        const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
+        protocol.sendCommand?.(Buffer.concat([Buffer.from(head), body, lineEnd]));
+        return;
+      }
+      appendText(head, headBytes);
       if (typeof payload === 'string') appendText(payload, payloadBytes);
       else append(payload);
-      appendText('\r\n', 2);
+      append(lineEnd);
       schedule();
     },
     atEnd(task) {
