@@ -9,7 +9,7 @@ export const addCompletion = (program: Command): void => {
     .addArgument(new Argument('<shell>', 'your shell').choices(shells))
     .addHelpText('after', '\nExample:\n  source <(kanava completion bash)')
     .action(async (shell: Shell) => {
-      const { explainedConnectors, explainedSteps } = await import('./explain.ts');
+      const { explainedConnectors, explainedSteps } = await import('../operator/api/explain.ts');
       const names = {
         connectors: explainedConnectors().map(({ name }) => name),
         steps: explainedSteps().map(({ name }) => name),

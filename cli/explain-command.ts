@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
-import type { Explained, fieldLines } from './explain.ts';
+import type { Explained, fieldsOf, Part } from '../operator/api/explain.ts';
+import type { exampleText, notes } from '../operator/api/reference.ts';
 import { UsageError } from './outcome.ts';
 import { type Format, formatOption, say, sayValue, table } from './output.ts';
 
@@ -13,14 +14,20 @@ export const addExplain = (program: Command): void => {
       .argument('[name]', `name of a ${what}`)
       .addOption(formatOption())
       .action(async (name: string | undefined, { output }: { output: Format }) => {
-        const explain = await import('./explain.ts');
+        const explain = await import('../operator/api/explain.ts');
         const all = explain[key]();
         const chosen = name === undefined ? all : all.filter((one) => one.name === name);
         if (chosen.length === 0)
           throw new UsageError(`there is no ${what} ${name}; there are: ${all.map((one) => one.name).join(', ')}`);
         if (output !== 'text') sayValue(output, name === undefined ? chosen : chosen[0]);
-        else
-          say(name === undefined ? overview(chosen) : chosen.map((one) => detail(one, explain.fieldLines)).join('\n'));
+        else if (name === undefined) say(overview(chosen));
+        else {
+          const reference = await import('../operator/api/reference.ts');
+          const parts = chosen.flatMap((one) =>
+            one.parts.map((part) => shown(one.name, part, { ...explain, ...reference })),
+          );
+          say(parts.join('\n'));
+        }
       });
   add('connectors', 'connector', 'explainedConnectors');
   add('steps', 'step', 'explainedSteps');
@@ -39,13 +46,24 @@ const overview = (all: readonly Explained[]): string =>
     ),
   ]);
 
-const detail = ({ name, parts }: Explained, lines: typeof fieldLines): string =>
-  parts
-    .map(({ role, summary, placement, schema }) =>
-      [
-        `${styleText('bold', name)} as a ${role}${placement === undefined ? '' : ` (runs in: ${placement})`}: ${summary}`,
-        ...lines(schema),
-        '',
-      ].join('\n'),
-    )
-    .join('\n');
+const shown = (
+  name: string,
+  part: Part,
+  as: { fieldsOf: typeof fieldsOf; exampleText: typeof exampleText; notes: typeof notes },
+): string => {
+  const { role, summary, schema, examples } = part;
+  const fields = as.fieldsOf(schema).flatMap(({ path, form, required, text }) => {
+    const indent = '  '.repeat(path.length);
+    return [
+      `${indent}${path.at(-1)} <${form}${required ? ', required' : ''}>`,
+      ...(text ? [`${indent}    ${text}`] : []),
+    ];
+  });
+  const blocks = examples.map((example) => `# ${example.why}\n${as.exampleText(name, role, example)}`);
+  return [
+    `${styleText('bold', name)} as a ${role}: ${summary}`,
+    ...as.notes(part).map((note) => `  ${note}`),
+    ...fields,
+    ...(blocks.length > 0 ? ['  Examples:', blocks.join('\n').replaceAll(/^(?=.)/gm, '    ')] : ['']),
+  ].join('\n');
+};

@@ -61,6 +61,12 @@ export interface Attempt {
  */
 export type Fate = 'delivered' | 'withdrawn';
 
+/** A configuration that is worth showing; its form is tested. */
+export interface ConfigExample {
+  readonly why: string;
+  readonly config: unknown;
+}
+
 /* ---- Connections ------------------------------------------------------------------------------------------------------- */
 
 export interface Endpoint {
@@ -73,6 +79,8 @@ export interface ConnectionDefinition<C = unknown> {
   readonly config: z.ZodType<C>;
   /** Where the connection leads: shown in status and checked against the tenant's egress ceiling. Pure. */
   readonly endpoints: (config: C) => Endpoint[];
+  /** Functions here and below, so that they cost no worker anything. */
+  readonly examples?: () => readonly ConfigExample[];
 }
 
 /**
@@ -148,6 +156,7 @@ interface SourceBase<C> {
   readonly name: string;
   readonly summary: string;
   readonly config: z.ZodType<C>;
+  readonly examples?: () => readonly ConfigExample[];
 }
 export interface GatewayContext extends OpenContext {
   readonly accept: Accept;
@@ -231,6 +240,7 @@ export interface SinkDefinition<C = unknown> {
    * in a warning of `kanava check`. Pure.
    */
   readonly idempotent: (config: C) => true | string;
+  readonly examples?: () => readonly ConfigExample[];
   readonly open: (config: C, context: SinkContext) => Promise<OpenSink>;
 }
 
@@ -278,14 +288,17 @@ export interface OpenStep {
   run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
   close?(): Promise<void>;
 }
-/** Shown in the step's page and run as a test: `test/runtime/steps/examples.test.ts`. */
-export type StepExample = { readonly why: string; readonly config: unknown } & (
-  | { readonly given: ExampleMessage; readonly becomes: readonly ExampleMessage[] }
-  /** Code of the dead letter. */
-  | { readonly given: ExampleMessage; readonly rejects: string }
-  /** Part of what is said of the configuration. */
-  | { readonly refused: string }
-);
+/** Shown in the step's page and run as a test: `test/docs/reference.test.ts`. */
+export type StepExample = ConfigExample & {
+  /** Steps of the flows that the configuration names. */
+  readonly flows?: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[] | undefined>>;
+} & (
+    | { readonly given: ExampleMessage; readonly becomes: readonly ExampleMessage[] }
+    /** Code of the dead letter. */
+    | { readonly given: ExampleMessage; readonly rejects: string }
+    /** Part of what is said of the configuration. */
+    | { readonly refused: string }
+  );
 export type ExampleMessage = ({ readonly body: unknown } | { readonly text: string }) & {
   readonly headers?: Readonly<Record<string, string>>;
 };
@@ -295,7 +308,7 @@ export interface StepDefinition<C = unknown> {
   readonly config: z.ZodType<C>;
   /** `none`: a pure function of the message. `kept`: remembers between messages in the tenant's state bucket. */
   readonly state: 'none' | 'kept';
-  /** A function, so that they cost no worker anything. */
+  /** Those of the catalogue have some: of every kind. */
   readonly examples?: () => readonly StepExample[];
   readonly open: (config: C, context: StepContext) => OpenStep | Promise<OpenStep>;
 }

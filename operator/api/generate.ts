@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { dump } from 'js-yaml';
 import { type Crd, crdOf, definitions } from './crds.ts';
 import { editorSchema, testSchema } from './editor-schema.ts';
 import { kustomizeNames, kustomizeOpenapi } from './kustomize.ts';
 import { crdName } from './meta.ts';
+import { referenceFolder, referencePages } from './reference.ts';
 import { largestCrd, schemaFindings } from './schema-rules.ts';
 import { integrationValues, tenantValues } from './values-schema.ts';
 
@@ -46,8 +47,13 @@ export const generated = (): ReadonlyMap<string, string> => {
   files.set('charts/kanava-integrations/values.schema.json', json(integrationValues()));
   files.set('docs/gitops/kustomize/openapi.json', json(kustomizeOpenapi()));
   files.set('docs/gitops/kustomize/names.yaml', heading + yaml(kustomizeNames()));
+  for (const [path, page] of referencePages()) files.set(path, page);
   return files;
 };
+
+/** Pages of what there is no more. */
+const leftOver = (files: ReadonlyMap<string, string>): string[] =>
+  globSync(`${referenceFolder}/**/*.md`).filter((path) => !files.has(path));
 
 const current = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 
@@ -72,13 +78,19 @@ const main = (args: readonly string[]): number => {
   const stale = [...files].filter(([path, wanted]) => current(path) !== wanted);
   if (args.includes('--check')) {
     for (const [path, wanted] of stale) say(difference(path, wanted));
-    if (stale.length > 0) say(`${stale.length} generated files are stale; mend them with: npm run generate`);
-    return stale.length > 0 ? 1 : 0;
+    for (const path of leftOver(files)) say(`${path} is about nothing`);
+    const count = stale.length + leftOver(files).length;
+    if (count > 0) say(`${count} generated files are stale; mend them with: npm run generate`);
+    return count > 0 ? 1 : 0;
   }
   for (const [path, wanted] of stale) {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, wanted);
     say(`wrote ${path}`);
+  }
+  for (const path of leftOver(files)) {
+    rmSync(path);
+    say(`removed ${path}`);
   }
   for (const definition of definitions) {
     say(

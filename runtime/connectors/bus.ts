@@ -30,6 +30,7 @@ const busSource = defineBrokerSource<z.infer<typeof sourceConfig>>({
   summary: 'Subscribes to events of the tenant.',
   placement: 'broker',
   config: sourceConfig,
+  examples: () => [{ why: 'two kinds of events', config: { types: ['order.placed', 'order.cancelled'] } }],
   bind: ({ types }) => ({ stream: 'bus', types }),
 });
 
@@ -48,6 +49,11 @@ const busSink = defineSink<z.infer<typeof sinkConfig>>({
   config: sinkConfig,
   // Within the two minutes in which the stream remembers ids.
   idempotent: () => true,
+  examples: () => [
+    { why: 'events of one type', config: { type: 'order.placed' } },
+    { why: 'the type follows from the body', config: { type: "='order.' + body.status" } },
+    { why: 'the message keeps its own type', config: {} },
+  ],
   async open({ type: configured }, { scope, publish }) {
     const tree = configured === undefined ? undefined : compileTree(configured);
     return {

@@ -62,6 +62,23 @@ export type HttpConnection = z.infer<typeof connectionConfig>;
 const httpConnection = defineConnection<HttpConnection>({
   config: connectionConfig,
   endpoints: (config) => [endpointOf(new URL(config.url))],
+  examples: () => [
+    {
+      why: 'a server with a token, which lies in a Secret',
+      config: {
+        url: 'https://erp.example.com/api',
+        auth: { bearer: { secretKeyRef: { name: 'erp', key: 'token' } } },
+      },
+    },
+    {
+      why: 'a server with a certificate of its own, and a time for its answers',
+      config: {
+        url: 'https://10.1.2.3:8443',
+        tls: { caRef: { kind: 'ConfigMap', name: 'company-ca', key: 'ca.pem' }, serverName: 'erp.internal' },
+        timeout: '5s',
+      },
+    },
+  ],
 });
 
 /* ---- Source -------------------------------------------------------------------------------------------------------------- */
@@ -134,6 +151,22 @@ const httpSource = defineGatewaySource<HttpSource>({
   config: sourceConfig,
   paths: (config) => [config.path],
   replies: (config) => config.reply && replyTimeoutMs(config.reply),
+  examples: () => [
+    { why: 'whoever reaches the gateway may send', config: { path: '/orders' } },
+    {
+      why: 'webhooks with a signature, and a header that steps may ask for',
+      config: {
+        path: '/hook',
+        auth: { hmac: { secretKeyRef: { name: 'github', key: 'secret' } } },
+        headers: ['x-github-event'],
+        idHeader: 'x-github-delivery',
+      },
+    },
+    {
+      why: 'a request that is answered with what the flow makes of it',
+      config: { path: '/prices', methods: ['POST'], reply: { timeout: '10s', statusHeader: 'x-status' } },
+    },
+  ],
   open: async (config, context) => ({ routes: [receiver(config, context)] }),
 });
 
@@ -159,6 +192,16 @@ const httpSink = defineSink<HttpSink>({
   idempotent: ({ method = 'POST', idempotent = method === 'PUT' || method === 'DELETE' }) =>
     idempotent ||
     `a ${method} that is repeated after a crash may take effect twice; set http.idempotent: true if the server drops repeats by their Idempotency-Key, or use PUT`,
+  examples: () => [
+    {
+      why: 'a POST to the URL of the Connection and this path',
+      config: { connectionRef: { name: 'erp' }, path: '/invoices' },
+    },
+    {
+      why: 'a server that drops repeats by their Idempotency-Key',
+      config: { connectionRef: { name: 'erp' }, path: '/invoices?mode=fast', idempotent: true },
+    },
+  ],
   open: (config, context) => sender(config, context.connection as HttpConnection, context),
 });
 

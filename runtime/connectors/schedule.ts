@@ -63,6 +63,13 @@ const scheduleSource = defineBrokerSource<z.infer<typeof config>>({
   summary: 'Makes a message at set times.',
   placement: 'broker',
   config,
+  examples: () => [
+    {
+      why: 'every night, with a body for the steps',
+      config: { cron: '30 2 * * *', timeZone: 'Europe/Helsinki', body: '{"report": "stock"}' },
+    },
+    { why: 'every ten seconds: six fields, the second first', config: { cron: '*/10 * * * * *' } },
+  ],
   bind: (given) => ({
     stream: 'tick',
     schedule: {

@@ -37,4 +37,43 @@ export const choiceStep = defineStep<z.infer<typeof config>>({
       },
     };
   },
+  examples: () => [
+    {
+      why: 'the first case that holds leads the message through its flow',
+      config: {
+        cases: [
+          { when: 'body.qty > 100', flow: 'huge' },
+          { when: 'body.qty > 10', flow: 'large' },
+        ],
+      },
+      flows: {
+        huge: [{ set: { body: { size: 'huge' } } }],
+        large: [{ set: { body: { size: 'large' } } }],
+      },
+      given: { body: { qty: 500 } },
+      becomes: [{ body: { qty: 500, size: 'huge' } }],
+    },
+    {
+      why: 'no case holds: it goes on as it is, or through otherwise',
+      config: { cases: [{ when: 'body.qty > 100', flow: 'huge' }], otherwise: 'small' },
+      flows: { huge: [{ set: { body: { size: 'huge' } } }], small: [{ set: { body: { size: 'small' } } }] },
+      given: { body: { qty: 1 } },
+      becomes: [{ body: { qty: 1, size: 'small' } }],
+    },
+    {
+      why: 'a flow that filters the message ends its way',
+      config: { cases: [{ when: 'body.draft', flow: 'none' }] },
+      flows: { none: [{ filter: { when: 'false' } }] },
+      given: { body: { draft: true } },
+      becomes: [],
+    },
+    {
+      why: 'a case that cannot be decided',
+      config: { cases: [{ when: 'body.qty > 100', flow: 'huge' }] },
+      flows: { huge: [{ set: { body: { size: 'huge' } } }] },
+      given: { body: { qty: 'many' } },
+      rejects: 'ExpressionFailed',
+    },
+    { why: 'no case at all', config: { cases: [] }, refused: 'cases' },
+  ],
 });

@@ -63,6 +63,27 @@ export const dedupeStep = defineStep<z.infer<typeof config>>({
       },
     };
   },
+  examples: () => [
+    {
+      why: 'the first with its key goes on; after its delivery the others are dropped for a day',
+      config: { key: 'body.invoiceNo', window: '24h' },
+      given: { body: { invoiceNo: 'A-7' } },
+      becomes: [{ body: { invoiceNo: 'A-7' } }],
+    },
+    {
+      why: 'a key of several values',
+      config: { key: "body.shop + '/' + string(body.no)", window: '168h' },
+      given: { body: { shop: 'a', no: 7 } },
+      becomes: [{ body: { shop: 'a', no: 7 } }],
+    },
+    {
+      why: 'a message without the key',
+      config: { key: 'body.invoiceNo', window: '24h' },
+      given: { body: { no: 7 } },
+      rejects: 'KeyMissing',
+    },
+    { why: 'a window beyond all room', config: { key: 'body.no', window: '8760h' }, refused: 'at most 720h' },
+  ],
 });
 
 /** The revision of our claim; nothing when the message is a repeat. Most keys are new, so the claim is tried before it is looked for. */

@@ -15,4 +15,31 @@ export const filterStep = defineStep<z.infer<typeof config>>({
     const holds = compilePredicate('filter.when', when);
     return { run: (message, attempt) => (holds(scope(message, attempt)) ? message : undefined) };
   },
+  examples: () => [
+    {
+      why: 'what is worth it goes on',
+      config: { when: 'body.total > 10' },
+      given: { body: { total: 12.5 } },
+      becomes: [{ body: { total: 12.5 } }],
+    },
+    {
+      why: 'what does not pass is done: it is no failure',
+      config: { when: 'body.total > 10' },
+      given: { body: { total: 3 } },
+      becomes: [],
+    },
+    {
+      why: 'a field that may be absent',
+      config: { when: "body.?status.orValue('') != 'draft'" },
+      given: { body: { total: 3 } },
+      becomes: [{ body: { total: 3 } }],
+    },
+    {
+      why: 'a field that is not there',
+      config: { when: 'body.total > 10' },
+      given: { body: { sum: 3 } },
+      rejects: 'ExpressionFailed',
+    },
+    { why: 'what is no expression', config: { when: 'body.total >' }, refused: 'not a CEL expression' },
+  ],
 });

@@ -40,6 +40,44 @@ export const parallelStep = defineStep<z.infer<typeof config>>({
         joined(message, await allOf(ways, message, attempt, { timeoutMs, isPartial: onTimeout === 'Partial' })),
     };
   },
+  examples: () => [
+    {
+      why: 'what the flows make is one body, a field a branch',
+      config: {
+        branches: [
+          { name: 'price', flow: 'price' },
+          { name: 'stock', flow: 'stock' },
+        ],
+      },
+      flows: { price: [{ map: { body: '=body.qty * 1.5' } }], stock: [{ map: { body: { left: '=100 - body.qty' } } }] },
+      given: { body: { qty: 2 } },
+      becomes: [{ body: { price: 3, stock: { left: 98 } } }],
+    },
+    {
+      why: 'a branch that filters the message is null',
+      config: { branches: [{ name: 'gift', flow: 'gift' }], timeout: '5s', onTimeout: 'Partial' },
+      flows: { gift: [{ filter: { when: 'body.total > 50' } }] },
+      given: { body: { total: 20 } },
+      becomes: [{ body: { gift: null } }],
+    },
+    {
+      why: 'a branch that fails fails the message',
+      config: { branches: [{ name: 'price', flow: 'price' }] },
+      flows: { price: [{ map: { body: '=body.qty * 1.5' } }] },
+      given: { body: {} },
+      rejects: 'ExpressionFailed',
+    },
+    {
+      why: 'two branches of one name',
+      config: {
+        branches: [
+          { name: 'a', flow: 'x' },
+          { name: 'a', flow: 'y' },
+        ],
+      },
+      refused: 'two branches have one name',
+    },
+  ],
 });
 
 const allOf = async (

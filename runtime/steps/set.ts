@@ -42,6 +42,28 @@ export const setStep = defineStep<z.infer<typeof config>>({
       },
     };
   },
+  examples: () => [
+    {
+      why: 'fields are added and replaced, the others stay',
+      config: { body: { seen: true, customer: { name: '=body.customer.name.trim()' } } },
+      given: { body: { no: 7, customer: { name: ' Ada ', city: 'Turku' } } },
+      becomes: [{ body: { no: 7, customer: { name: 'Ada', city: 'Turku' }, seen: true } }],
+    },
+    {
+      why: 'an absent optional removes its field',
+      config: { body: { note: '=body.?remark' } },
+      given: { body: { no: 7, note: 'old' } },
+      becomes: [{ body: { no: 7 } }],
+    },
+    {
+      why: 'a header alone: the body is not read',
+      config: { headers: { 'x-shop': '=attrs.source' } },
+      given: { text: 'no=7' },
+      becomes: [{ headers: { 'x-shop': '/shop' }, text: 'no=7' }],
+    },
+    { why: 'a body without fields', config: { body: { a: 1 } }, given: { body: [1] }, rejects: 'BodyNotAnObject' },
+    { why: 'a header name with capitals', config: { headers: { 'X-Shop': 'a' } }, refused: 'headers.X-Shop' },
+  ],
 });
 
 type JsonRecord = { readonly [key: string]: JsonValue };

@@ -24,4 +24,26 @@ export const validateStep = defineStep<z.infer<typeof config>>({
       },
     };
   },
+  examples: () => [
+    {
+      why: 'a body that fits goes on, byte for byte',
+      config: { schema: { type: 'object', required: ['no'], properties: { no: { type: 'integer' } } } },
+      given: { text: '{ "no": 7 }' },
+      becomes: [{ text: '{ "no": 7 }' }],
+    },
+    {
+      why: 'more fields than the schema names are fine, unless it says otherwise',
+      config: { schema: { required: ['no'] } },
+      given: { body: { no: 7, more: true } },
+      becomes: [{ body: { no: 7, more: true } }],
+    },
+    {
+      why: 'a body that does not fit: the dead letter says where',
+      config: { schema: { properties: { no: { type: 'integer' } } } },
+      given: { body: { no: 'seven' } },
+      rejects: 'SchemaMismatch',
+    },
+    { why: 'no JSON', config: { schema: { type: 'object' } }, given: { text: 'no=7' }, rejects: 'BodyNotJson' },
+    { why: 'a schema that is none', config: { schema: ['object'] }, refused: 'schema' },
+  ],
 });
