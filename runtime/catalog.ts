@@ -9,9 +9,11 @@ import { filterStep } from './steps/filter.ts';
 import { logStep } from './steps/log.ts';
 import { mapStep } from './steps/map.ts';
 import { parallelStep } from './steps/parallel.ts';
+import { publishStep } from './steps/publish.ts';
 import { removeStep } from './steps/remove.ts';
 import { setStep } from './steps/set.ts';
 import { splitStep } from './steps/split.ts';
+import { tapStep } from './steps/tap.ts';
 import { throttleStep } from './steps/throttle.ts';
 import { validateStep } from './steps/validate.ts';
 
@@ -25,9 +27,11 @@ const stepList: readonly StepDefinition[] = [
   logStep,
   mapStep,
   parallelStep,
+  publishStep,
   removeStep,
   setStep,
   splitStep,
+  tapStep,
   throttleStep,
   validateStep,
 ];

@@ -217,12 +217,13 @@ export interface SinkContext extends OpenContext {
   /** Settings of the Connection that `connectionRef` names, parsed by its schema. */
   readonly connection: unknown;
   readonly scope: (message: Message, attempt: Attempt) => ExpressionScope;
-  /**
-   * Puts a message on the tenant's bus, as an event of its own type (`attrs.type`). Resolves after the PubAck; what the same sink
-   * publishes again is stored once, what a replay publishes once more. Rejects with an instruction.
-   */
-  readonly publish: (message: Message, attempt: Attempt) => Promise<void>;
+  readonly publish: Publish;
 }
+/**
+ * Puts a message on the tenant's bus, as an event of its own type (`attrs.type`). Resolves after the PubAck; what the same part
+ * publishes again is stored once, what a replay publishes once more. Rejects with an instruction.
+ */
+export type Publish = (message: Message, attempt: Attempt) => Promise<void>;
 export interface OpenSink {
   /**
    * Delivers one message. Resolving means that the other side has it: the engine then records the sink as confirmed and does not
@@ -257,6 +258,7 @@ export interface StepContext extends OpenContext {
   readonly flow: (name: string) => RunFlow;
   /** For steps that declare `state: 'kept'`. */
   readonly memory: StepMemory;
+  readonly publish: Publish;
 }
 /**
  * What one step remembers between messages, in the tenant's bucket: shared by all workers, apart from other steps and Integrations. Keys
@@ -293,7 +295,12 @@ export type StepExample = ConfigExample & {
   /** Steps of the flows that the configuration names. */
   readonly flows?: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[] | undefined>>;
 } & (
-    | { readonly given: ExampleMessage; readonly becomes: readonly ExampleMessage[] }
+    | {
+        readonly given: ExampleMessage;
+        readonly becomes: readonly ExampleMessage[];
+        /** Events on the bus. */
+        readonly publishes?: readonly (ExampleMessage & { readonly type: string })[];
+      }
     /** Code of the dead letter. */
     | { readonly given: ExampleMessage; readonly rejects: string }
     /** Part of what is said of the configuration. */
@@ -308,6 +315,8 @@ export interface StepDefinition<C = unknown> {
   readonly config: z.ZodType<C>;
   /** `none`: a pure function of the message. `kept`: remembers between messages in the tenant's state bucket. */
   readonly state: 'none' | 'kept';
+  /** Whose systems it reaches: a tenant that may not use one of these connectors may not use the step. */
+  readonly connectors?: readonly string[];
   /** Those of the catalogue have some: of every kind. */
   readonly examples?: () => readonly StepExample[];
   readonly open: (config: C, context: StepContext) => OpenStep | Promise<OpenStep>;

@@ -141,12 +141,19 @@ const withinQuota: TenantCheck = (_spec, { position, tenant }) =>
 const allowedConnectors: TenantCheck = (spec, { tenant }) => {
   const { allow } = tenant.connectors;
   if (allow.length === 0) return undefined;
+  const ofSteps = (steps: EffectiveIntegration['steps'], path: string) =>
+    steps.flatMap((item, index) => {
+      const { connectors = [] } = pluginOf(item, catalog.steps).definition;
+      return connectors.map((kind) => ({ path: `${path}[${index}]`, kind }));
+    });
   const used = [
     ...spec.sources.map((item, index) => ({
       path: `spec.sources[${index}]`,
       kind: pluginOf(item, catalog.sources).kind,
     })),
     ...spec.sinks.map((item, index) => ({ path: `spec.sinks[${index}]`, kind: pluginOf(item, catalog.sinks).kind })),
+    ...ofSteps(spec.steps, 'spec.steps'),
+    ...spec.flows.flatMap(({ steps }, index) => ofSteps(steps, `spec.flows[${index}].steps`)),
   ];
   const denied = used.find(({ kind }) => !allow.includes(kind));
   return (

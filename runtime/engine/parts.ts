@@ -6,9 +6,10 @@ import type {
   OpenContext,
   OpenSink,
   OpenStep,
+  Publish,
   RunFlow,
-  SinkContext,
   SinkDefinition,
+  StepContext,
   StepDefinition,
   StepMemory,
   StepResult,
@@ -49,8 +50,8 @@ export interface Plugins {
 }
 export interface PartContext extends OpenContext {
   readonly egress: Egress;
-  /** How a sink of this name publishes to the bus. */
-  readonly publisher: (sink: string) => SinkContext['publish'];
+  /** How a sink or step of this name publishes to the bus. */
+  readonly publisher: (part: string) => Publish;
   /** What a step of this name remembers. */
   readonly memory: (step: string) => StepMemory;
 }
@@ -101,7 +102,16 @@ export const openParts = async (
   };
   const openStep = async (item: Flow['steps'][number]): Promise<StepPart> => {
     const { definition, config } = pluginOf(item, plugins.steps);
-    const stepContext = { ...context, scope, flow: throughFlow, memory: memory(item.name) };
+    const stepContext: StepContext = {
+      ...context,
+      scope,
+      flow: throughFlow,
+      memory: memory(item.name),
+      // Made for those that ask: most steps do not publish.
+      get publish() {
+        return publisher(item.name);
+      },
+    };
     const { use, opened, reopen } = await session<OpenStep>(`step "${item.name}"`, async () =>
       definition.open(config, stepContext),
     );

@@ -1,4 +1,4 @@
-import type { SinkContext } from '../connector.ts';
+import type { Publish } from '../connector.ts';
 import { reject, retry } from '../errors.ts';
 import type { Message } from '../message.ts';
 import { encodeMessage, headerRoom, messageId } from '../nats/envelope.ts';
@@ -6,8 +6,8 @@ import { busSubject } from '../nats/names.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 
 /**
- * How the sinks of an Integration publish to the bus. The id names the publisher, so that two that pass on one event are both heard, and
- * one that repeats itself is heard once. The transport may still be on its way when the sinks open.
+ * How the sinks and steps of an Integration publish to the bus. The id names the publisher, so that two that pass on one event are both heard, and
+ * one that repeats itself is heard once. The transport may still be on its way when they open.
  */
 export const createPublisher = (connecting: Promise<Transport>, integration: string) => {
   let connected: Transport | undefined;
@@ -18,8 +18,8 @@ export const createPublisher = (connecting: Promise<Transport>, integration: str
     // Whoever started it hears of it.
     () => undefined,
   );
-  return (sink: string): SinkContext['publish'] => {
-    const source = `bus/${integration}/${sink}`;
+  return (part: string): Publish => {
+    const source = `bus/${integration}/${part}`;
     const subjectOf = lastSubject();
     const publish = (transport: Transport, message: Message, replay: number | undefined): Promise<void> => {
       const { headers, body } = encodeMessage(message);
@@ -42,7 +42,7 @@ export const createPublisher = (connecting: Promise<Transport>, integration: str
   };
 };
 
-/** Events of one sink mostly have one type. */
+/** Events of one part mostly have one type. */
 const lastSubject = () => {
   let [last, subject] = ['', ''];
   return (type: string): string => {

@@ -31,6 +31,7 @@ export const openStep = async ({ definition, config }: Pick<StepCase, 'definitio
     scope,
     log: silent,
     flow: () => async (message) => message,
+    publish: async () => undefined,
     memory: definition.state === 'kept' ? memory : { read: nothing, write: nothing },
   };
   return await definition.open(definition.config.parse(config), context as StepContext);

@@ -39,6 +39,18 @@ const rows: [why: string, changes: Partial<Candidate>, accepted: string, connect
     'spec.sources[0]',
   ],
   [
+    'a step reaches a connector that is not allowed, also one of a flow',
+    {
+      ...spec({
+        flows: [{ name: 'audit', steps: [{ name: 'tell', publish: { type: 'audit.order' } }] }],
+      }),
+      tenant: acme({ connectors: { allow: ['http'] } }),
+    },
+    'ConnectorNotAllowed',
+    'NotChecked',
+    'spec.flows[0].steps[0]: the tenant does not allow the connector bus',
+  ],
+  [
     'a priority class is not allowed',
     spec({ podSettings: { priorityClassName: 'high' } }),
     'NotAllowed',

@@ -57,6 +57,8 @@ const configs: Readonly<Record<string, unknown>> = {
   validate: { schema: { type: 'object', additionalProperties: { type: ['number', 'string', 'object'] } } },
   split: { items: 'body' },
   dedupe: { key: 'body.a', window: '1h' },
+  publish: { type: 'evil.came', body: { all: '=body', a: '=body.?a' } },
+  tap: { flow: 'f' },
   log: { text: 'came', fields: { all: '=body' } },
 };
 

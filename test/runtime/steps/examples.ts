@@ -10,7 +10,11 @@ import { attemptOf } from '../attempt.ts';
 import { messageOf, silent } from './harness.ts';
 
 /* A step of an example, among the real parts of the engine. */
-export type Shown = Omit<StepExample, 'why' | 'config'> & { readonly step: Readonly<Record<string, unknown>> };
+export type Shown = Omit<StepExample, 'why' | 'config'> & {
+  readonly step: Readonly<Record<string, unknown>>;
+  readonly publishes?: readonly Published[];
+};
+type Published = ExampleMessage & { readonly type: string };
 
 /** What is said of its configuration; nothing when it is right. */
 export const refusalOf = ({ step }: Shown): string | undefined => {
@@ -22,7 +26,7 @@ export const refusalOf = ({ step }: Shown): string | undefined => {
 export const becomes = async (
   { step, flows = {}, ...example }: Shown & { readonly given: ExampleMessage },
   like: readonly ExampleMessage[],
-): Promise<readonly ExampleMessage[]> => {
+): Promise<{ readonly becomes: readonly ExampleMessage[]; readonly publishes: readonly Published[] }> => {
   const steps = (items: readonly Readonly<Record<string, unknown>>[], prefix: string) =>
     items.map((item, index) => stepItem.parse({ name: `${prefix}-${index}`, ...item }));
   const flow = {
@@ -33,13 +37,22 @@ export const becomes = async (
     sinks: [],
     connections: {},
   };
+  const events: Message[] = [];
   const parts = await openParts(flow as unknown as Flow, catalog, {
     memory: createStepMemory(Promise.resolve(createMemoryTransport({ streams: [] })), 'orders'),
+    publisher: () => async (event: Message) => void events.push(event),
     log: silent,
   } as unknown as PartContext);
   try {
     const messages = await runSteps(parts.steps, messageFrom(example.given), attemptOf());
-    return messages.map((message, index) => shown(message, like[index]));
+    await parts.close();
+    return {
+      becomes: messages.map((message, index) => shown(message, like[index])),
+      publishes: events.map((event, index) => ({
+        type: event.attrs.type,
+        ...shown(event, example.publishes?.[index]),
+      })),
+    };
   } catch (error) {
     throw error instanceof StepError ? error.cause : error;
   } finally {
