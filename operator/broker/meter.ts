@@ -78,6 +78,8 @@ interface MeterOptions {
 const share = 1 / 40;
 /** Accounts that are asked one by one; for more it is cheaper to ask for all. */
 const fewAccounts = 4;
+/** Every look tells of the servers, too; what one told so recently is not asked for again. */
+const factsFreshMs = 5_000;
 /** A stream is gone when so many looks did not show it: accounts come and go between two pages of one look. */
 const goneAfterLooks = 2;
 
@@ -99,6 +101,7 @@ export const createMeter = (
   let failing = false;
   /** On asking, since the last pause. */
   let spentMs = 0;
+  let told: { at: number; servers: ReturnType<typeof serversIn> } | undefined;
   let wanted: { accounts: Set<string>; done: Promise<void> } | undefined;
 
   const ask = async (query: object): Promise<Answer[]> => {
@@ -113,6 +116,7 @@ export const createMeter = (
       throw new BrokerError('Unreachable', 'No NATS server told its JetStream figures within 3 s');
     const parsed = answers.map((text) => answer.parse(JSON.parse(text)));
     spentMs += performance.now() - started;
+    told = { at: performance.now(), servers: serversIn(parsed) };
     return parsed;
   };
 
@@ -241,14 +245,9 @@ export const createMeter = (
     },
     facts: async () => {
       const { info } = await connection.get();
-      const [first, ...others] = await ask({});
-      const flags = [first, ...others].map((found) => found?.data?.config?.sync_always ?? false);
-      return {
-        version: first?.server.ver ?? info?.version ?? 'unknown',
-        maxPayload: info?.max_payload ?? 0,
-        // All servers say their JetStream settings; where one has none of them, it leaves the field out.
-        syncAlways: first?.data?.config ? flags.every(Boolean) : undefined,
-      };
+      const fresh = told && performance.now() - told.at < factsFreshMs ? told.servers : undefined;
+      const { version, syncAlways } = fresh ?? serversIn(await ask({}));
+      return { version: version ?? info?.version ?? 'unknown', maxPayload: info?.max_payload ?? 0, syncAlways };
     },
     failures: () => failures,
     silentMs: () => (listeners.size > 0 ? performance.now() - movedAt : 0),
@@ -273,6 +272,16 @@ interface Found {
 }
 /** By account and stream. */
 type Seen = Map<string, Map<string, Found>>;
+
+/** What every answer says of the server that gave it. */
+const serversIn = ([first, ...others]: readonly Answer[]): Pick<ServerFacts, 'syncAlways'> & { version?: string } => {
+  const flags = [first, ...others].map((found) => found?.data?.config?.sync_always ?? false);
+  return {
+    ...(first && { version: first.server.ver }),
+    // All servers say their JetStream settings; where one has none of them, it leaves the field out.
+    syncAlways: first?.data?.config ? flags.every(Boolean) : undefined,
+  };
+};
 
 const collect = (answers: readonly Answer[], seen: Seen): void => {
   for (const { server, data } of answers)

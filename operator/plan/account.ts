@@ -1,5 +1,6 @@
 import { roles } from '../../runtime/nats/names.ts';
 import type { EffectiveTenant } from '../api/effective.ts';
+import { remembered } from '../api/remembered.ts';
 import type { AccountKeys, AccountLimits, KubeObject } from '../reconcile/ports.ts';
 import { child, tenantKeysName } from './children.ts';
 import { Secrets } from './kinds.ts';
@@ -24,8 +25,11 @@ export const planAccountKeys = (tenant: string, operatorNamespace: string, keys:
     }),
   });
 
-/** `undefined` when the Secret is not whole: it is then never overwritten, since the seeds may be all there is. */
-export const readAccountKeys = (secret: KubeObject): AccountKeys | undefined => {
+/**
+ * `undefined` when the Secret is not whole: it is then never overwritten, since the seeds may be all there is. Of the same Secret always the
+ * same keys, by which claims, signers and looks at the account are remembered.
+ */
+export const readAccountKeys = remembered((secret: KubeObject): AccountKeys | undefined => {
   const data = (secret['data'] ?? {}) as Readonly<Record<string, string>>;
   const value = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
   const keys: AccountKeys = {
@@ -41,7 +45,7 @@ export const readAccountKeys = (secret: KubeObject): AccountKeys | undefined => 
   };
   const whole = [keys.account, keys.accountSeed, ...Object.values(keys.signing)].every((text) => text !== '');
   return whole ? keys : undefined;
-};
+});
 
 export const secretData = (values: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));

@@ -47,9 +47,8 @@ export const accountKeysOf = async (
   tenant: string,
 ): Promise<AccountKeys | undefined> => {
   const secret = await cluster.get(Secrets, tenantKeysName(tenant), settings.namespace);
-  return secret && keysIn(secret);
+  return secret && readAccountKeys(secret);
 };
-const keysIn = remembered(readAccountKeys);
 
 /** An Integration's place among those of its namespace by age, from 1. */
 export const positionOf = (cluster: Cluster, object: KubeObject): number => {

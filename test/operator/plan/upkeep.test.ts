@@ -106,6 +106,8 @@ describe('records', () => {
     };
     const secret = planAccountKeys('acme', 'kanava-system', keys);
     expect(readAccountKeys(secret)).toEqual(keys);
+    // Claims, signers and looks at the account are remembered by them.
+    expect(readAccountKeys(secret)).toBe(readAccountKeys(secret));
     const { account: _account, ...rest } = secret['data'] as Record<string, string>;
     expect(readAccountKeys({ ...secret, data: rest })).toBeUndefined();
   });
