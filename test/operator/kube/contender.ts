@@ -30,7 +30,7 @@ const election = startElection({
 isLeader = election.isLeader;
 process.on('SIGTERM', () => void election.stop().then(() => process.exit(0)));
 
-for (let n = 0; ; ) {
+for (let n = 0; ; n += 1) {
   await new Promise((resolve) => setTimeout(resolve, 10));
   try {
     await transport.request({
@@ -38,8 +38,7 @@ for (let n = 0; ; ) {
       path: `/api/v1/namespaces/${namespace}/configmaps`,
       body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `${name}-${n}` } },
     });
-    n += 1;
   } catch {
-    // Not leading: the next round asks again.
+    // Not leading; or no answer in time, though it may have been made: the next round takes another name.
   }
 }
