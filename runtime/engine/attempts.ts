@@ -1,12 +1,12 @@
 import type { Attempt, Fate } from '../connector.ts';
 import type { Delivery } from '../transport/transport.ts';
+import { type Bag, createBag, type Placed } from './bag.ts';
 import { originOf } from './record.ts';
 import { type Listener, tellAll } from './settlement.ts';
 
 /*
- * Deadlines of all running attempts, checked by the engine's one timer: their time-out is the same, so the oldest comes first. A part
- * that does not obey its signal is left behind a little later, so that it cannot hold a message for ever. Signals are made when a part
- * asks for one: most attempts end without.
+ * Deadlines of all running attempts, checked by the engine's one timer. A part that does not obey its signal is left behind a little
+ * later, so that it cannot hold a message for ever. Signals are made when a part asks for one: most attempts end without.
  */
 export interface RunningAttempt extends Attempt {
   timedOut(): boolean;
@@ -29,7 +29,7 @@ export interface Attempts {
 const leaveBehindAfterMs = 5_000;
 
 export const createAttempts = (timeoutMs: number, now: () => number): Attempts => {
-  const running = new Set<TimedAttempt>();
+  const running = createBag<TimedAttempt>();
   let stopping = false;
   const timeout = () => new DOMException('delivery.timeout has passed', 'TimeoutError');
   return {
@@ -39,20 +39,21 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
       return attempt;
     },
     tick(time) {
-      for (const attempt of running) {
+      for (const attempt of running.items) {
         const age = time - attempt.startedAt;
-        if (age < timeoutMs) return;
+        if (age < timeoutMs) continue;
         if (!attempt.timedOut()) attempt.abort(timeout());
         else if (age > timeoutMs + leaveBehindAfterMs) {
           attempt.abandon(timeout());
-          running.delete(attempt);
+          // Whoever takes its place is looked at the next time.
+          running.remove(attempt);
         }
       }
     },
     stopping: () => stopping,
     abortAll() {
       stopping = true;
-      for (const attempt of running) {
+      for (const attempt of running.items) {
         attempt.abort(new DOMException('the worker shuts down', 'AbortError'));
         attempt.abandon(new DOMException('the worker shuts down', 'AbortError'));
       }
@@ -61,11 +62,12 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
 };
 
 /** A class, because one is made for every message. */
-class TimedAttempt implements RunningAttempt {
+class TimedAttempt implements RunningAttempt, Placed {
+  place = -1;
   readonly number: number;
   readonly replay: number | undefined;
   readonly startedAt: number;
-  readonly #running: Set<TimedAttempt>;
+  readonly #running: Bag<TimedAttempt>;
   readonly #delivery: Delivery;
   #controller: AbortController | undefined;
   #aborted: DOMException | undefined;
@@ -74,7 +76,7 @@ class TimedAttempt implements RunningAttempt {
   #listeners: Listener[] | undefined;
 
   constructor(
-    running: Set<TimedAttempt>,
+    running: Bag<TimedAttempt>,
     startedAt: number,
     delivery: Delivery,
     number: number,
@@ -130,7 +132,7 @@ class TimedAttempt implements RunningAttempt {
   }
 
   end(): void {
-    this.#running.delete(this);
+    this.#running.remove(this);
   }
 
   abort(reason: DOMException): void {

@@ -73,7 +73,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     handler,
     pause,
     left(job) {
-      held.remove(job.delivery);
+      held.remove(job);
       job.partition?.left(job);
       for (const consumption of consumptions) consumption.more();
     },
@@ -83,9 +83,10 @@ export const createEngine = (options: EngineOptions): Engine => {
 
   const deliver = (partition: Partition | undefined) => (delivery: Delivery) => {
     counters.delivered += 1;
-    const job: Job = { delivery, partition, term: partition?.term() ?? 0, memory: undefined };
+    const term = partition?.term() ?? 0;
+    const job: Job = { delivery, partition, term, memory: undefined, lastSign: now(), place: -1 };
     if (partition && !partition.arrived(job)) return;
-    held.add(delivery, now());
+    held.add(job);
     if (!partition) scheduler.add([job]);
   };
   const credit = () => {

@@ -1,34 +1,31 @@
-import type { Delivery } from '../transport/transport.ts';
+import { createBag } from './bag.ts';
+import type { Job } from './job.ts';
 
 /*
  * Deliveries that this worker answers for, prefetched ones too. Each tells the broker every ten seconds that it is still in good hands
- * (AckWait is 30 s for all). The map is ordered by the last sign, so a tick looks only at those that are due.
+ * (AckWait is 30 s for all).
  */
-export interface HeldDeliveries {
-  add(delivery: Delivery, now: number): void;
-  remove(delivery: Delivery): void;
+export interface HeldJobs {
+  add(job: HeldJob): void;
+  remove(job: HeldJob): void;
   size(): number;
   tick(now: number): void;
 }
+export type HeldJob = Pick<Job, 'delivery' | 'lastSign' | 'place'>;
 
 const everyMs = 10_000;
 
-export const createHeld = (): HeldDeliveries => {
-  const lastSign = new Map<Delivery, number>();
+export const createHeld = (): HeldJobs => {
+  const jobs = createBag<HeldJob>();
   return {
-    add: (delivery, now) => void lastSign.set(delivery, now),
-    remove: (delivery) => void lastSign.delete(delivery),
-    size: () => lastSign.size,
+    add: jobs.add,
+    remove: jobs.remove,
+    size: () => jobs.items.length,
     tick(now) {
-      const due: Delivery[] = [];
-      for (const [delivery, at] of lastSign) {
-        if (now - at < everyMs) break;
-        due.push(delivery);
-      }
-      for (const delivery of due) {
-        delivery.working();
-        lastSign.delete(delivery);
-        lastSign.set(delivery, now);
+      for (const job of jobs.items) {
+        if (now - job.lastSign < everyMs) continue;
+        job.delivery.working();
+        job.lastSign = now;
       }
     },
   };

@@ -28,6 +28,7 @@ export interface Calls {
 }
 
 interface Pending {
+  number: number;
   readonly call: Call<unknown>;
   readonly deadline: number;
   /** When it is sent again after "no responders". */
@@ -48,7 +49,9 @@ export const createCalls = (
   wire: Wire,
   { replyPrefix, window }: { replyPrefix: string; window: number },
 ): Calls => {
-  const pending = new Map<number, Pending>();
+  /** By number, modulo its length. A map would keep alive what went through it: see runtime/engine/bag.ts. */
+  const slots: (Pending | undefined)[] = Array.from({ length: 2 * window }, () => undefined);
+  let pending = 0;
   /** Those that nobody answered for, until they are sent again. */
   const unheard = new Map<number, Pending>();
   const waiting: Pending[] = [];
@@ -58,23 +61,29 @@ export const createCalls = (
   let onlineSince = Date.now();
   let timer: NodeJS.Timeout | undefined;
 
-  const transmit = (number: number, entry: Pending) => {
+  const inOrder = () => slots.filter((entry) => entry !== undefined).sort((a, b) => a.number - b.number);
+  const transmit = (entry: Pending) => {
     const { subject, payload, headers, ahead } = entry.call;
     try {
       ahead?.();
-      wire.publish(subject, `${replyPrefix}.${number}`, payload, headers);
+      wire.publish(subject, `${replyPrefix}.${entry.number}`, payload, headers);
     } catch (cause) {
-      settle(number, entry);
+      settle(entry);
       entry.reject(new TransportError('Unavailable', `sending to "${subject}" failed`, { cause }));
     }
   };
   const launch = (entry: Pending) => {
-    lastNumber += 1;
-    pending.set(lastNumber, entry);
-    if (online) transmit(lastNumber, entry);
+    // Past those that are not answered yet.
+    do lastNumber += 1;
+    while (slots[lastNumber % slots.length]);
+    entry.number = lastNumber;
+    slots[lastNumber % slots.length] = entry;
+    pending += 1;
+    if (online) transmit(entry);
   };
-  const settle = (number: number, { tries }: Pending) => {
-    pending.delete(number);
+  const settle = ({ number, tries }: Pending) => {
+    slots[number % slots.length] = undefined;
+    pending -= 1;
     if (tries > 0) unheard.delete(number);
     const next = waiting.shift();
     if (next) launch(next);
@@ -82,20 +91,20 @@ export const createCalls = (
 
   const answered = (answer: Msg) => {
     const number = Number(answer.subject.slice(numberAt));
-    const entry = pending.get(number);
-    if (!entry) return;
+    const entry = slots[number % slots.length];
+    if (entry?.number !== number) return;
     if (answer.data.length === 0 && answer.headers?.code === noResponders) {
       entry.tries += 1;
       entry.retryAt = Date.now() + tickMs;
       unheard.set(number, entry);
       if (entry.tries < mostTries) return;
-      settle(number, entry);
+      settle(entry);
       entry.reject(
         new TransportError('NoStream', `nothing answers on "${entry.call.subject}": its stream or consumer is missing`),
       );
       return;
     }
-    settle(number, entry);
+    settle(entry);
     try {
       entry.resolve(entry.call.read(answer, entry.call.subject));
     } catch (failure) {
@@ -109,19 +118,19 @@ export const createCalls = (
     const code = online && now - onlineSince >= timeoutMs ? 'Unanswered' : 'Unavailable';
     const expire = (entry: Pending) =>
       entry.reject(new TransportError(code, `no answer on "${entry.call.subject}" within ${timeoutMs} ms`));
-    // All have the same time: the oldest are the first to expire.
-    for (const [number, entry] of pending) {
+    for (const entry of inOrder()) {
+      // All have the same time: the oldest are the first to expire.
       if (entry.deadline > now) break;
-      settle(number, entry);
+      settle(entry);
       expire(entry);
     }
     for (const [number, entry] of unheard) {
       if (entry.retryAt > now || !online) continue;
       unheard.delete(number);
-      transmit(number, entry);
+      transmit(entry);
     }
     while (waiting[0] && waiting[0].deadline <= now) expire(waiting.shift() as Pending);
-    if (pending.size > 0 || waiting.length > 0) return;
+    if (pending > 0 || waiting.length > 0) return;
     clearInterval(timer);
     timer = undefined;
   };
@@ -130,6 +139,7 @@ export const createCalls = (
     send: <T>(call: Call<T>) =>
       new Promise<T>((resolve, reject) => {
         const entry: Pending = {
+          number: 0,
           call,
           deadline: Date.now() + timeoutMs,
           retryAt: 0,
@@ -138,13 +148,13 @@ export const createCalls = (
           reject,
         };
         timer ??= setInterval(tick, tickMs);
-        if (pending.size < window) launch(entry);
+        if (pending < window) launch(entry);
         else waiting.push(entry);
       }),
     denied(subject) {
-      for (const [number, entry] of pending) {
+      for (const entry of inOrder()) {
         if (entry.call.subject !== subject) continue;
-        settle(number, entry);
+        settle(entry);
         entry.reject(new TransportError('Denied', `these credentials may not publish to "${subject}"`));
       }
     },
@@ -152,7 +162,7 @@ export const createCalls = (
       online = true;
       onlineSince = Date.now();
       unheard.clear();
-      for (const [number, entry] of pending) transmit(number, entry);
+      for (const entry of inOrder()) transmit(entry);
     },
     disconnected() {
       online = false;
@@ -160,10 +170,11 @@ export const createCalls = (
     close() {
       clearInterval(timer);
       subscription.close();
-      for (const entry of [...pending.values(), ...waiting]) {
+      for (const entry of [...inOrder(), ...waiting]) {
         entry.reject(new TransportError('Unavailable', 'the connection was closed'));
       }
-      pending.clear();
+      slots.fill(undefined);
+      pending = 0;
       waiting.length = 0;
     },
   };
