@@ -2,11 +2,13 @@ import type { ConnectionDefinition, Connector, SinkDefinition, SourceDefinition,
 import { busConnector } from './connectors/bus.ts';
 import { httpConnector } from './connectors/http.ts';
 import { scheduleConnector } from './connectors/schedule.ts';
+import { callStep } from './steps/call.ts';
 import { choiceStep } from './steps/choice.ts';
 import { dedupeStep } from './steps/dedupe.ts';
 import { delayStep } from './steps/delay.ts';
 import { filterStep } from './steps/filter.ts';
 import { logStep } from './steps/log.ts';
+import { lookupStep } from './steps/lookup.ts';
 import { mapStep } from './steps/map.ts';
 import { parallelStep } from './steps/parallel.ts';
 import { publishStep } from './steps/publish.ts';
@@ -20,11 +22,13 @@ import { validateStep } from './steps/validate.ts';
 /* One line a connector, one line a step. Everything else follows from what they declare. */
 const connectors: readonly Connector[] = [busConnector, httpConnector, scheduleConnector];
 const stepList: readonly StepDefinition[] = [
+  callStep,
   choiceStep,
   dedupeStep,
   delayStep,
   filterStep,
   logStep,
+  lookupStep,
   mapStep,
   parallelStep,
   publishStep,

@@ -259,6 +259,9 @@ export interface StepContext extends OpenContext {
   /** For steps that declare `state: 'kept'`. */
   readonly memory: StepMemory;
   readonly publish: Publish;
+  readonly egress: Egress;
+  /** Settings of a Connection that the configuration names, parsed by its schema. */
+  readonly connection: (ref: { readonly name: string }) => unknown;
 }
 /**
  * What one step remembers between messages, in the tenant's bucket: shared by all workers, apart from other steps and Integrations. Keys
@@ -294,12 +297,16 @@ export interface OpenStep {
 export type StepExample = ConfigExample & {
   /** Steps of the flows that the configuration names. */
   readonly flows?: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[] | undefined>>;
+  /** Of the Connections, in order; the last one goes on. */
+  readonly answers?: readonly ExampleAnswer[];
 } & (
     | {
         readonly given: ExampleMessage;
         readonly becomes: readonly ExampleMessage[];
         /** Events on the bus. */
         readonly publishes?: readonly (ExampleMessage & { readonly type: string })[];
+        /** Requests to Connections: `GET /customers/7`. */
+        readonly asks?: readonly string[];
       }
     /** Code of the dead letter. */
     | { readonly given: ExampleMessage; readonly rejects: string }
@@ -308,7 +315,15 @@ export type StepExample = ConfigExample & {
   );
 export type ExampleMessage = ({ readonly body: unknown } | { readonly text: string }) & {
   readonly headers?: Readonly<Record<string, string>>;
+  readonly vars?: Readonly<Record<string, unknown>>;
 };
+/** What another system says, as in the tests of users (docs/testing.md). */
+export interface ExampleAnswer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly text?: string;
+}
 export interface StepDefinition<C = unknown> {
   readonly name: string;
   readonly summary: string;

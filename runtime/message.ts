@@ -74,4 +74,6 @@ export interface Message {
   /** Headers of the foreign protocol that the source was told to keep, names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Body;
+  /** What steps keep beside the body for later ones; it goes nowhere else. */
+  readonly vars?: Readonly<Record<string, JsonValue>>;
 }

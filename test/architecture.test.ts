@@ -32,7 +32,12 @@ const rules: readonly Rule[] = [
   },
   {
     from: /^runtime\/(connectors|steps)\//,
-    may: [/^runtime\/(connector|errors|message|schema)\.ts$/, /^runtime\/(expr|connectors|steps)\//, /^zod$/, node],
+    may: [
+      /^runtime\/(connector|errors|message|schema|waiting)\.ts$/,
+      /^runtime\/(expr|connectors|steps)\//,
+      /^zod$/,
+      node,
+    ],
   },
   { from: /^runtime\/catalog\.ts$/, may: [/^runtime\/(connectors|steps)\//, /^runtime\/connector\.ts$/] },
   { from: /^runtime\/flow\.ts$/, may: [/^runtime\/(catalog|connector|schema)\.ts$/, /^runtime\/expr\//, /^zod$/] },

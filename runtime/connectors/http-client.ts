@@ -2,6 +2,7 @@ import { addAbortListener } from 'node:events';
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { isIP } from 'node:net';
 import type { Endpoint } from '../connector.ts';
+import { unlessAborted } from '../waiting.ts';
 
 /** As long as servers usually keep theirs; a shorter `Keep-Alive: timeout` of the server counts. */
 const idleMs = 4_000;
@@ -32,6 +33,8 @@ export interface HttpClient {
     headers: Readonly<Record<string, string>>,
     body: Uint8Array,
     signal: AbortSignal,
+    /** With query; absent: the target's. */
+    path?: string,
   ) => Promise<IncomingMessage>;
   readonly close: () => void;
 }
@@ -42,7 +45,7 @@ export const endpointOf = ({ hostname, port, protocol }: URL): Endpoint => ({
 });
 
 /**
- * Requests of one method to one URL over kept connections. Each new connection asks for the way and goes to that very address; the
+ * Requests of one method to one server over kept connections. Each new connection asks for the way and goes to that very address; the
  * name is used for TLS and `Host` only. An idle connection is used as long as the way is what it was when the connection was made.
  */
 export const httpClient = async (method: string, settings: ClientSettings): Promise<HttpClient> => {
@@ -78,10 +81,10 @@ export const httpClient = async (method: string, settings: ClientSettings): Prom
   const atHand = (): RequestOptions | undefined =>
     known && performance.now() < knownUntil && agent.freeSockets[agent.getName(known)]?.length ? known : undefined;
 
-  const exchange: HttpClient['exchange'] = async (headers, body, signal) => {
+  const exchange: HttpClient['exchange'] = async (headers, body, signal, path = target.pathname + target.search) => {
     const shared: RequestOptions = {
       method,
-      path: target.pathname + target.search,
+      path,
       headers: { host: target.host, ...headers, 'content-length': String(body.length) },
       maxHeaderSize: maxHeaderBytes,
     };
@@ -165,9 +168,3 @@ const once = (request: ClientRequest, body: Uint8Array, limits: Limits): Promise
   });
 
 const timedOut = (text: string): Error => Object.assign(new Error(text), { code: 'ETIMEDOUT' });
-
-const unlessAborted = async <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> => {
-  const aborted = Promise.withResolvers<never>();
-  using _ = addAbortListener(signal, () => aborted.reject(signal.reason));
-  return await Promise.race([promise, aborted.promise]);
-};

@@ -107,6 +107,7 @@ export const openParts = async (
       scope,
       flow: throughFlow,
       memory: memory(item.name),
+      connection: ({ name }) => connectionNamed(flow, name, plugins.connections),
       // Made for those that ask: most steps do not publish.
       get publish() {
         return publisher(item.name);
@@ -167,14 +168,16 @@ export const openParts = async (
   };
 };
 
-/** Settings of the Connection that a sink's `connectionRef` names; the operator parsed them by the schema of their system. */
-const connectionOf = (flow: Flow, config: unknown, definitions: ReadonlyMap<string, ConnectionDefinition>): unknown => {
-  const name = (config as { connectionRef?: { name?: string } }).connectionRef?.name;
-  if (name === undefined) return undefined;
+/** Settings of a Connection; the operator parsed them by the schema of their system. */
+const connectionNamed = (flow: Flow, name: string, definitions: ReadonlyMap<string, ConnectionDefinition>): unknown => {
   for (const [system, settings] of Object.entries(flow.connections[name] ?? {})) {
     if (definitions.has(system)) return settings;
   }
   throw new Error(`the flow has no Connection "${name}" of a system that this version knows`);
+};
+const connectionOf = (flow: Flow, config: unknown, definitions: ReadonlyMap<string, ConnectionDefinition>): unknown => {
+  const name = (config as { connectionRef?: { name?: string } }).connectionRef?.name;
+  return name === undefined ? undefined : connectionNamed(flow, name, definitions);
 };
 
 const scopeFor = ({ tenant, integration }: Flow) => {

@@ -83,7 +83,7 @@ const compiled = (source: string, run: Program): Expression => {
 };
 
 type Path = readonly [root: keyof ExpressionScope, ...keys: string[]];
-const roots: readonly (keyof ExpressionScope)[] = ['body', 'headers', 'attrs'];
+const roots: readonly (keyof ExpressionScope)[] = ['body', 'headers', 'attrs', 'vars'];
 
 /** `body.customer.name`: most expressions of a mapping are nothing but a place in the message. */
 const pathOf = (node: ASTNode): Path | undefined => {

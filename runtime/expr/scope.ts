@@ -11,12 +11,13 @@ const noVariables = {};
 class MessageScope implements ExpressionScope {
   readonly headers: Message['headers'];
   readonly attrs: Message['attrs'];
-  readonly vars = noVariables;
+  readonly vars: NonNullable<Message['vars']>;
   readonly error = null;
   readonly meta: unknown;
   readonly #body: Message['body'];
 
-  constructor({ headers, attrs, body }: Message, meta: unknown) {
+  constructor({ headers, attrs, body, vars = noVariables }: Message, meta: unknown) {
+    this.vars = vars;
     this.headers = headers;
     this.attrs = attrs;
     this.meta = meta;

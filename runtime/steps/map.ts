@@ -25,6 +25,7 @@ export const mapStep = defineStep<z.infer<typeof config>>({
         const value = bodyTree.evaluate(variables);
         if (value === undefined) throw reject('NothingMapped', 'map.body is an absent optional; give it orValue(...)');
         return {
+          ...message,
           attrs: { ...message.attrs, datacontenttype: 'application/json' },
           headers: headersOf(message, variables),
           body: Body.fromValue(value),

@@ -3,6 +3,7 @@ import { type Attempt, defineStep, type Fate, type RunFlow } from '../connector.
 import { reasonOf } from '../errors.ts';
 import type { Message } from '../message.ts';
 import { duration, flowRef, milliseconds, shape } from '../schema.ts';
+import { unlessAborted } from '../waiting.ts';
 
 const config = shape(
   'Leads a copy through a flow, beside the message.',
@@ -110,11 +111,3 @@ const copied = async (through: RunFlow, message: Message, attempt: Attempt, sign
   }
   await tell('delivered');
 };
-
-/** A step that does not obey its signal holds nothing up. */
-const unlessAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });

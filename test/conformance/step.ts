@@ -20,12 +20,18 @@ export interface StepCase {
   readonly passes: (index: number) => JsonValue;
   /** Named flows that the configuration leads to. */
   readonly flows?: Flow['flows'];
+  /** What it needs of the world. */
+  readonly context?: Partial<StepContext>;
 }
 
 const nothing = (): never => {
   throw new Error('a step that declares state "none" remembers nothing');
 };
-export const openStep = async ({ definition, config }: Pick<StepCase, 'definition' | 'config'>): Promise<OpenStep> => {
+export const openStep = async ({
+  definition,
+  config,
+  context: more = {},
+}: Pick<StepCase, 'definition' | 'config' | 'context'>): Promise<OpenStep> => {
   const memory = createStepMemory(Promise.resolve(createMemoryTransport({ streams: [] })), 'orders')('step');
   const context: Partial<StepContext> = {
     scope,
@@ -33,6 +39,7 @@ export const openStep = async ({ definition, config }: Pick<StepCase, 'definitio
     flow: () => async (message) => message,
     publish: async () => undefined,
     memory: definition.state === 'kept' ? memory : { read: nothing, write: nothing },
+    ...more,
   };
   return await definition.open(definition.config.parse(config), context as StepContext);
 };

@@ -13,6 +13,7 @@ interface Block {
   readonly why: string;
   readonly value: unknown;
 }
+type Becoming = Shown & { readonly becomes: readonly ExampleMessage[]; readonly asks?: readonly string[] };
 const blocksOf = (page: string): Block[] =>
   [...page.matchAll(/^(.*):\n\n```yaml\n([\s\S]*?)^```/gm)].map(([, why = '', text = '']) => ({
     why,
@@ -42,8 +43,10 @@ describe.each(pagesOf('steps'))('the page of the step $name', ({ blocks }) => {
     if ('rejects' in example) {
       await expect(becomes(example, [])).rejects.toMatchObject({ instruction: 'reject', code: example.rejects });
     } else {
-      const { becomes: expected, publishes = [] } = example as unknown as Shown & { becomes: ExampleMessage[] };
-      expect(await becomes(example, expected)).toEqual({ becomes: expected, publishes });
+      const { becomes: expected, publishes = [], asks } = example as unknown as Becoming;
+      const { asks: asked, ...made } = await becomes(example, expected);
+      expect(made).toEqual({ becomes: expected, publishes });
+      if (asks) expect(asked).toEqual(asks);
     }
   });
 

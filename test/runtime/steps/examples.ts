@@ -1,5 +1,7 @@
+import { startMockServer } from '../../../cli/local/mock-server.ts';
 import { catalog } from '../../../runtime/catalog.ts';
-import type { ExampleMessage, StepExample } from '../../../runtime/connector.ts';
+import type { ExampleAnswer, ExampleMessage, StepExample } from '../../../runtime/connector.ts';
+import { createEgress } from '../../../runtime/egress.ts';
 import { openParts, type PartContext } from '../../../runtime/engine/parts.ts';
 import { createStepMemory } from '../../../runtime/engine/step-memory.ts';
 import { runSteps, StepError } from '../../../runtime/engine/steps.ts';
@@ -15,6 +17,11 @@ export type Shown = Omit<StepExample, 'why' | 'config'> & {
   readonly publishes?: readonly Published[];
 };
 type Published = ExampleMessage & { readonly type: string };
+interface Outcome {
+  readonly becomes: readonly ExampleMessage[];
+  readonly publishes: readonly Published[];
+  readonly asks: readonly string[];
+}
 
 /** What is said of its configuration; nothing when it is right. */
 export const refusalOf = ({ step }: Shown): string | undefined => {
@@ -26,7 +33,8 @@ export const refusalOf = ({ step }: Shown): string | undefined => {
 export const becomes = async (
   { step, flows = {}, ...example }: Shown & { readonly given: ExampleMessage },
   like: readonly ExampleMessage[],
-): Promise<{ readonly becomes: readonly ExampleMessage[]; readonly publishes: readonly Published[] }> => {
+): Promise<Outcome> => {
+  await using server = await otherSide([step, flows], example.answers ?? []);
   const steps = (items: readonly Readonly<Record<string, unknown>>[], prefix: string) =>
     items.map((item, index) => stepItem.parse({ name: `${prefix}-${index}`, ...item }));
   const flow = {
@@ -35,12 +43,13 @@ export const becomes = async (
     steps: steps([step], 'tried'),
     flows: Object.entries(flows).map(([name, items = []]) => ({ name, steps: steps(items, name) })),
     sinks: [],
-    connections: {},
+    connections: server.connections,
   };
   const events: Message[] = [];
   const parts = await openParts(flow as unknown as Flow, catalog, {
     memory: createStepMemory(Promise.resolve(createMemoryTransport({ streams: [] })), 'orders'),
     publisher: () => async (event: Message) => void events.push(event),
+    egress: createEgress({ allow: [{ cidr: '127.0.0.1/32' }], closed: [] }),
     log: silent,
   } as unknown as PartContext);
   try {
@@ -52,6 +61,7 @@ export const becomes = async (
         type: event.attrs.type,
         ...shown(event, example.publishes?.[index]),
       })),
+      asks: server.asked(),
     };
   } catch (error) {
     throw error instanceof StepError ? error.cause : error;
@@ -60,11 +70,27 @@ export const becomes = async (
   }
 };
 
+/** One HTTP server for all Connections that the configuration names. */
+const otherSide = async (config: unknown, answers: readonly ExampleAnswer[]) => {
+  const names = [...JSON.stringify(config).matchAll(/"connectionRef":\{"name":"([^"]+)"/g)].map(
+    ([, name = '']) => name,
+  );
+  const server = await startMockServer();
+  const connections = Object.fromEntries(names.map((name) => [name, { http: { url: 'http://example' } }]));
+  const played = server.play(connections, Object.fromEntries(names.map((name) => [name, [...answers]])));
+  return {
+    connections: played.connections,
+    asked: () => [...played.calls.values()].flat().map(({ method, path }) => `${method} ${path}`),
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+};
+
 const messageFrom = (given: ExampleMessage): Message =>
   messageOf('text' in given ? Buffer.from(given.text) : (given.body as JsonValue), { headers: given.headers ?? {} });
 
 const shown = (made: Message, like: ExampleMessage | undefined): ExampleMessage => {
   const bytes = Buffer.from(made.body.bytes()).toString();
   const body = like !== undefined && 'text' in like ? { text: bytes } : { body: JSON.parse(bytes) as JsonValue };
-  return { ...body, ...(Object.keys(made.headers).length > 0 ? { headers: made.headers } : {}) };
+  const { headers, vars } = made;
+  return { ...body, ...(Object.keys(headers).length > 0 ? { headers } : {}), ...(vars ? { vars } : {}) };
 };

@@ -12,13 +12,13 @@ export const messageOf = (body: JsonValue | Uint8Array, changed: Partial<Message
   ...changed,
 });
 
-export const scope = ({ attrs, headers, body }: Message): ExpressionScope => ({
+export const scope = ({ attrs, headers, body, vars = {} }: Message): ExpressionScope => ({
   attrs,
   headers,
   get body() {
     return body.value();
   },
-  vars: {},
+  vars,
   error: null,
   meta: {},
 });
