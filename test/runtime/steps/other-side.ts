@@ -1,4 +1,4 @@
-import { type MockServer, startMockServer } from '../../../cli/local/mock-server.ts';
+import type { MockServer } from '../../../cli/local/mock-server.ts';
 import type { ExampleAnswer, StepContext } from '../../../runtime/connector.ts';
 import { createEgress } from '../../../runtime/egress.ts';
 
