@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Attempt, ExpressionScope, StepContext } from '../connector.ts';
+import type { ExpressionScope, StepContext } from '../connector.ts';
 import type { HttpConnection } from '../connectors/http.ts';
 import { type Answer, openExchange } from '../connectors/http-exchange.ts';
 import { fixedHeaders } from '../connectors/http-headers.ts';
@@ -101,7 +101,6 @@ export const withVariable = (message: Message, name: string, value: JsonValue): 
   vars: { ...message.vars, [name]: value },
 });
 export const variableName = pattern('The answer is vars.<name> for later steps.', /^[a-z][A-Za-z0-9_]*$/, 40);
-export type Scope = (message: Message, attempt: Attempt) => ExpressionScope;
 
 const encoded = (text: string): string => encodeURIComponent(text.toWellFormed());
 
