@@ -3,6 +3,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { credsAuthenticator } from '../../runtime/nats/creds.ts';
 import { inboxPrefix } from '../../runtime/nats/names.ts';
+import { remembered } from '../api/remembered.ts';
 import { type AccountKeys, BrokerError } from '../reconcile/ports.ts';
 import { type Endpoint, type LazyConnection, lazyConnection } from './connection.ts';
 import { makeUser } from './credentials.ts';
@@ -36,6 +37,12 @@ interface Pooled {
 }
 
 const lifetimeMs = 60 * 60 * 1000;
+
+const sessionOf = remembered(async (connection: NatsConnection): Promise<TenantSession> => {
+  // The check would ask for the account's figures first, one more round trip for each use.
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
+  return { connection, manager };
+});
 
 /** A fresh short-lived user for each login. */
 const authenticator = (keys: AccountKeys) =>
@@ -76,10 +83,7 @@ export const tenantConnections = (endpoint: Endpoint, log: Logger, idleMs = 60_0
       clearTimeout(entry.idle);
       entry.users += 1;
       try {
-        const connection = await entry.lazy.get();
-        // The check would ask for the account's figures first, one more round trip for each use.
-        const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
-        return await run({ connection, manager });
+        return await run(await sessionOf(await entry.lazy.get()));
       } catch (error) {
         throw translated(error, what);
       } finally {

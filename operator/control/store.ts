@@ -37,8 +37,12 @@ export const isNewer = (candidate: string, known: string): boolean => {
 };
 export const versionOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
 
-export const hasLabels = (object: KubeObject, labels: Readonly<Record<string, string>> = {}): boolean =>
-  Object.entries(labels).every(([name, value]) => object.metadata.labels?.[name] === value);
+const withLabels = (objects: readonly KubeObject[], labels: Readonly<Record<string, string>> = {}): KubeObject[] => {
+  const wanted = Object.entries(labels);
+  return objects.filter(({ metadata }) => wanted.every(([name, value]) => metadata.labels?.[name] === value));
+};
+export const hasLabels = (object: KubeObject, labels?: Readonly<Record<string, string>>): boolean =>
+  withLabels([object], labels).length > 0;
 
 export const createStore = (): Store => {
   /** By namespace ('' = cluster), then by name. */
@@ -78,7 +82,7 @@ export const createStore = (): Store => {
     get,
     list: ({ namespace, labels } = {}) => {
       const found = listed(namespace);
-      return labels ? found.filter((object) => hasLabels(object, labels)) : found;
+      return labels ? withLabels(found, labels) : found;
     },
     size: () => namespaces.values().reduce((sum, objects) => sum + objects.size, 0),
     put: (object) => {

@@ -1,6 +1,6 @@
 import { remembered } from '../api/remembered.ts';
 import { type Accepted, readAccepted } from '../plan/accepted.ts';
-import { acceptedName, integrationLabel, managedBy } from '../plan/children.ts';
+import { acceptedName, integrationLabel } from '../plan/children.ts';
 import { ConfigMaps } from '../plan/kinds.ts';
 import type { Cluster, KubeObject } from './ports.ts';
 
@@ -11,8 +11,13 @@ export interface AcceptedIn {
 }
 
 /** What was accepted of all Integrations of a namespace: what runs there, whatever their newest specs say. */
-export const acceptedIn = (cluster: Cluster, namespace: string): AcceptedIn[] =>
-  cluster.list(ConfigMaps, { namespace, labels: managedBy }).flatMap((object) => recordOf(object) ?? []);
+export const acceptedIn = (cluster: Cluster, namespace: string): readonly AcceptedIn[] =>
+  recordsIn(cluster.list(ConfigMaps, { namespace }));
+
+/** ConfigMaps are watched with our label only. */
+const recordsIn = remembered((objects: readonly KubeObject[]): readonly AcceptedIn[] =>
+  objects.flatMap((object) => recordOf(object) ?? []),
+);
 
 const recordOf = remembered((object: KubeObject): AcceptedIn | undefined => {
   const name = object.metadata.labels?.[integrationLabel];

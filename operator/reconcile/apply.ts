@@ -1,4 +1,4 @@
-import { canonicalJson } from '../plan/canonical.ts';
+import { isSameJson } from '../plan/canonical.ts';
 import { fieldManager, scalerManager, statusManager } from '../plan/children.ts';
 import { isUpToDate, sealed } from '../plan/drift.ts';
 import { Deployments, kindOf } from '../plan/kinds.ts';
@@ -76,7 +76,7 @@ export const refusalIn = (error: unknown): string => {
 
 /** Writes the whole status, if it differs; the uid keeps it off a new object of the same name. */
 export const applyStatus = async (cluster: Cluster, object: KubeObject, status: unknown): Promise<void> => {
-  if (canonicalJson(status) === canonicalJson(object['status'])) return;
+  if (isSameJson(status, object['status'])) return;
   const { name, namespace, uid } = object.metadata;
   await cluster.apply(
     {

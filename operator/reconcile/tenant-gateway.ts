@@ -27,8 +27,11 @@ export const ensureGateway = async (
   const references = gatewayReferences(context, home.namespace);
   if (!references) return removeGateway(context, home.namespace);
   await ensureCredentials(context, home, { name: gatewayCredentialsName, role: 'gateway' }, keys);
-  const values = await secretValues(context, home.namespace, references);
-  await applyChild(cluster, planGatewaySecrets(home, references, values));
+  const secrets = await secretsOf(context, home.namespace, references);
+  const composed = compositions(spec, [home.tenant, ...references, null, ...secrets.values()], () =>
+    planGatewaySecrets(home, references, ({ name, key }) => valuesIn(secrets.get(name))[key]),
+  );
+  await applyChild(cluster, composed);
   const gateway = gateways(spec, [home.tenant, settings, natsCa], () =>
     planGateway(home, spec, settings, { tls: natsCa !== undefined }),
   );
@@ -37,6 +40,7 @@ export const ensureGateway = async (
 };
 
 const gateways = rememberedWith<ReturnType<typeof planGateway>>();
+const compositions = rememberedWith<KubeObject>();
 
 /**
  * What was accepted of an Integration that is served is not there: somebody deleted the record, which comes back in a moment. Until then
@@ -79,15 +83,13 @@ const unique = (references: readonly Reference[]): Reference[] =>
     a.path < b.path ? -1 : 1,
   );
 
-const secretValues = async ({ cluster }: Context, namespace: string, references: readonly Reference[]) => {
-  const secrets = new Map<string, Readonly<Record<string, string>>>();
+const secretsOf = async ({ cluster }: Context, namespace: string, references: readonly Reference[]) => {
+  const secrets = new Map<string, KubeObject | undefined>();
   for (const { name } of references)
-    if (!secrets.has(name)) {
-      const secret = await cluster.get(Secrets, name, namespace);
-      secrets.set(name, (secret?.['data'] ?? {}) as Readonly<Record<string, string>>);
-    }
-  return ({ name, key }: Reference) => secrets.get(name)?.[key];
+    if (!secrets.has(name)) secrets.set(name, await cluster.get(Secrets, name, namespace));
+  return secrets;
 };
+const valuesIn = (secret: KubeObject | undefined) => (secret?.['data'] ?? {}) as Readonly<Record<string, string>>;
 
 const removeGateway = async ({ cluster }: Context, namespace: string): Promise<void> => {
   const labels = { ...managedBy, [componentLabel]: 'gateway' };

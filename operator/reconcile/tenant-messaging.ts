@@ -1,7 +1,7 @@
 import { busStream } from '../../runtime/nats/names.ts';
 import { type EffectiveTenant, effectiveIntegration } from '../api/effective.ts';
 import { Integrations, Tenants } from '../api/meta.ts';
-import { remembered } from '../api/remembered.ts';
+import { remembered, rememberedWith } from '../api/remembered.ts';
 import type { TenantStatus } from '../api/tenant.ts';
 import { planAccountKeys, planAccountLimits, readAccountKeys } from '../plan/account.ts';
 import { capacity, planBuckets } from '../plan/buckets.ts';
@@ -54,7 +54,11 @@ export const ensureMessaging = async (
       ),
     };
   await cluster.setFinalizer(object, Tenants, messagingFinalizer, true);
-  await applyChild(cluster, planNatsConfig(home, { url: settings.config.nats.url, ca: natsCa }));
+  const nats = { url: settings.config.nats.url, ca: natsCa };
+  await applyChild(
+    cluster,
+    natsConfigs(spec, [name, ...Object.values(nats)], () => planNatsConfig(home, nats)),
+  );
   const suspended = spec.suspend && mayClose(context, object, spec);
   const look = async () => {
     const state = await broker.ensureAccount(name, keys, planAccountLimits(spec), { suspended });
@@ -75,6 +79,8 @@ export const ensureMessaging = async (
     return { ...checked, keys, account: undefined, messaging: messagingFailure(error.code, error.message) };
   }
 };
+
+const natsConfigs = rememberedWith<KubeObject>();
 
 /** A server that waits for the disk waits once for all events of a batch; one that does not is faster without. */
 const withBatches = (stream: StreamSpec, { syncAlways }: Pick<ServerFacts, 'syncAlways'>): StreamSpec =>

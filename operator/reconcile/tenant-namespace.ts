@@ -1,4 +1,5 @@
 import type { EffectiveTenant } from '../api/effective.ts';
+import { rememberedWith } from '../api/remembered.ts';
 import { type Verdict, verdict } from '../plan/conditions.ts';
 import { Namespaces } from '../plan/kinds.ts';
 import { namespaceRefusal, planNamespace } from '../plan/namespace.ts';
@@ -22,6 +23,9 @@ export const ensureNamespace = async (
     live: await cluster.get(Namespaces, spec.namespace.name),
   });
   if (refusal) return { verdict: verdict('NamespaceReady', 'False', refusal.reason, refusal.message) };
-  const stored = await applyChild(cluster, planNamespace(name, spec.namespace.name));
+  const planned = namespaces(spec, [name], () => planNamespace(name, spec.namespace.name));
+  const stored = await applyChild(cluster, planned);
   return { verdict: verdict('NamespaceReady', 'True', 'Ready'), uid: stored.metadata.uid ?? '' };
 };
+
+const namespaces = rememberedWith<KubeObject>();

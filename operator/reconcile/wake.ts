@@ -1,5 +1,5 @@
 import { Connections, Integrations, Tenants } from '../api/meta.ts';
-import { canonicalJson } from '../plan/canonical.ts';
+import { isSameJson } from '../plan/canonical.ts';
 import {
   acceptedName,
   busGapSeenAnnotation,
@@ -99,7 +99,7 @@ const freshMs = 120_000;
 /** One that is added was there before the watch, or somebody replaced it just now: then pods still have the old one. */
 const hasNewValues = ({ type, object, previous }: Change): boolean => {
   if (type === 'added') return Date.now() - Date.parse(object.metadata.creationTimestamp ?? '') < freshMs;
-  return type === 'updated' && canonicalJson(object['data'] ?? {}) !== canonicalJson(previous?.['data'] ?? {});
+  return type === 'updated' && !isSameJson(object['data'] ?? {}, previous?.['data'] ?? {});
 };
 
 /** Streams give no events: the tenant whose account has lost one looks at its own. Those of Integrations the scaler knows. */
