@@ -4,7 +4,15 @@ import type { KubeObject } from '../reconcile/ports.ts';
 import { lines } from './lines.ts';
 import type { ControlMetrics } from './metrics.ts';
 import { type Change, createStore, hasLabels, isNewer, type Store, versionOf } from './store.ts';
-import { cached, isObject, parseEvent, statusOf, WatchError, withoutManagedFields } from './watch-event.ts';
+import {
+  cached,
+  isObject,
+  parseEvent,
+  statusOf,
+  versionOfChange,
+  WatchError,
+  withoutManagedFields,
+} from './watch-event.ts';
 
 /** The two calls that a list-watch needs. Errors carry the HTTP status as `status`. */
 export interface ObjectSource {
@@ -94,6 +102,8 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
   let listDue = 0;
   let failures = 0;
   let stuck = 0;
+  /** Versions known by answers to writes of our own, which the watch will tell of, too. */
+  const answers = new Set<string>();
   const undelivered = new Map<string, Change>();
   let redelivery: NodeJS.Timeout | undefined;
 
@@ -168,6 +178,8 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       highest = undefined;
     }
     behindSince = undefined;
+    // The watch begins anew behind them, or the history did.
+    answers.clear();
     const seen = position;
     const present = new Set<string>();
     for (const object of objects) {
@@ -189,6 +201,9 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
   };
 
   const take = (line: string) => {
+    const version = answers.size > 0 ? versionOfChange(line) : undefined;
+    if (version !== undefined && answers.delete(version) && position !== undefined && isNewer(version, position))
+      return advance(version);
     const event = parseEvent(line);
     const resourceVersion = event.type === 'BOOKMARK' ? event.resourceVersion : versionOf(event.object);
     // Within a watch versions only rise: anything else is a repetition or comes from a server that lags.
@@ -282,6 +297,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       if (!isSynced || !here || !hasLabels(object, options.labels) || !resourceVersion) return;
       // What the watch has passed it has also told; an object that is not there by now was deleted.
       if (position === undefined || !isNewer(resourceVersion, position)) return;
+      answers.add(resourceVersion);
       deliver(store.put(keep(object)).map((change) => ({ ...change, isOwn: true })));
     },
     close: async () => {

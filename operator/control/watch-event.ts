@@ -80,3 +80,17 @@ export const parseEvent = (line: string): WatchEvent => {
   if ((type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') && isObject(object)) return { type, object };
   throw new WatchError(0, `a line of ${line.length} characters is not an event (type ${String(type).slice(0, 32)})`);
 };
+
+/**
+ * The resource version of an object that was made or changed, without reading all of the line: there is one such field only (within a text
+ * its quotes would be escaped), or it is not told. Nor is that of one that was deleted or has left the selection: it may be the version of
+ * the write that did it.
+ */
+export const versionOfChange = (line: string): string | undefined => {
+  if (!line.startsWith('{"type":"MODIFIED"') && !line.startsWith('{"type":"ADDED"')) return undefined;
+  const at = line.indexOf(versionField);
+  if (at < 0 || line.indexOf(versionField, at + 1) > 0) return undefined;
+  const from = at + versionField.length;
+  return line.slice(from, line.indexOf('"', from));
+};
+const versionField = '"resourceVersion":"';
