@@ -56,8 +56,6 @@ export const createHandler = (options: HandlerOptions) => {
 
   const handle = async (job: Job, alone: boolean): Promise<Outcome> => {
     const { delivery } = job;
-    // As most are: nothing is known of it, and nothing needs to be.
-    if (!job.memory && delivery.deliveries === 1) return await attempt(job, undefined);
     const memory = job.memory ?? (await remembered(delivery));
     if (isSuspect(delivery, memory.stored.record)) {
       if (!alone) return { kind: 'suspect' };
@@ -85,8 +83,21 @@ export const createHandler = (options: HandlerOptions) => {
     if (arrival.failures.length === 0) {
       if (arrival.filtered) counters.filtered += 1;
       if (running.settle) await tell(delivery, running, before?.record.buried ? 'withdrawn' : 'delivered');
-      return before ? await done(delivery, before.stored) : await acked(delivery);
+      if (before) return await done(delivery, before.stored);
+      await acked(delivery);
+      return finished;
     }
+    return await undelivered(job, before, running, arrival);
+  };
+
+  /** Apart from `attempt`: what one function holds while it waits is held for every message. */
+  const undelivered = async (
+    job: Job,
+    before: Memory | undefined,
+    running: RunningAttempt & { readonly startedAt: number },
+    arrival: Arrival,
+  ): Promise<Outcome> => {
+    const { delivery } = job;
     const memory = before ?? memoryOf(fresh(delivery, running.startedAt, 0));
     const after = { ...memory, record: { ...memory.record, confirmed: arrival.confirmed } };
     job.memory = after;
@@ -133,16 +144,13 @@ export const createHandler = (options: HandlerOptions) => {
     return finished;
   };
 
-  const acked = async (delivery: Delivery): Promise<Outcome> => {
-    try {
-      await delivery.ack();
-    } catch (error) {
+  const acked = (delivery: Delivery): Promise<void> =>
+    delivery.ack().then(countAcked, async (error: unknown) => {
       if (!mayPass(error)) throw error;
       await persistently(() => delivery.ack());
-    }
-    counters.acked += 1;
-    return finished;
-  };
+      countAcked();
+    });
+  const countAcked = () => void (counters.acked += 1);
 
   const settle = async (
     job: Job,
@@ -266,7 +274,9 @@ export const createHandler = (options: HandlerOptions) => {
     release,
     async handle(job: Job, alone: boolean): Promise<Outcome> {
       try {
-        return await handle(job, alone);
+        // As most are: nothing is known of it, and nothing needs to be.
+        const isNew = !job.memory && job.delivery.deliveries === 1;
+        return await (isNew ? attempt(job, undefined) : handle(job, alone));
       } catch (error) {
         const { stream, sequence } = job.delivery;
         log.error({ stream, sequence, reason: reasonOf(error) }, 'a message was given back to the broker');

@@ -91,60 +91,90 @@ const deliver = (
   attempt: RunningAttempt,
   { id, only, confirmed }: Wanted,
 ): Promise<Arrival> => {
-  const answers = collectAnswers(attempt, confirmed);
+  const answers = new Answers(attempt, confirmed);
   for (const sink of sinks) {
     const key = sinkKey(sink.name, id, message);
     if (only !== undefined && key !== only) continue;
     try {
       if (confirmed.includes(key)) answers.wanted();
-      else if (sink.holds(message, attempt)) answers.add(sink.name, key, sink.send(message, attempt));
+      else if (sink.holds(message, attempt)) answers.add({ sink: sink.name, key }, sink.send(message, attempt));
     } catch (error) {
-      answers.failed(sink.name, key, error);
+      answers.failed({ sink: sink.name, key }, error);
     }
   }
   return answers.all();
 };
 
+interface Asked {
+  readonly sink: string;
+  readonly key: string;
+}
+
 /** Apart from the message, which may go while its answers are waited for: most of a worker's memory are those that wait. */
-const collectAnswers = (attempt: RunningAttempt, before: readonly string[]) => {
-  const { promise, resolve } = Promise.withResolvers<Arrival>();
-  let failures: Failure[] = none;
-  let confirmed = before;
-  let filtered = true;
-  let [open, complete] = [0, false];
-  const arrived = () => {
-    if (complete && open === 0) resolve({ failures, filtered, confirmed });
-  };
-  const failed = (sink: string, key: string, error: unknown) => {
-    filtered = false;
-    failures = [...failures, failureOf(sink, key, error, attempt.timedOut())];
-  };
-  return {
-    failed,
-    wanted: () => void (filtered = false),
-    add(sink: string, key: string, sending: Promise<void>) {
-      let answered = false;
-      const once = (act: () => void) => {
-        if (answered) return;
-        answered = true;
-        open -= 1;
-        act();
-        arrived();
-      };
-      const refused = (error: unknown) => once(() => failed(sink, key, error));
-      filtered = false;
-      open += 1;
-      sending.then(() => once(() => void (confirmed = [...confirmed, key])), refused);
-      attempt.onAbandoned(refused);
-    },
-    all() {
-      complete = true;
-      arrived();
-      return promise;
-    },
-  };
-};
-const none: Failure[] = [];
+class Answers {
+  readonly #attempt: RunningAttempt;
+  readonly #arrival: Promise<Arrival>;
+  #resolve!: (arrival: Arrival) => void;
+  #failures: readonly Failure[] = none;
+  #confirmed: readonly string[];
+  #filtered = true;
+  #complete = false;
+  /** Not answered yet. */
+  #open: readonly Asked[] = nobody;
+
+  constructor(attempt: RunningAttempt, confirmed: readonly string[]) {
+    this.#attempt = attempt;
+    this.#confirmed = confirmed;
+    this.#arrival = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  wanted(): void {
+    this.#filtered = false;
+  }
+
+  add(asked: Asked, sending: Promise<void>): void {
+    this.#filtered = false;
+    this.#open = [...this.#open, asked];
+    sending.then(
+      () => this.#answered(asked, () => void (this.#confirmed = [...this.#confirmed, asked.key])),
+      (error: unknown) => this.#answered(asked, () => this.failed(asked, error)),
+    );
+  }
+
+  failed({ sink, key }: Asked, error: unknown): void {
+    this.#filtered = false;
+    this.#failures = [...this.#failures, failureOf(sink, key, error, this.#attempt.timedOut())];
+  }
+
+  /** Nobody else is asked: settles when all have answered, or when the attempt is left behind. */
+  all(): Promise<Arrival> {
+    this.#complete = true;
+    this.#settle();
+    if (this.#open.length > 0) {
+      this.#attempt.onAbandoned((reason) => {
+        for (const asked of this.#open) this.#answered(asked, () => this.failed(asked, reason));
+      });
+    }
+    return this.#arrival;
+  }
+
+  /** Whoever was left behind may answer later, which counts no more. */
+  #answered(asked: Asked, note: () => void): void {
+    if (!this.#open.includes(asked)) return;
+    this.#open = this.#open.length === 1 ? nobody : this.#open.filter((each) => each !== asked);
+    note();
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (!this.#complete || this.#open.length > 0) return;
+    this.#resolve({ failures: this.#failures, filtered: this.#filtered, confirmed: this.#confirmed });
+  }
+}
+const nobody: readonly Asked[] = [];
+const none: readonly Failure[] = [];
 
 /** The sink's name; for one of several messages also what tells it apart from the others. */
 const sinkKey = (sink: string, id: string, each: Message): string => {

@@ -78,10 +78,12 @@ export const createWire = (connection: NatsConnection & Framing): Wire => {
         protocol.sendCommand?.(Buffer.concat([Buffer.from(head), body, lineEnd]));
         return;
       }
-      appendText(head, headBytes);
-      if (typeof payload === 'string') appendText(payload, payloadBytes);
-      else append(payload);
-      append(lineEnd);
+      if (typeof payload === 'string') appendText(`${head}${payload}\r\n`, frameBytes);
+      else {
+        appendText(head, headBytes);
+        append(payload);
+        append(lineEnd);
+      }
       schedule();
     },
     atEnd(task) {
