@@ -49,6 +49,8 @@ export interface Attempt {
   readonly origin: string;
   /** When it was stored (ms since 1970), by the broker's clock; the same at every attempt. For a call: when it came. */
   readonly acceptedAt: number;
+  /** Somebody had it before, who may have died with it: what a step did with it may be done. */
+  readonly repeated: boolean;
   /**
    * Calls `told` once it is known what became of the message, before the broker forgets it: when the worker dies before that, the message
    * comes again. Told of neither is who saw an attempt that failed and is tried again. A rejection is noted and holds up nothing.
@@ -262,11 +264,31 @@ export interface StepContext extends OpenContext {
   readonly egress: Egress;
   /** Settings of a Connection that the configuration names, parsed by its schema. */
   readonly connection: (ref: { readonly name: string }) => unknown;
+  /** For steps that declare `resumes`. */
+  readonly own: OwnInbox;
+  /** Milliseconds since 1970, by the engine's clock. */
+  readonly now: () => number;
+}
+/**
+ * What a step puts into the inbox of its Integration is a message like any other: kept, tried again, a dead letter in the end. Its way
+ * begins with the step's `resume` and goes on behind the step. A message that `resume` postpones is a timer: it waits with the broker,
+ * survives its worker, and keeps the Integration awake.
+ */
+export interface OwnInbox {
+  /** CloudEvents `source` of what the step makes: `/<tenant>/<integration>/<step>`. */
+  readonly source: string;
+  /** Bytes that a body may have. */
+  room(): Promise<number>;
+  /**
+   * Resolves after the PubAck; false: the inbox is full. What has the id of one of the last two minutes is stored once. Where order is
+   * kept, `attrs.partitionkey` is its key. Rejects with an instruction.
+   */
+  put(message: Message): Promise<boolean>;
 }
 /**
  * What one step remembers between messages, in the tenant's bucket: shared by all workers, apart from other steps and Integrations. Keys
- * are any text, values small JSON. It has little room (64 MiB a tenant), so what is written says for how long. Rejects with an
- * instruction.
+ * are any text, values small JSON. It has little room (64 MiB a tenant), so what is written says for how long; only what would be lost
+ * says nothing and stays. Rejects with an instruction.
  */
 export interface StepMemory {
   read(key: string): Promise<{ readonly value: unknown; readonly revision: number } | undefined>;
@@ -274,7 +296,7 @@ export interface StepMemory {
   write(
     key: string,
     value: unknown,
-    options: { readonly revision: number; readonly forMs: number },
+    options: { readonly revision: number; readonly forMs?: number | undefined },
   ): Promise<number | undefined>;
 }
 /** What a message becomes after all steps of a named flow. Failures name the step inside: let them pass. */
@@ -291,6 +313,8 @@ export interface ExpressionScope {
 export interface OpenStep {
   /** Synchronous where it can be: the engine awaits only promises. */
   run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
+  /** Takes what the step put into its own inbox, in place of `run`. */
+  resume?(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
   close?(): Promise<void>;
 }
 /** Shown in the step's page and run as a test: `test/docs/reference.test.ts`. */
@@ -308,6 +332,8 @@ export type StepExample = ConfigExample & {
         /** Requests to Connections: `GET /customers/7`. */
         readonly asks?: readonly string[];
       }
+    /** Of steps that gather: several, a second apart, and what has come out when nothing is due any more. */
+    | { readonly givenAll: readonly ExampleMessage[]; readonly becomes: readonly ExampleMessage[] }
     /** Code of the dead letter. */
     | { readonly given: ExampleMessage; readonly rejects: string }
     /** Part of what is said of the configuration. */
@@ -332,6 +358,8 @@ export interface StepDefinition<C = unknown> {
   readonly state: 'none' | 'kept';
   /** Whose systems it reaches: a tenant that may not use one of these connectors may not use the step. */
   readonly connectors?: readonly string[];
+  /** It uses its own inbox. Such steps stand in `spec.steps`: from inside a named flow the way on would not be known. */
+  readonly resumes?: true;
   /** Those of the catalogue have some: of every kind. */
   readonly examples?: () => readonly StepExample[];
   readonly open: (config: C, context: StepContext) => OpenStep | Promise<OpenStep>;

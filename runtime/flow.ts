@@ -45,6 +45,8 @@ const plugged = <E extends Record<string, z.ZodType>>(
 
 export const sourceItem = plugged('source', catalog.sources, {});
 export const stepItem = plugged('step', catalog.steps, {});
+/** In a named flow: what a step puts into its own inbox would not find the way on from there. */
+export const flowStepItem = plugged('step', new Map([...catalog.steps].filter(([, { resumes }]) => !resumes)), {});
 export const sinkItem = plugged('sink', catalog.sinks, {
   when: cel('Only messages for which it holds.').optional(),
 });
@@ -119,7 +121,7 @@ export const flowSchema = z.strictObject({
   /** Sources are here for their names and the broker bindings; gateway sources run in the gateway from the route table. */
   sources: z.array(sourceItem),
   steps: z.array(stepItem),
-  flows: z.array(z.strictObject({ name: z.string(), steps: z.array(stepItem) })),
+  flows: z.array(z.strictObject({ name: z.string(), steps: z.array(flowStepItem) })),
   sinks: z.array(sinkItem),
   /** Settings of each Connection by name, under its system's key: `{erp: {http: {...}}}`. */
   connections: z.record(z.string(), z.record(z.string(), z.unknown())),

@@ -7,6 +7,7 @@ import { createEgress } from './egress.ts';
 import { createCalls } from './engine/calls.ts';
 import { consumersOf } from './engine/consumers.ts';
 import { createEngine } from './engine/engine.ts';
+import { createOwnInbox } from './engine/own-inbox.ts';
 import { openParts } from './engine/parts.ts';
 import { createPausedSign } from './engine/paused-sign.ts';
 import { createPublisher } from './engine/publisher.ts';
@@ -118,6 +119,8 @@ const startWorker = async ({ folder, counters, interrupted, closed, log }: Worke
       egress: createEgress(flow.egress),
       publisher: createPublisher(connecting, flow.integration),
       memory: createStepMemory(connecting, flow.integration),
+      own: createOwnInbox(connecting, flow),
+      now: Date.now,
       signal: shutdown.signal,
       log,
     }),

@@ -4,6 +4,7 @@ import { createEgress } from '../../runtime/egress.ts';
 import { createCalls } from '../../runtime/engine/calls.ts';
 import { consumersOf } from '../../runtime/engine/consumers.ts';
 import { createEngine, type Engine } from '../../runtime/engine/engine.ts';
+import { createOwnInbox } from '../../runtime/engine/own-inbox.ts';
 import { openParts, type Parts, type SinkPart } from '../../runtime/engine/parts.ts';
 import { createPublisher } from '../../runtime/engine/publisher.ts';
 import { createStepMemory } from '../../runtime/engine/step-memory.ts';
@@ -49,6 +50,8 @@ export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> =
     egress: createEgress(flow.egress),
     publisher: createPublisher(connected, flow.integration),
     memory: createStepMemory(connected, flow.integration),
+    own: createOwnInbox(connected, flow),
+    now: options.clock?.now ?? Date.now,
     signal: shutdown.signal,
     log,
   });

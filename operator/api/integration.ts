@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { deliverySchema, sinkItem, sourceItem, stepItem } from '../../runtime/flow.ts';
+import { deliverySchema, flowStepItem, sinkItem, sourceItem, stepItem } from '../../runtime/flow.ts';
 import {
   choiceOf,
   duration,
@@ -29,8 +29,8 @@ import { integrationRules, integrationTransitions, scalingRules, uniqueStepNames
 import type { Metadata } from './meta.ts';
 import { ruled } from './rules.ts';
 
-const steps = (description: string, min: number, max: number) =>
-  ruled(listOf(description, stepItem, min, max), [uniqueStepNames]);
+const steps = (description: string, item: typeof stepItem, min: number, max: number) =>
+  ruled(listOf(description, item, min, max), [uniqueStepNames]);
 
 const { retry } = deliverySchema.shape;
 const { backoff } = retry.shape;
@@ -76,10 +76,10 @@ const specShape = shape('What you want.', {
   description: text('What it is for, in a sentence.', 1024).optional(),
   suspend: flag('Stops pulling after work in hand; keeps all.').optional(),
   sources: namedList('Where messages come from.', sourceItem, 1, 8),
-  steps: steps('What is done with a message, in order.', 0, 64).optional(),
+  steps: steps('What is done with a message, in order.', stepItem, 0, 64).optional(),
   flows: namedList(
     'Named parts that steps refer to.',
-    shape('One flow.', { name: label('Name of the flow.'), steps: steps('Steps, in order.', 1, 32) }),
+    shape('One flow.', { name: label('Name of the flow.'), steps: steps('Steps, in order.', flowStepItem, 1, 32) }),
     0,
     16,
   ).optional(),

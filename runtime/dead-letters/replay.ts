@@ -1,4 +1,4 @@
-import { percentEncoded, replayHeaders, withoutControl } from '../nats/envelope.ts';
+import { percentEncoded, replayHeaders, resumeHeader, withoutControl } from '../nats/envelope.ts';
 import { inboxSubject } from '../nats/names.ts';
 import type { Entry } from '../transport/transport.ts';
 import type { DeadLetter } from './letter.ts';
@@ -27,6 +27,7 @@ export const replayEntry = (integration: string, letter: DeadLetter, options: Re
     id: `${letter.messageId}${letter.key === undefined ? '' : `/${letter.key}`}.p${count}`,
     headers: {
       ...withoutControl(letter.headers),
+      ...(letter.headers[resumeHeader] === undefined ? {} : { [resumeHeader]: letter.headers[resumeHeader] }),
       [replayHeaders.id]: percentEncoded(letter.messageId),
       [replayHeaders.count]: String(count),
       ...(options.from === undefined ? {} : { [replayHeaders.from]: percentEncoded(options.from) }),

@@ -18,8 +18,12 @@ export interface RunningAttempt extends Attempt {
   readonly settle: ((fate: Fate) => Promise<void>) | undefined;
   end(): void;
 }
+interface More {
+  readonly replay?: number | undefined;
+  readonly repeated?: boolean;
+}
 export interface Attempts {
-  begin(number: number, delivery: Delivery, replay?: number): RunningAttempt & { readonly startedAt: number };
+  begin(number: number, delivery: Delivery, more?: More): RunningAttempt & { readonly startedAt: number };
   tick(now: number): void;
   /** The grace period is over: ends all of them. */
   abortAll(): void;
@@ -27,14 +31,16 @@ export interface Attempts {
 }
 
 const leaveBehindAfterMs = 5_000;
+/** Of most attempts: made once. */
+const first: More = {};
 
 export const createAttempts = (timeoutMs: number, now: () => number): Attempts => {
   const running = createBag<TimedAttempt>();
   let stopping = false;
   const timeout = () => new DOMException('delivery.timeout has passed', 'TimeoutError');
   return {
-    begin(number, delivery, replay) {
-      const attempt = new TimedAttempt(running, now(), delivery, number, replay);
+    begin(number, delivery, more = first) {
+      const attempt = new TimedAttempt(running, now(), delivery, number, more);
       running.add(attempt);
       return attempt;
     },
@@ -66,6 +72,7 @@ class TimedAttempt implements RunningAttempt, Placed {
   place = -1;
   readonly number: number;
   readonly replay: number | undefined;
+  readonly repeated: boolean;
   readonly startedAt: number;
   readonly #running: Bag<TimedAttempt>;
   readonly #delivery: Delivery;
@@ -80,13 +87,14 @@ class TimedAttempt implements RunningAttempt, Placed {
     startedAt: number,
     delivery: Delivery,
     number: number,
-    replay: number | undefined,
+    { replay, repeated = false }: More,
   ) {
     this.#running = running;
     this.startedAt = startedAt;
     this.#delivery = delivery;
     this.number = number;
     this.replay = replay;
+    this.repeated = repeated;
   }
 
   get origin(): string {

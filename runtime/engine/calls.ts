@@ -109,6 +109,7 @@ const attemptOf = (timeoutMs: number): RunningAttempt & { abort(): void } => {
     number: 1,
     origin,
     acceptedAt: Date.now(),
+    repeated: false,
     settled(listener) {
       listeners ??= [];
       listeners.push(listener);

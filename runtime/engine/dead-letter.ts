@@ -1,7 +1,7 @@
-import { deadLetterHeaders as names, percentEncoded, withoutControl } from '../nats/envelope.ts';
+import { deadLetterHeaders as names, percentEncoded, resumeHeader, withoutControl } from '../nats/envelope.ts';
 import { deadLetterSubject } from '../nats/names.ts';
 import type { Delivery, Entry } from '../transport/transport.ts';
-import { isReplay } from './course.ts';
+import { isReplay, resumeOf } from './course.ts';
 import { idOf, type MessageRecord } from './record.ts';
 import type { Failure } from './retry.ts';
 
@@ -30,11 +30,12 @@ export const deadLetter = (
     [names.subject]: delivery.subject,
     [names.id]: percentEncoded(idOf(delivery)),
     ...(failure.key === undefined ? {} : { [names.key]: percentEncoded(failure.key) }),
-    ...(isReplay(delivery, integration) ? handedOn(delivery.headers) : {}),
+    ...(isReplay(delivery, integration) ? handedOn(delivery.headers, [names.id, names.replays]) : {}),
+    ...(resumeOf(delivery, integration) === undefined ? {} : handedOn(delivery.headers, [resumeHeader])),
   },
   body: delivery.body,
 });
 
 /** Of what began as one message, also after several replays. */
-const handedOn = (headers: Delivery['headers']): Record<string, string> =>
-  Object.fromEntries([names.id, names.replays].flatMap((name) => (headers[name] ? [[name, headers[name]]] : [])));
+const handedOn = (headers: Delivery['headers'], kept: readonly string[]): Record<string, string> =>
+  Object.fromEntries(kept.flatMap((name) => (headers[name] ? [[name, headers[name]]] : [])));

@@ -70,7 +70,11 @@ export const createHandler = (options: HandlerOptions) => {
   const attempt = async (job: Job, before: Memory | undefined): Promise<Outcome> => {
     const { delivery } = job;
     const { attempts: failed, confirmed } = before?.record ?? untried;
-    const running = attempts.begin(failed + 1, delivery, replayOf(delivery, flow.integration));
+    const replay = replayOf(delivery, flow.integration);
+    const running =
+      before || replay !== undefined
+        ? attempts.begin(failed + 1, delivery, { replay, repeated: before !== undefined })
+        : attempts.begin(1, delivery);
     let arrival: Arrival;
     try {
       const course = courseOf(delivery, flow.integration);

@@ -6,6 +6,7 @@ import type {
   OpenContext,
   OpenSink,
   OpenStep,
+  OwnInbox,
   Publish,
   RunFlow,
   SinkDefinition,
@@ -14,7 +15,7 @@ import type {
   StepMemory,
   StepResult,
 } from '../connector.ts';
-import { reasonOf } from '../errors.ts';
+import { reasonOf, reject } from '../errors.ts';
 import { compilePredicate } from '../expr/predicate.ts';
 import { scopeOf } from '../expr/scope.ts';
 import { type Flow, pluginOf } from '../flow.ts';
@@ -36,6 +37,8 @@ interface Part {
 }
 export interface StepPart extends Part {
   run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
+  /** For what it put into its own inbox. */
+  resume(message: Message, attempt: Attempt): Promise<StepResult>;
 }
 export interface SinkPart extends Part {
   holds(message: Message, attempt: Attempt): boolean;
@@ -54,12 +57,15 @@ export interface PartContext extends OpenContext {
   readonly publisher: (part: string) => Publish;
   /** What a step of this name remembers. */
   readonly memory: (step: string) => StepMemory;
+  /** What a step of this name puts into the inbox. */
+  readonly own: (step: string) => OwnInbox;
+  readonly now: () => number;
 }
 
 export const openParts = async (
   flow: Flow,
   plugins: Plugins,
-  { publisher, memory, ...context }: PartContext,
+  { publisher, memory, own, ...context }: PartContext,
 ): Promise<Parts> => {
   const scope = scopeFor(flow);
   const closers: (() => Promise<void>)[] = [];
@@ -108,6 +114,9 @@ export const openParts = async (
       flow: throughFlow,
       memory: memory(item.name),
       connection: ({ name }) => connectionNamed(flow, name, plugins.connections),
+      get own() {
+        return own(item.name);
+      },
       // Made for those that ask: most steps do not publish.
       get publish() {
         return publisher(item.name);
@@ -126,6 +135,11 @@ export const openParts = async (
               live = step;
               return step.run(message, attempt);
             }),
+      async resume(message, attempt) {
+        const step = live ?? (await use());
+        if (step.resume) return step.resume(message, attempt);
+        throw reject('UnknownStep', `the message was made by another step "${item.name}", which gathered messages`);
+      },
       async reopen() {
         live = undefined;
         await reopen();

@@ -139,6 +139,12 @@ export const replayHeaders = {
   count: deadLetterHeaders.replays,
 } as const;
 
+/**
+ * Of a message that a step put into the inbox of its own Integration: the step, whose `resume` it begins with. Believed and protected like
+ * the headers of replays.
+ */
+export const resumeHeader = 'kanava-resume';
+
 /** As the CloudEvents NATS binding says: space, quote, percent and everything outside printable ASCII. */
 export const percentEncoded = (value: string): string =>
   /^[!#$&-~]*$/.test(value)

@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import { type Attempt, defineStep, type ExpressionScope } from '../connector.ts';
-import { postpone, reject } from '../errors.ts';
-import { parseExpression } from '../expr/cel.ts';
+import { type Attempt, defineStep, type StepContext } from '../connector.ts';
+import { postpone } from '../errors.ts';
 import { cel } from '../expr/fields.ts';
+import { compileTime } from '../expr/time.ts';
 import type { Message } from '../message.ts';
 import { duration, milliseconds, oneOf } from '../schema.ts';
 
@@ -24,14 +24,14 @@ export const delayStep = defineStep<z.infer<typeof config>>({
   summary: 'Lets messages wait before they go on.',
   config,
   state: 'none',
-  open({ for: wait, until }, { scope }) {
+  open({ for: wait, until }, { scope, now }) {
     const dueAt =
       until === undefined
         ? (_: Message, { acceptedAt }: Attempt) => acceptedAt + (milliseconds(wait as string) ?? 0)
-        : timeOf(until, scope);
+        : untilTime(until, scope);
     return {
       run(message, attempt) {
-        const afterMs = dueAt(message, attempt) - Date.now();
+        const afterMs = dueAt(message, attempt) - now();
         if (afterMs <= 0) return message;
         throw postpone('Delayed', `the message is due in ${Math.ceil(afterMs / 1_000)} s`, { afterMs });
       },
@@ -66,15 +66,7 @@ export const delayStep = defineStep<z.infer<typeof config>>({
   ],
 });
 
-const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
-
-const timeOf = (source: string, scope: (message: Message, attempt: Attempt) => ExpressionScope) => {
-  const parsed = parseExpression(source);
-  if (!parsed.ok) throw new Error(`delay.until: ${parsed.message}`);
-  return (message: Message, attempt: Attempt): number => {
-    const value = parsed.expression.evaluate(scope(message, attempt));
-    const time = typeof value === 'string' && rfc3339.test(value) ? Date.parse(value) : Number.NaN;
-    if (!Number.isNaN(time)) return time;
-    throw reject('NotATime', 'delay.until must be a time such as 2026-01-31T12:00:00Z');
-  };
+const untilTime = (source: string, scope: StepContext['scope']) => {
+  const timeOf = compileTime('delay.until', source);
+  return (message: Message, attempt: Attempt): number => timeOf(scope(message, attempt));
 };

@@ -119,6 +119,7 @@ const branchAttempt = (attempt: Attempt, signal: AbortSignal): Attempt => ({
   get acceptedAt() {
     return attempt.acceptedAt;
   },
+  repeated: attempt.repeated,
   settled: (told) => attempt.settled(told),
   signal,
 });

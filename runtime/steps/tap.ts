@@ -100,6 +100,7 @@ const copied = async (through: RunFlow, message: Message, attempt: Attempt, sign
     replay: attempt.replay,
     origin: attempt.origin,
     acceptedAt: attempt.acceptedAt,
+    repeated: attempt.repeated,
     signal,
     settled: (told) => void listeners.push(told),
   };

@@ -40,6 +40,8 @@ export const openStep = async ({
     publish: async () => undefined,
     memory: definition.state === 'kept' ? memory : { read: nothing, write: nothing },
     ...more,
+    own: { source: '/acme/orders/step', room: async () => 100_000, put: async () => true },
+    now: Date.now,
   };
   return await definition.open(definition.config.parse(config), context as StepContext);
 };

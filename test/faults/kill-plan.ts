@@ -14,15 +14,16 @@ export const killPoints = [
 ] as const;
 export type KillPoint = (typeof killPoints)[number];
 
+/** Also where a worker may die that publishes: after what it published is stored. */
 export interface KillPlan {
-  readonly point: KillPoint;
+  readonly point: KillPoint | 'published';
   /** Dies when this many messages have reached the point. */
   readonly after: number;
 }
 
 /** The last line of a worker: what it had in its hands. */
 export interface LastWords {
-  readonly killed: KillPoint | 'no';
+  readonly killed: KillPlan['point'] | 'no';
   readonly running: number;
   /** Messages that it got and that somebody had got before. */
   readonly redelivered: number;

@@ -10,6 +10,7 @@ export const attemptOf = (
     number: 1,
     origin: 'inbox_orders/1/in/1',
     acceptedAt: 0,
+    repeated: false,
     signal: new AbortController().signal,
     settled: (listener) => void listeners.push(listener),
     settle: (fate) => tellAll(listeners)(fate),

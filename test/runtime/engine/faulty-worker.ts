@@ -5,6 +5,7 @@ import { catalog } from '../../../runtime/catalog.ts';
 import { createEgress } from '../../../runtime/egress.ts';
 import { consumersOf } from '../../../runtime/engine/consumers.ts';
 import { createEngine } from '../../../runtime/engine/engine.ts';
+import { createOwnInbox } from '../../../runtime/engine/own-inbox.ts';
 import { openParts, type Parts } from '../../../runtime/engine/parts.ts';
 import { createPublisher } from '../../../runtime/engine/publisher.ts';
 import { createStepMemory } from '../../../runtime/engine/step-memory.ts';
@@ -13,7 +14,7 @@ import { readSettings } from '../../../runtime/settings.ts';
 import { newCounters } from '../../../runtime/telemetry.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
 import type { Transport } from '../../../runtime/transport/transport.ts';
-import type { KillPlan, KillPoint, LastWords } from '../../faults/kill-plan.ts';
+import type { KillPlan, LastWords } from '../../faults/kill-plan.ts';
 import { plannedStep, streamSink } from '../../faults/planned-parts.ts';
 import { changedDelivery, faults } from './broken-rules.ts';
 
@@ -34,7 +35,7 @@ const lastWords = (killed: LastWords['killed']) => {
   const words: LastWords = { killed, running: running(), redelivered, suspects: counters.suspects };
   writeSync(1, `${JSON.stringify(words)}\n`);
 };
-const reach = (point: KillPoint) => {
+const reach = (point: KillPlan['point']) => {
   if (plan?.point !== point) return;
   left -= 1;
   if (left > 0) return;
@@ -58,10 +59,15 @@ const deadly = (transport: Transport): Transport => ({
         options.deliver(changedDelivery(delivery, { ack }));
       },
     }),
+  async publish(entry) {
+    const stored = await transport.publish(entry);
+    reach('published');
+    return stored;
+  },
   state: {
     ...transport.state,
-    async write(key, value, revision) {
-      const written = await transport.state.write(key, value, revision);
+    async write(...entry) {
+      const written = await transport.state.write(...entry);
       reach('while parking');
       return written;
     },
@@ -109,6 +115,8 @@ const parts = await openParts(flow, plugins, {
   egress: createEgress(flow.egress),
   publisher: createPublisher(Promise.resolve(real), flow.integration),
   memory: createStepMemory(Promise.resolve(transport), flow.integration),
+  own: createOwnInbox(Promise.resolve(transport), flow),
+  now: Date.now,
   signal: new AbortController().signal,
   log,
 });

@@ -21,7 +21,7 @@ describe('delay', () => {
   beforeEach(() => void vi.useFakeTimers({ now: Date.parse('2026-01-31T12:00:00Z'), toFake: ['Date'] }));
   afterEach(() => void vi.useRealTimers());
   const run = async (config: unknown, message: Message, acceptedAt = Date.now()) => {
-    const step = await delayStep.open(delayStep.config.parse(config), { scope } as never);
+    const step = await delayStep.open(delayStep.config.parse(config), { scope, now: () => Date.now() } as never);
     return step.run(message, attemptOf({ acceptedAt }));
   };
   const waits = (afterMs: number) => ({ instruction: 'postpone', code: 'Delayed', afterMs });

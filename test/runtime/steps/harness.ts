@@ -30,6 +30,7 @@ export const openStep = async (definition: StepDefinition, config: unknown, cont
   const step = await definition.open(definition.config.parse(config), {
     scope,
     log: silent,
+    now: Date.now,
     ...context,
   } as StepContext);
   return async (message: Message): Promise<StepResult> => step.run(message, attempt);
