@@ -37,6 +37,8 @@ const openTrial = async ({ step, flows = {} }: StepTrial) => {
     egress: createEgress({ allow: [], closed: [] }),
     publisher: () => async () => undefined,
     memory: createStepMemory(Promise.resolve(createMemoryTransport({ streams: [] })), 'bench'),
+    own: () => ({ source: '/bench/bench/step', room: async () => 900_000, put: async () => true }),
+    now: Date.now,
     signal: new AbortController().signal,
     log: silent,
   });

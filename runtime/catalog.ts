@@ -2,6 +2,7 @@ import type { ConnectionDefinition, Connector, SinkDefinition, SourceDefinition,
 import { busConnector } from './connectors/bus.ts';
 import { httpConnector } from './connectors/http.ts';
 import { scheduleConnector } from './connectors/schedule.ts';
+import { aggregateStep } from './steps/aggregate.ts';
 import { callStep } from './steps/call.ts';
 import { choiceStep } from './steps/choice.ts';
 import { dedupeStep } from './steps/dedupe.ts';
@@ -22,6 +23,7 @@ import { validateStep } from './steps/validate.ts';
 /* One line a connector, one line a step. Everything else follows from what they declare. */
 const connectors: readonly Connector[] = [busConnector, httpConnector, scheduleConnector];
 const stepList: readonly StepDefinition[] = [
+  aggregateStep,
   callStep,
   choiceStep,
   dedupeStep,

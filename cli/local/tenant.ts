@@ -7,7 +7,9 @@ import { createAccept, envelope } from '../../runtime/gateway/accept.ts';
 import { createOnce } from '../../runtime/gateway/once.ts';
 import { createRouteTable, type RouteTable } from '../../runtime/gateway/route-table.ts';
 import { decodeAnswer, withTimeout } from '../../runtime/nats/call.ts';
-import { deadLetterStream } from '../../runtime/nats/names.ts';
+import { resumeHeader } from '../../runtime/nats/envelope.ts';
+import { deadLetterStream, inboxStream } from '../../runtime/nats/names.ts';
+import { wakeType } from '../../runtime/steps/alarms.ts';
 import { type Clock, createMemoryTransport, type MemoryTransport } from '../../runtime/transport/memory.ts';
 import type { Delivery } from '../../runtime/transport/transport.ts';
 import type { LocalIntegration } from './plan.ts';
@@ -24,8 +26,8 @@ export interface LocalTenant {
   apply(integrations: readonly LocalIntegration[]): Promise<readonly Change[]>;
   /** A request that is answered by the flow. */
   readonly call: (integration: string, suspended: boolean) => Call;
-  /** Nothing is stored that somebody has to work on. */
-  atRest(): Promise<boolean>;
+  /** Nothing is stored that somebody has to work on; timers of steps, which only wait for their time, need not count. */
+  atRest(options?: { readonly besidesTimers?: boolean }): Promise<boolean>;
   /** Something is being worked on now. */
   isBusy(): boolean;
   /** Of the first worker that starts nothing, because configuration or credentials are wrong. */
@@ -159,9 +161,13 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
       for (const integration of changed) prepare(integration);
       return Promise.all([...gone.map(stop), ...changed.map(start)]);
     },
-    async atRest() {
+    async atRest({ besidesTimers = false } = {}) {
+      const timers = besidesTimers
+        ? [...running.keys()].map((name) => transport.stored(inboxStream(name), isTimer))
+        : [];
+      const waiting = timers.reduce((total, each) => total + each, 0);
       const fills = await Promise.all([...consumers.values()].map((consumer) => transport.fill(consumer)));
-      return fills.every(({ pending, ackPending }) => pending + ackPending === 0);
+      return fills.reduce((total, { pending, ackPending }) => total + pending + ackPending, 0) === waiting;
     },
     isBusy: () => [...running.values()].some(({ worker }) => (worker?.running() ?? 0) > 0),
     paused: () => [...running.values()].flatMap(({ worker }) => worker?.paused() ?? [])[0],
@@ -173,6 +179,9 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
     },
   };
 };
+
+const isTimer = (headers: Readonly<Record<string, string>>): boolean =>
+  headers[resumeHeader] !== undefined && headers['ce-type'] === wakeType;
 
 /** Dead letters are read by this process as soon as they are written, so that they never fill up. */
 const streamsOf = ({ name, streams }: LocalIntegration) =>

@@ -136,9 +136,10 @@ const runCase = async (
       const attrs = { id: `given-${index + 1}`, ...message.attrs };
       const answer = await give(played, tenant, { source, headers, attrs, body }, { log: silent, now: clock.now });
       if (answer) answers.push(answer);
-      await rest(tenant, clock);
+      await rest(tenant, clock, { besidesTimers: true });
       clock.pass(1000);
     }
+    await rest(tenant, clock);
     return { sinks, calls, deadLetters, answers, paused: tenant.paused() };
   } finally {
     await tenant.close(0);
@@ -158,10 +159,10 @@ const longestMs = 60_000;
 /** What follows from what was just done is done within so many turns of the event loop. */
 const turnsOfSilence = 4;
 
-/** Until everything is done. While nothing is in work, time goes on to what is due next; a paused worker waits for ever. */
-const rest = async (tenant: LocalTenant, clock: FakeClock): Promise<void> => {
+/** Until everything is done; groups of messages stay open until the last one is given. While nothing is in work, time goes on to what is due next; a paused worker waits for ever. */
+const rest = async (tenant: LocalTenant, clock: FakeClock, which = {}): Promise<void> => {
   const began = performance.now();
-  for (let turns = 0, silence = 0; !(await tenant.atRest()) && !tenant.paused(); turns += 1) {
+  for (let turns = 0, silence = 0; !(await tenant.atRest(which)) && !tenant.paused(); turns += 1) {
     if (turns > mostTurns || performance.now() - began > longestMs)
       throw new Error(`the messages are not done after ${Math.round((clock.now() - startMs) / 1000)} s of its time`);
     if (tenant.isBusy()) {

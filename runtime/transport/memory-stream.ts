@@ -39,7 +39,7 @@ export interface MemoryStream {
   last(): number;
   /** A consumer is done with it. */
   acknowledged(sequence: number): void;
-  size(): number;
+  size(which?: (headers: Entry['headers']) => boolean): number;
   /** Called after each new entry. */
   onStored(listener: () => void): void;
 }
@@ -120,7 +120,7 @@ export const createMemoryStream = (spec: MemoryStreamSpec, clock: Clock): Memory
       const entry = entries.get(sequence);
       if (entry && spec.retention === 'workqueue') drop(entry);
     },
-    size: () => entries.size,
+    size: (which) => (which ? [...entries.values()].filter(({ headers }) => which(headers)).length : entries.size),
     onStored: (listener) => void listeners.push(listener),
   };
 };

@@ -1,6 +1,6 @@
 import { createMemoryConsumer, type MemoryConsumer } from './memory-consumer.ts';
 import { createMemoryStream, type MemoryStream, type MemoryStreamSpec } from './memory-stream.ts';
-import { type State, type Transport, TransportError } from './transport.ts';
+import { type Entry, type State, type Transport, TransportError } from './transport.ts';
 
 /*
  * A broker in the memory of one process, for `kanava run` and `kanava test` only. It keeps the rules that the engine relies on; what a
@@ -19,8 +19,8 @@ export interface Clock {
 export interface MemoryTransport extends Transport {
   /** Adds what is not there yet; a consumer that is there keeps its position and listens to other subjects from now on. */
   apply(streams: readonly MemoryStreamSpec[]): void;
-  /** Messages that a stream stores. */
-  stored(stream: string): number;
+  /** Messages that a stream stores: all, or those with such headers. */
+  stored(stream: string, which?: (headers: Entry['headers']) => boolean): number;
 }
 
 const realClock: Clock = {
@@ -71,7 +71,7 @@ export const createMemoryTransport = (options: MemoryOptions): MemoryTransport =
     consume: (consumer, options) => consumerOf(consumer).consume(options),
     fill: async (consumer) => consumerOf(consumer).fill(),
     state: createMemoryState(clock),
-    stored: (stream) => streams.get(stream)?.size() ?? 0,
+    stored: (stream, which) => streams.get(stream)?.size(which) ?? 0,
     healthy: () => !closed,
     maxPayload: () => maxPayload,
     async close() {

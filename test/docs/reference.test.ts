@@ -6,7 +6,7 @@ import { catalog } from '../../runtime/catalog.ts';
 import type { ExampleMessage } from '../../runtime/connector.ts';
 import { sinkItem, sourceItem } from '../../runtime/flow.ts';
 import { kanava } from '../cli/kanava.ts';
-import { becomes, refusalOf, type Shown } from '../runtime/steps/examples.ts';
+import { becomes, gathered, refusalOf, type Shown } from '../runtime/steps/examples.ts';
 
 /* What the pages of docs/reference show is what the parts do. That the pages are those of now is test/operator/api/generate.test.ts. */
 interface Block {
@@ -43,6 +43,11 @@ describe.each(pagesOf('steps'))('the page of the step $name', ({ blocks }) => {
     if ('rejects' in example) {
       await expect(becomes(example, [])).rejects.toMatchObject({ instruction: 'reject', code: example.rejects });
     } else {
+      if ('givenAll' in example) {
+        const { becomes: expected } = example as unknown as Becoming;
+        expect(await gathered(example as never, expected)).toEqual(expected);
+        return;
+      }
       const { becomes: expected, publishes = [], asks } = example as unknown as Becoming;
       const { asks: asked, ...made } = await becomes(example, expected);
       expect(made).toEqual({ becomes: expected, publishes });

@@ -9,9 +9,17 @@ import type { Delivery, Transport } from '../../../runtime/transport/transport.t
  *   count-deliveries  attempts are what the broker counts
  *   max-deliver       a message that was delivered often is a dead letter, whatever happened to it
  *   one-phase         a step that drops repeats takes a message for delivered as soon as it has seen it
+ *   forgets-parts     a step that gathers forgets who was in a group as soon as it has ended
  *   no-credit         as much is pulled as the broker gives, whatever the worker can hold
  */
-export type Fault = 'none' | 'ack-before-sink' | 'count-deliveries' | 'max-deliver' | 'one-phase' | 'no-credit';
+export type Fault =
+  | 'none'
+  | 'ack-before-sink'
+  | 'count-deliveries'
+  | 'max-deliver'
+  | 'one-phase'
+  | 'forgets-parts'
+  | 'no-credit';
 
 const mostDeliveries = 3;
 const unbounded = 20_000;
@@ -85,6 +93,17 @@ export const faults: Readonly<Record<string, (transport: Transport, flow: Flow) 
         const written = JSON.parse(Buffer.from(value).toString());
         if (!('origin' in written)) return transport.state.write(key, value, revision, ttlMs);
         return transport.state.write(key, Buffer.from(JSON.stringify({ ...written, state: 'done' })), revision, ttlMs);
+      },
+    },
+  }),
+  'forgets-parts': (transport) => ({
+    ...transport,
+    state: {
+      ...transport.state,
+      write(key, value, revision, ttlMs) {
+        const written = JSON.parse(Buffer.from(value).toString());
+        const forgotten = 'ids' in written ? Buffer.from(JSON.stringify({ ...written, ids: [] })) : value;
+        return transport.state.write(key, forgotten, revision, ttlMs);
       },
     },
   }),

@@ -14,7 +14,7 @@ type Steps = Flow['steps'];
 const open = (steps: Steps, flows: Readonly<Record<string, Steps>>) => {
   const named = Object.entries(flows).map(([name, itsSteps]) => ({ name, steps: itsSteps }));
   const flow = { tenant: 'acme', integration: 'orders', sinks: [], connections: {}, steps, flows: named };
-  return openParts(flow as unknown as Flow, catalog, { memory: () => ({}) } as unknown as PartContext);
+  return openParts(flow as unknown as Flow, catalog, { memory: () => ({}), own: () => ({}) } as unknown as PartContext);
 };
 const bodies = async (steps: Steps, flows: Readonly<Record<string, Steps>>, body: JsonValue) => {
   const parts = await open(steps, flows);

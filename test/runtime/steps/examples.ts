@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { startMockServer } from '../../../cli/local/mock-server.ts';
 import { catalog } from '../../../runtime/catalog.ts';
 import type { ExampleAnswer, ExampleMessage, StepExample } from '../../../runtime/connector.ts';
@@ -9,6 +10,7 @@ import { type Flow, stepItem } from '../../../runtime/flow.ts';
 import type { JsonValue, Message } from '../../../runtime/message.ts';
 import { createMemoryTransport } from '../../../runtime/transport/memory.ts';
 import { attemptOf } from '../attempt.ts';
+import { startGatherer } from './gatherer.ts';
 import { messageOf, silent } from './harness.ts';
 
 /* A step of an example, among the real parts of the engine. */
@@ -50,6 +52,8 @@ export const becomes = async (
     memory: createStepMemory(Promise.resolve(createMemoryTransport({ streams: [] })), 'orders'),
     publisher: () => async (event: Message) => void events.push(event),
     egress: createEgress({ allow: [{ cidr: '127.0.0.1/32' }], closed: [] }),
+    own: () => ({ source: '', room: async () => 100_000, put: async () => true }),
+    now: Date.now,
     log: silent,
   } as unknown as PartContext);
   try {
@@ -83,6 +87,25 @@ const otherSide = async (config: unknown, answers: readonly ExampleAnswer[]) => 
     asked: () => [...played.calls.values()].flat().map(({ method, path }) => `${method} ${path}`),
     [Symbol.asyncDispose]: () => server.close(),
   };
+};
+
+/** The same for a step that gathers. */
+export const gathered = async (
+  { step, givenAll }: Shown & { readonly givenAll: readonly ExampleMessage[] },
+  like: readonly ExampleMessage[],
+): Promise<readonly ExampleMessage[]> => {
+  const [[name, config] = []] = Object.entries(step);
+  const definition = catalog.steps.get(name ?? '');
+  if (!definition) throw new Error(`there is no step "${name}"`);
+  const gatherer = await startGatherer(definition, config);
+  for (const [index, given] of givenAll.entries()) {
+    const message = messageFrom(given);
+    const attrs = { ...message.attrs, id: `m${index}` };
+    expect(await gatherer.give(null, { id: attrs.id, message: { ...message, attrs } })).toBe('on');
+    await gatherer.pass(1_000);
+  }
+  await gatherer.finish();
+  return gatherer.made.map((message, index) => shown(message, like[index]));
 };
 
 const messageFrom = (given: ExampleMessage): Message =>

@@ -17,7 +17,10 @@ const bodies = async (branches: readonly string[], flows: Readonly<Record<string
   const named = Object.entries(flows).map(([name, its]) => ({ name, steps: its }));
   const step = { name: 'all', parallel: { branches: branches.map((name) => ({ name: `b-${name}`, flow: name })) } };
   const flow = { tenant: 'acme', integration: 'orders', sinks: [], connections: {}, steps: [step], flows: named };
-  const parts = await openParts(flow as unknown as Flow, catalog, { memory: () => ({}) } as unknown as PartContext);
+  const parts = await openParts(flow as unknown as Flow, catalog, {
+    memory: () => ({}),
+    own: () => ({}),
+  } as unknown as PartContext);
   return (await runSteps(parts.steps, messageOf(body), attempt)).map((each) => each.body.value());
 };
 

@@ -67,7 +67,7 @@ describe('split in a flow', () => {
     openParts(
       { tenant: 'acme', integration: 'orders', sinks: [], connections: {}, flows: [], steps } as unknown as Flow,
       catalog,
-      { memory: () => ({}) } as unknown as PartContext,
+      { memory: () => ({}), own: () => ({}) } as unknown as PartContext,
     );
   const through = async (steps: unknown, body: JsonValue | Uint8Array) =>
     await runSteps((await open(steps)).steps, messageOf(body), attempt);

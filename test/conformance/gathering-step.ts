@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import type { StepDefinition } from '../../runtime/connector.ts';
+import type { JsonValue } from '../../runtime/message.ts';
+import type { KillPlan } from '../faults/kill-plan.ts';
+import type { Fault } from '../runtime/engine/broken-rules.ts';
+import { flowTo, startReceiver, startWorkshop } from '../runtime/engine/workshop.ts';
+import { startGatherer } from '../runtime/steps/gatherer.ts';
+import { messageOf } from '../runtime/steps/harness.ts';
+import { type BadConfigs, refusesBadConfig } from './schema.ts';
+
+/*
+ * What a step promises that keeps messages and makes others of them later: whatever dies, every message is in one of those that come out,
+ * and in no other, whose id and body are always the same.
+ */
+export interface GatheringCase {
+  readonly definition: StepDefinition;
+  readonly config: unknown;
+  readonly bad: BadConfigs;
+  /** Messages of one round, each of which names itself by its number. */
+  readonly round: (numbers: readonly number[]) => readonly JsonValue[];
+  /** Numbers of the messages in what came out. */
+  readonly numbersIn: (body: JsonValue) => readonly number[];
+}
+
+const bodies: readonly (readonly [why: string, body: JsonValue | Uint8Array])[] = [
+  ['no JSON', Buffer.from('{"a":')],
+  ['no text', Uint8Array.from([255, 254, 0])],
+  ['nothing', new Uint8Array()],
+  ['null', null],
+  ['a number', 7],
+  ['a list', []],
+  ['an empty object', {}],
+  ['keys of prototypes', Buffer.from('{"__proto__":{"a":1},"constructor":1}')],
+];
+
+/** Every step of a message's way into a group and out of it: each write of state is one, each message that is put into the inbox another. */
+const deaths: readonly KillPlan[] = [
+  ...[1, 2, 3, 4, 5, 6, 7, 9, 12, 16].map((after) => ({ point: 'while parking', after }) as const),
+  ...[1, 2, 3].map((after) => ({ point: 'published', after }) as const),
+  { point: 'pulled', after: 3 },
+  { point: 'parsed', after: 3 },
+  { point: 'before ack', after: 1 },
+  { point: 'before ack', after: 8 },
+  { point: 'after ack', after: 5 },
+  { point: 'before sink', after: 1 },
+  { point: 'after sink', after: 1 },
+];
+const perRound = 18;
+
+interface Outcome {
+  readonly lost: readonly number[];
+  /** In messages of several ids, or several times in one. */
+  readonly repeated: readonly number[];
+  /** Ids that came with several bodies. */
+  readonly changed: readonly string[];
+  readonly deadLetters: number;
+}
+
+/** A worker for each death, which gets new messages beside what the dead ones left; then one that lives. */
+export const killedWhileGathering = async (
+  name: string,
+  { config, round, numbersIn }: GatheringCase,
+  plan: readonly KillPlan[] = deaths,
+  fault?: Fault,
+): Promise<Outcome> => {
+  const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+  const delivery = { ...flowTo('').delivery, concurrency: 8 };
+  const flow = flowTo(receiver.url, { steps: [{ name: 'gather', [name]: config }], delivery });
+  let given = 0;
+  const give = async () => {
+    const numbers = Array.from({ length: perRound }, (_, index) => given + index);
+    given += perRound;
+    for (const [index, body] of round(numbers).entries()) await workshop.publish([`m${numbers[index]}`], body);
+  };
+  for (const kill of plan) {
+    await give();
+    const worker = await workshop.startWorker(flow, fault, { kill });
+    await worker.ended;
+    expect(worker.output()).toContain(`"killed":"${kill.point}"`);
+  }
+  await workshop.startWorker(flow, fault);
+  await expect.poll(() => workshop.messages('inbox_orders'), { timeout: 180_000, interval: 100 }).toBe(0);
+  const byId = Map.groupBy(receiver.calls, ({ id }) => id);
+  const made = [...byId].map(([, calls]) => numbersIn(JSON.parse(calls[0]?.body ?? 'null') as JsonValue)).flat();
+  const numbers = Array.from({ length: given }, (_, index) => index);
+  return {
+    lost: numbers.filter((no) => !made.includes(no)),
+    repeated: [...new Set(made.filter((no, index) => made.indexOf(no) !== index))],
+    changed: [...byId].flatMap(([id, calls]) => (new Set(calls.map(({ body }) => body)).size > 1 ? [id] : [])),
+    deadLetters: await workshop.messages('dlq_orders'),
+  };
+};
+export const nothingLost: Outcome = { lost: [], repeated: [], changed: [], deadLetters: 0 };
+
+export const gatheringStepConformance = (name: string, step: GatheringCase): void => {
+  describe(`step ${name}`, { timeout: 600_000 }, () => {
+    refusesBadConfig(step.definition.config, step.config, step.bad);
+
+    it('says what becomes of every body: no mistake of a sender is tried again', async () => {
+      const gatherer = await startGatherer(step.definition, step.config);
+      for (const [why, body] of bodies)
+        expect(await gatherer.give(null, { message: messageOf(body as JsonValue) }), why).toMatch(/^(on|reject \w+)$/);
+    });
+
+    it('leaves the message as it is', async () => {
+      const gatherer = await startGatherer(step.definition, step.config);
+      const [body = null] = step.round([7]);
+      const message = messageOf(body, { headers: { 'x-kept': 'yes' } });
+      const before = structuredClone({ attrs: message.attrs, headers: message.headers, body: message.body.value() });
+      await gatherer.give(null, { message });
+      expect({ attrs: message.attrs, headers: message.headers, body: message.body.value() }).toEqual(before);
+    });
+
+    it('has every message in one that comes out, wherever workers are killed', async () => {
+      expect(await killedWhileGathering(name, step)).toEqual(nothingLost);
+    });
+  });
+};
