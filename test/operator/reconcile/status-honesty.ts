@@ -113,17 +113,18 @@ const keyOf = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.namespace 
 /** The statuses that were told in this record, each once. */
 export const statusesIn = (versions: readonly StoredVersion[]): Told[] => {
   const last = new Map<string, KubeObject>();
-  const deployments = versions.map(({ object }) => object).filter(({ kind }) => kind === 'Deployment');
+  const deployments = Map.groupBy(
+    versions.map(({ object }) => object).filter(({ kind }) => kind === 'Deployment'),
+    keyOf,
+  );
   const told: Told[] = [];
   for (const { type, object } of versions) {
     if (object.kind === 'Deployment') continue;
     const before = last.get(object.metadata.uid ?? '');
     last.set(object.metadata.uid ?? '', object);
     if (type === 'DELETED' || JSON.stringify(object['status']) === JSON.stringify(before?.['status'])) continue;
-    const workers = deployments.filter(
-      ({ metadata }) =>
-        metadata.namespace === object.metadata.namespace && metadata.name === `worker-${object.metadata.name}`,
-    );
+    const { namespace = '', name } = object.metadata;
+    const workers = deployments.get(`Deployment ${namespace}/worker-${name}`) ?? [];
     const until = workers.filter((deployment) => revisionOf(deployment) <= revisionOf(object));
     const known = until.findLastIndex((deployment) => before && revisionOf(deployment) <= revisionOf(before));
     const since = until.slice(Math.max(0, known));

@@ -28,21 +28,27 @@ export const revisionOf = ({ metadata }: KubeObject): number => Number(metadata.
 
 export const recordStatuses = (api: KubeApi): StatusRecorder => {
   const versions: StoredVersion[] = [];
+  /** By uid: a bench has thousands of objects, and tens of thousands of their versions. */
+  const newest = new Map<string | undefined, number>();
+  const record = (version: StoredVersion) => {
+    versions.push(version);
+    const { uid } = version.object.metadata;
+    newest.set(uid, Math.max(newest.get(uid) ?? 0, revisionOf(version.object)));
+  };
   const stopped = new AbortController();
   const problems: unknown[] = [];
   const watching = recorded.map((kind) =>
-    watchAll<KubeObject>(api, apiPath(kind, {}), (version) => versions.push(version), stopped.signal).catch(
-      (error: unknown) => problems.push(error),
+    watchAll<KubeObject>(api, apiPath(kind, {}), record, stopped.signal).catch((error: unknown) =>
+      problems.push(error),
     ),
   );
-  const isSeen = (stored: KubeObject) =>
-    versions.some(
-      ({ object }) => object.metadata.uid === stored.metadata.uid && revisionOf(object) >= revisionOf(stored),
-    );
+  const isSeen = (stored: KubeObject) => (newest.get(stored.metadata.uid) ?? 0) >= revisionOf(stored);
   return {
     stop: async () => {
       const names = recorded.map(resourceName).join();
-      const { items } = JSON.parse(await mustKubectl(api.kubectl, ['get', names, '-A', '-o', 'json'])) as {
+      const { items } = JSON.parse(
+        await mustKubectl(api.kubectl, ['get', names, '-A', '-o', 'json'], { timeout: 600_000 }),
+      ) as {
         items: KubeObject[];
       };
       for (const end = performance.now() + 20_000; !items.every(isSeen) && performance.now() < end; ) await sleep(20);
