@@ -104,6 +104,25 @@ spec:
     expect(fine, text).toBe(true);
   });
 
+  it('leaves groups of messages open until the last message is given, and then lets their time pass', async () => {
+    writeFileSync(
+      join(folder, 'groups.yaml'),
+      `apiVersion: kanava.dev/v1alpha1
+kind: Integration
+metadata: {name: groups}
+spec:
+  sources: [{name: shop, http: {path: /in}}]
+  steps: [{name: gather, aggregate: {key: body.key, until: {count: 2, timeout: 72h}, into: "=body.map(each, each.no)"}}]
+  sinks: [{name: out, bus: {type: group}}]
+`,
+    );
+    const given = ['{key: a, no: 1}', '{key: b, no: 2}', '{key: a, no: 3}'].map((body) => `{body: ${body}}`).join(', ');
+    const { fine, text } = await trial(
+      `files: [groups.yaml]\ncases: [{name: it, given: [${given}], expect: {sinks: {out: [{body: [1, 3]}, {body: [2]}]}}}]\n`,
+    );
+    expect(fine, text).toBe(true);
+  });
+
   it('takes a body from a file', async () => {
     writeFileSync(join(folder, 'order.json'), '{"id": 1}');
     const { fine, text } = await trial(`cases: [{name: it, given: [{file: order.json}], expect: {${sent}}}]\n`);
