@@ -28,7 +28,7 @@ interface Program {
 
 const root = import.meta.dirname;
 /** As in images/runtime/Dockerfile: compiled code is only valid for the flags that it was made with. */
-export const runtimeFlags = ['--min-semi-space-size=4', '--max-semi-space-size=4'];
+export const runtimeFlags = ['--min-semi-space-size=4', '--max-semi-space-size=16', '--no-lazy-feedback-allocation'];
 /** As in images/operator/Dockerfile. */
 export const operatorFlags: readonly string[] = [];
 
