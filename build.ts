@@ -92,25 +92,39 @@ const keptApart: Plugin = {
   },
 };
 
+/** Programs of threads lie beside the bundle that was started. */
+const threadsBeside = (ending: 'cjs' | 'mjs'): Plugin => ({
+  name: 'threads beside',
+  setup({ onLoad }) {
+    onLoad({ filter: /runtime\/expr\/liquid-program\.ts$/ }, () => ({
+      contents: `export const liquidProgram = process.getBuiltinModule('node:path').join(process.argv[1], '../liquid.${ending}');`,
+      loader: 'js',
+    }));
+  },
+});
+const liquidThread = { to: 'liquid', from: 'runtime/expr/liquid-thread.ts' };
+
 export const bundles = {
   runtime: [
     {
       to: 'worker',
       from: 'runtime/main.ts',
-      plugins: [lazyBuiltins, ownSignatures, noSchemas, keptApart],
+      plugins: [lazyBuiltins, ownSignatures, noSchemas, keptApart, threadsBeside('cjs')],
       external: ['./gateway/gateway.ts'],
     },
     {
       to: 'gateway',
       from: 'runtime/main.ts',
-      plugins: [lazyBuiltins, ownSignatures, keptApart],
+      plugins: [lazyBuiltins, ownSignatures, keptApart, threadsBeside('cjs')],
       external: ['./worker.ts'],
     },
     ...[...apart].map(([from, to]) => ({ to, from, plugins: [lazyBuiltins] })),
+    { ...liquidThread, plugins: [lazyBuiltins] },
   ],
   operator: [
     { to: 'operator', from: 'operator/main.ts' },
-    { to: 'kanava', from: 'cli/main.ts' },
+    { to: 'kanava', from: 'cli/main.ts', plugins: [threadsBeside('mjs')] },
+    liquidThread,
   ],
   receiver: [{ to: 'receiver', from: 'test/e2e/demo/receiver.ts' }],
 } as const satisfies Record<string, readonly Program[]>;

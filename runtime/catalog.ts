@@ -17,6 +17,7 @@ import { removeStep } from './steps/remove.ts';
 import { setStep } from './steps/set.ts';
 import { splitStep } from './steps/split.ts';
 import { tapStep } from './steps/tap.ts';
+import { templateStep } from './steps/template.ts';
 import { throttleStep } from './steps/throttle.ts';
 import { validateStep } from './steps/validate.ts';
 
@@ -38,6 +39,7 @@ const stepList: readonly StepDefinition[] = [
   setStep,
   splitStep,
   tapStep,
+  templateStep,
   throttleStep,
   validateStep,
 ];

@@ -27,7 +27,8 @@ const rules: readonly Rule[] = [
       /^runtime\/expr\//,
       /^zod$/,
       /^@marcbachmann\/cel-js/,
-      /^(ajv|re2js)(\/|$)/,
+      /^(ajv|re2js|liquidjs)(\/|$)/,
+      /^node:worker_threads$/,
     ],
   },
   {

@@ -1,5 +1,6 @@
 import { catalog } from '../../runtime/catalog.ts';
 import { schemaProblems } from '../../runtime/expr/json-schema.ts';
+import { templateProblem } from '../../runtime/expr/liquid.ts';
 import { pluginOf } from '../../runtime/flow.ts';
 import type { Finding } from './findings.ts';
 import { unknownFlowText } from './flow-rules.ts';
@@ -140,14 +141,16 @@ export const ambiguousKeys = (schema: SchemaNode, spec: unknown): Finding[] => {
   return found;
 };
 
-/** JSON Schemas of bodies, wherever a step takes one. */
-export const jsonSchemas = (schema: SchemaNode, spec: unknown): Finding[] => {
+/** JSON Schemas of bodies and templates of texts, wherever a step takes one. */
+export const foreignLanguages = (schema: SchemaNode, spec: unknown): Finding[] => {
   const found: Finding[] = [];
   walkSchema(schema, spec, ['spec'], (node, value, path) => {
-    if (node['x-kanava-form'] !== 'json-schema') return;
-    for (const problem of schemaProblems(value)) {
-      found.push(finding('InvalidSchema', [...path, ...problem.path], problem.message));
-    }
+    const form = node['x-kanava-form'];
+    const problem = form === 'liquid' ? templateProblem(String(value)) : undefined;
+    if (problem !== undefined) found.push(finding('InvalidExpression', path, problem));
+    if (form !== 'json-schema') return;
+    for (const wrong of schemaProblems(value))
+      found.push(finding('InvalidSchema', [...path, ...wrong.path], wrong.message));
   });
   return found;
 };

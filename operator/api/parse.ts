@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { dnsLabel } from '../../runtime/schema.ts';
-import { ambiguousKeys, type IntegrationCheck, integrationChecks, jsonSchemas, tooManyKeys } from './checks.ts';
+import { ambiguousKeys, foreignLanguages, type IntegrationCheck, integrationChecks, tooManyKeys } from './checks.ts';
 import { type Connection, connectionSpec, connectionTransitions } from './connection.ts';
 import { type Finding, findingsOf } from './findings.ts';
 import { type Integration, integrationSpec } from './integration.ts';
@@ -63,7 +63,7 @@ const parser = <S>(kind: Kind, spec: z.ZodType<S>, checks: readonly ((spec: S) =
     const findings = [
       ...tooManyKeys(specSchema, data.spec),
       ...ambiguousKeys(specSchema, data.spec),
-      ...jsonSchemas(specSchema, data.spec),
+      ...foreignLanguages(specSchema, data.spec),
       ...checks.flatMap((check) => check(data.spec)),
     ];
     if (findings.length > 0) return refused(findings);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { freeObject } from '../schema.ts';
+import { freeObject, text } from '../schema.ts';
 import { parseExpression } from './cel.ts';
 
 /** A field that *is* a CEL expression. It is parsed wherever the configuration is parsed: operator, CLI and runtime say the same. */
@@ -22,3 +22,7 @@ export const jsonSchema = (description: string) =>
   freeObject(description, {
     doc: 'References stay within the schema (#/...), `format` is not checked, regular expressions have no look-around.',
   }).meta({ 'x-kanava-form': 'json-schema' });
+
+/** A Liquid template. Operator and CLI parse it where they check; a worker leaves that to the thread that runs it. */
+export const liquid = (description: string) =>
+  text(description, 16_384).meta({ description, 'x-kanava-form': 'liquid' });
