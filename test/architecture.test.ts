@@ -16,7 +16,7 @@ interface Rule {
 const node = /^node:/;
 const rules: readonly Rule[] = [
   { from: /^runtime\/errors\.ts$/, may: [] },
-  { from: /^runtime\/message\.ts$/, may: [/^runtime\/errors\.ts$/] },
+  { from: /^runtime\/message\.ts$/, may: [/^runtime\/errors\.ts$/, /^node:buffer$/] },
   { from: /^runtime\/schema\.ts$/, may: [/^zod$/] },
   { from: /^runtime\/connector\.ts$/, may: [/^zod$/, /^runtime\/(errors|message|schema)\.ts$/] },
   { from: /^runtime\/nats\//, may: [/^zod$/, node, /^runtime\/(nats\/|errors|message|schema)/] },
