@@ -10,6 +10,7 @@ import { courseOf, replayOf } from './course.ts';
 import { deadLetter } from './dead-letter.ts';
 import type { Job, Memory } from './job.ts';
 import { type Arrival, travel } from './journey.ts';
+import { createMemories, memoryOf } from './memories.ts';
 import type { Parts } from './parts.ts';
 import { deadlyAfter, fresh, isSuspect, type MessageRecord, type Records, type Stored } from './record.ts';
 import { delayMs, type Failure, failureOf, judge, type RetryPolicy } from './retry.ts';
@@ -52,17 +53,18 @@ export interface HandlerOptions {
  * It never rejects. A worker that dies anywhere in between leaves the message with the broker.
  */
 export const createHandler = (options: HandlerOptions) => {
-  const { flow, parts, transport, records, attempts, policy, mayWait, counters, log, now, random } = options;
+  const { flow, parts, transport, attempts, policy, mayWait, counters, log, now, random } = options;
+  const memories = createMemories(options);
 
   const handle = async (job: Job, alone: boolean): Promise<Outcome> => {
     const { delivery } = job;
-    const memory = job.memory ?? (await remembered(delivery));
+    const memory = job.memory ?? (await memories.recall(delivery));
     if (isSuspect(delivery, memory.stored.record)) {
       if (!alone) return { kind: 'suspect' };
       const { record } = memory;
       const deaths = record.deaths + (record.started ? 1 : 0);
       if (deaths >= deadlyAfter) return await settle(job, memory, [poison(record, deaths, parts)], undefined);
-      job.memory = await mark(delivery, memory, deaths);
+      job.memory = await memories.mark(delivery, memory, deaths);
     } else job.memory = memory;
     return await attempt(job, job.memory);
   };
@@ -113,38 +115,15 @@ export const createHandler = (options: HandlerOptions) => {
     return await settle(job, after, arrival.failures, running);
   };
 
-  /** A suspect's start mark: found at its next delivery, a worker died with it. */
-  const mark = async (delivery: Delivery, memory: Memory, deaths: number): Promise<Memory> => {
-    const marked = (record: MessageRecord) => ({ ...record, started: true, deaths });
-    return {
-      ...memory,
-      stored: await records.write(delivery, memory.stored, marked),
-      record: marked(memory.record),
-    };
-  };
-
-  /** Without it nobody knows which sinks have the message already: it waits for the bucket. */
-  const remembered = async (delivery: Delivery): Promise<Memory> => {
-    try {
-      return memoryOf(await records.read(delivery));
-    } catch (error) {
-      counters.stateRefused += 1;
-      throw error;
-    }
-  };
-
   /** Before the ack: what is not told yet is told at the next delivery. A step that cannot write it down forgets too early, not too much. */
   const tell = async (delivery: Delivery, attempt: RunningAttempt, fate: Fate): Promise<void> => {
     const { settle } = attempt;
-    if (settle) await persistently(() => settle(fate)).catch((error: unknown) => stateRefused(delivery, error));
+    if (settle) await persistently(() => settle(fate)).catch((error: unknown) => memories.refused(delivery, error));
   };
 
   const done = async (delivery: Delivery, stored: Stored): Promise<Outcome> => {
     await acked(delivery);
-    if (stored.revision > 0) {
-      // What stays behind is harmless: the record names its message, and sequence numbers do not come back.
-      await records.remove(delivery).catch((error: unknown) => stateRefused(delivery, error));
-    }
+    await memories.forget(delivery, stored);
     return finished;
   };
 
@@ -221,12 +200,12 @@ export const createHandler = (options: HandlerOptions) => {
       else log.warn(fields, 'an attempt failed');
     }
     if (!here) {
-      await remember(delivery, memory, 1);
+      await memories.write(delivery, memory, 1);
       delivery.nak(delay);
       return { kind: 'parked', fatal };
     }
     // A suspect's mark must not outlive its attempt: others run while it waits.
-    const known = stored.record.started ? await remember(delivery, memory, 0) : stored;
+    const known = stored.record.started ? await memories.write(delivery, memory, 0) : stored;
     job.memory = {
       stored: known,
       record: { ...record, started: false, deaths: 0 },
@@ -236,36 +215,11 @@ export const createHandler = (options: HandlerOptions) => {
     return { kind: 'again', delayMs: delay, fatal };
   };
 
-  /** Writes down what happened since the message was read; `naks` of ours are about to follow. */
-  const remember = async (delivery: Delivery, { stored, record: ahead }: Memory, naks: number): Promise<Stored> => {
-    const gained = ahead.attempts - stored.record.attempts;
-    try {
-      return await records.write(delivery, stored, (record) => ({
-        ...record,
-        attempts: record.attempts + gained,
-        naks: record.naks + naks,
-        confirmed: [...new Set([...record.confirmed, ...ahead.confirmed])],
-        buried: record.buried || ahead.buried,
-        started: false,
-        deaths: 0,
-      }));
-    } catch (error) {
-      stateRefused(delivery, error);
-      return stored;
-    }
-  };
-
   /** Gives a message back at once, with what happened to it. Shutting down is nobody's attempt. */
   const release = async (job: Job): Promise<Outcome> => {
-    if (job.memory) await remember(job.delivery, job.memory, 1);
+    if (job.memory) await memories.write(job.delivery, job.memory, 1);
     job.delivery.nak(0);
     return { kind: 'released' };
-  };
-
-  const stateRefused = (delivery: Delivery, error: unknown) => {
-    counters.stateRefused += 1;
-    const { stream, sequence } = delivery;
-    log.error({ stream, sequence, reason: reasonOf(error) }, 'the state bucket refused a record');
   };
 
   const reopenIfGone = async ({ part, instruction }: Failure) => {
@@ -314,7 +268,6 @@ const persistently = async (act: () => Promise<void>): Promise<void> => {
   }
 };
 
-const memoryOf = (stored: Stored): Memory => ({ stored, record: stored.record, waits: 0, since: 0 });
 const untried: Pick<MessageRecord, 'attempts' | 'confirmed'> = { attempts: 0, confirmed: [] };
 
 const decode = (delivery: Delivery): Message => decodeMessage(delivery.headers, delivery.body);
