@@ -56,15 +56,21 @@ export const mostParts = 1_000;
 /** For so long it is known which messages a group had, and that a window is over. */
 export const rememberedMs = 86_400_000;
 
-/** `kept`: it is in the open group. `ended`: the group that has ended has to make room first. `done`: it is in that one. */
+/**
+ * `kept`: it is in the open group. `ended`: the group that has ended has to make room first. `done`: it is in that one. `moved`: a group has
+ * ended since it was known which ones have it.
+ */
 export type Taken =
   | { readonly kind: 'kept'; readonly number: number; readonly due: number; readonly isFirst: boolean }
   | { readonly kind: 'ended' | 'done'; readonly number: number; readonly ended: Group }
-  | { readonly kind: 'late' };
+  | { readonly kind: 'late' }
+  | { readonly kind: 'moved' };
 interface Rules {
   readonly place: Place;
   readonly now: number;
   readonly room: number;
+  /** Of a message that was delivered before: no group before this number has it. */
+  readonly checked?: number | undefined;
   readonly isWhole: (group: Group) => boolean;
 }
 interface Change<T> {
@@ -75,9 +81,14 @@ interface Change<T> {
 const none: Gathering = { number: 0, unsent: [] };
 
 /** Adds a message. `isWhole` is asked of the group with it, and may throw: then nothing has changed. */
-export const take = (found: Gathering | undefined, part: Part, { place, now, room, isWhole }: Rules): Change<Taken> => {
+export const take = (
+  found: Gathering | undefined,
+  part: Part,
+  { place, now, room, checked, isWhole }: Rules,
+): Change<Taken> => {
   const current = found ?? none;
   const { number, open, ended } = current;
+  if (checked !== undefined && checked !== number) return { result: { kind: 'moved' } };
   if (ended) return { result: { kind: ended.ids.includes(part.id) ? 'done' : 'ended', number, ended } };
   if (open?.ids.includes(part.id)) return { result: { kind: 'kept', number, due: open.due, isFirst: true } };
   if (!open && current.over) return { result: { kind: 'late' } };

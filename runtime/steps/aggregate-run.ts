@@ -49,12 +49,13 @@ export const openAggregate = (config: AggregateConfig, { scope, memory, own, now
   /** False: it is late. */
   const add = async (place: Place, part: Part, room: number, attempt: Attempt): Promise<boolean> => {
     const rules = { place, room, now: now(), isWhole: isWhole(attempt) };
-    if (attempt.repeated) {
-      await alarms.release(place.token, attempt.origin);
-      if (await wasEnded(place.token, part, attempt)) return true;
-    }
+    if (attempt.repeated) await alarms.release(place.token, attempt.origin);
     for (;;) {
-      const taken: Taken = await groups.change(place.token, (found) => take(found, part, rules));
+      const before = attempt.repeated ? await endedWith(place.token, part, attempt) : undefined;
+      if (before?.isIn) return true;
+      const checked = before?.number;
+      const taken: Taken = await groups.change(place.token, (found) => take(found, part, { ...rules, checked }));
+      if (taken.kind === 'moved') continue;
       if (taken.kind === 'late') return false;
       if (taken.kind === 'kept') {
         const { number, due, isFirst } = taken;
@@ -67,18 +68,25 @@ export const openAggregate = (config: AggregateConfig, { scope, memory, own, now
     }
   };
 
-  /** Whether it is in a group that has ended since it was accepted. Only a message that was delivered before can be. */
-  const wasEnded = async (token: string, part: Part, { acceptedAt, origin }: Attempt): Promise<boolean> => {
+  /**
+   * Whether it is in a group that has ended since it was accepted, before the group of this number. Only a message that was delivered before
+   * can be.
+   */
+  const endedWith = async (
+    token: string,
+    part: Part,
+    { acceptedAt, origin }: Attempt,
+  ): Promise<{ readonly isIn: boolean; readonly number: number }> => {
     const { number, unsent } = await groups.change(token, (found) => ({ result: found ?? nothing }));
     for (let before = number - 1; before >= 0; before -= 1) {
       const found = await memory.read(endedKey(token, before));
       const ended = found?.value as Ended | undefined;
-      if (!ended || ended.at < acceptedAt - clocksDifferMs) return false;
+      if (!ended || ended.at < acceptedAt - clocksDifferMs) break;
       if (!ended.ids.includes(part.id)) continue;
       if (unsent.includes(before)) await sendOrWait(token, before, origin);
-      return true;
+      return { isIn: true, number };
     }
-    return false;
+    return { isIn: false, number };
   };
 
   const conclude = async (token: string, number: number, group: Group): Promise<void> => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { aggregateStep } from '../../../runtime/steps/aggregate.ts';
+import { take } from '../../../runtime/steps/aggregate-groups.ts';
+import { type Place, placesUntil } from '../../../runtime/steps/aggregate-places.ts';
 import { startGatherer, startMs } from './gatherer.ts';
 
 const minute = 60_000;
@@ -172,6 +174,15 @@ describe('aggregate keeps', () => {
     for (const id of ['one', 'three']) await groups.give(part(1), { id, repeated: true });
     await groups.finish();
     expect(numbersIn(groups.bodies())).toEqual([[1, 2, 3]]);
+  });
+
+  it('one part of a message that was looked for in vain just before its group ended', () => {
+    const [place] = placesUntil({ timeout: '1h' })('k');
+    const again = { id: 'a', body: 1, bytes: 1, attrs: { type: 'order' } };
+    const rules = { place: place as Place, now: startMs, room: 100, isWhole: () => false };
+    const next = { number: 1, unsent: [] };
+    expect(take(next, again, { ...rules, checked: 0 })).toEqual({ result: { kind: 'moved' } });
+    expect(take(next, again, { ...rules, checked: 1 }).result, 'control').toMatchObject({ kind: 'kept', number: 1 });
   });
 
   it('no more than fits into a message: the rest is another group', async () => {
