@@ -107,6 +107,8 @@ export const run = async (args: string[]): Promise<void> => {
   }
   const measured = new Set(stepTrials.flatMap(({ step }) => Object.keys(step)));
   const left = [...catalog.steps.keys()].filter((name) => !measured.has(name));
-  console.log(`not measured, because their cost is what others take: ${left.join(', ')}`);
+  console.log(
+    `not measured, because a server, a clock, a thread or what is stored decides what they cost: ${left.join(', ')}`,
+  );
   for (const line of lines) console.log(line);
 };

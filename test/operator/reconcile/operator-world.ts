@@ -127,10 +127,15 @@ interface Launch {
   readonly healthPort: number;
   readonly env: Readonly<Record<string, string>>;
 }
+/** No more than this: the operator is told everything else. */
+const inherited = () =>
+  Object.fromEntries(
+    ['PATH', 'NODE_COMPILE_CACHE'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+  );
 const launch = async ({ dir, program, healthPort, env }: Launch): Promise<OperatorProcess> => {
   const logFile = join(dir, `operator-${env['KANAVA_POD_NAME']}.log`);
   const child: ChildProcess = spawn(process.execPath, program, {
-    env: { PATH: process.env['PATH'] ?? '', KANAVA_HEALTH_PORT: String(healthPort), ...env },
+    env: { ...inherited(), KANAVA_HEALTH_PORT: String(healthPort), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = createWriteStream(logFile, { flags: 'a' });
