@@ -1,5 +1,18 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Minutes each; begun late, one of them would run alone at the end. */
+const longest = ['kills.nats', 'clean.kube', 'uninstall.kube', 'scaling.kube'];
+const placeOf = ({ moduleId }: TestSpecification): number => {
+  const found = longest.findIndex((name) => moduleId.includes(`/${name}.`));
+  return found < 0 ? longest.length : found;
+};
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return (await super.sort(files)).toSorted((one, other) => placeOf(one) - placeOf(other));
+  }
+}
 
 // Levels as in CONTRIBUTING.md. Tests that start servers wait for them half of the time, so four share two cores; the node has one tenant.
 export default defineConfig({
@@ -11,6 +24,7 @@ export default defineConfig({
     hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,

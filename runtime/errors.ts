@@ -15,7 +15,7 @@ export type FailureClass = 'transient' | 'permanent' | 'poison' | 'fatal';
 export class InstructionError extends Error {
   override readonly name = 'InstructionError';
   readonly instruction: Instruction;
-  /** CamelCase, stable, documented in docs/reference/errors.md; becomes the dead letter's code. */
+  /** CamelCase, stable; becomes the dead letter's code. */
   readonly code: string;
   readonly afterMs: number | undefined;
   readonly failure: FailureClass;
