@@ -10,8 +10,8 @@ import type { JsonValue, Message } from '../message.ts';
 import { choiceOf, connectionRef, pattern } from '../schema.ts';
 
 /* A request of a step to an HTTP server, made of the message; the same for every step that asks. */
-const placeholder = /\{([^{}]*)\}/g;
-const placeholderName = /^[A-Za-z][A-Za-z0-9_]*$/;
+const nameInPath = /\{([^{}]*)\}/g;
+const validName = /^[A-Za-z][A-Za-z0-9_]*$/;
 
 export const requestFields = {
   connectionRef: connectionRef('http'),
@@ -37,8 +37,8 @@ type Request = { readonly [K in keyof typeof requestFields]?: z.infer<(typeof re
 
 /** Every name in the path has its value, and every value its name. To be called by the schema. */
 export const namesAreValues = ({ path = '', values = {} }: Pick<Request, 'path' | 'values'>): string | undefined => {
-  const names = [...path.matchAll(placeholder)].map(([, name = '']) => name);
-  const wrong = names.find((name) => !placeholderName.test(name));
+  const names = [...path.matchAll(nameInPath)].map(([, name = '']) => name);
+  const wrong = names.find((name) => !validName.test(name));
   if (wrong !== undefined) return `{${wrong}} in path is no name: use letters, digits and _`;
   const missing = names.find((name) => !Object.hasOwn(values, name));
   if (missing !== undefined) return `{${missing}} in path has no value: add it to values`;
@@ -67,7 +67,7 @@ export const openRequest = async (
     /** Path and query of a message's request. Throws `reject('InvalidPath')`. */
     pathOf(scope: ExpressionScope): string {
       const texts = inPath(scope);
-      const filled = path.replaceAll(placeholder, (_, name: string) => {
+      const filled = path.replaceAll(nameInPath, (_, name: string) => {
         const text = texts.get(name);
         if (text !== undefined && text !== '') return encoded(text);
         throw reject('InvalidPath', `${what}.values.${name} gives nothing: the path ${path} needs it`);

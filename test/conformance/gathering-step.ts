@@ -6,6 +6,7 @@ import type { Fault } from '../runtime/engine/broken-rules.ts';
 import { flowTo, startReceiver, startWorkshop } from '../runtime/engine/workshop.ts';
 import { startGatherer } from '../runtime/steps/gatherer.ts';
 import { messageOf } from '../runtime/steps/harness.ts';
+import { senderBodies } from './bodies.ts';
 import { type BadConfigs, refusesBadConfig } from './schema.ts';
 
 /*
@@ -21,17 +22,6 @@ export interface GatheringCase {
   /** Numbers of the messages in what came out. */
   readonly numbersIn: (body: JsonValue) => readonly number[];
 }
-
-const bodies: readonly (readonly [why: string, body: JsonValue | Uint8Array])[] = [
-  ['no JSON', Buffer.from('{"a":')],
-  ['no text', Uint8Array.from([255, 254, 0])],
-  ['nothing', new Uint8Array()],
-  ['null', null],
-  ['a number', 7],
-  ['a list', []],
-  ['an empty object', {}],
-  ['keys of prototypes', Buffer.from('{"__proto__":{"a":1},"constructor":1}')],
-];
 
 /** Every step of a message's way into a group and out of it: each write of state is one, each message that is put into the inbox another. */
 const deaths: readonly KillPlan[] = [
@@ -98,7 +88,7 @@ export const gatheringStepConformance = (name: string, step: GatheringCase): voi
 
     it('says what becomes of every body: no mistake of a sender is tried again', async () => {
       const gatherer = await startGatherer(step.definition, step.config);
-      for (const [why, body] of bodies)
+      for (const [why, body] of senderBodies)
         expect(await gatherer.give(null, { message: messageOf(body as JsonValue) }), why).toMatch(/^(on|reject \w+)$/);
     });
 

@@ -8,6 +8,7 @@ import { createMemoryTransport } from '../../runtime/transport/memory.ts';
 import { attemptOf } from '../runtime/attempt.ts';
 import { ids, startReceiver, startWorkshop } from '../runtime/engine/workshop.ts';
 import { messageOf, scope, silent } from '../runtime/steps/harness.ts';
+import { senderBodies } from './bodies.ts';
 import { travelled, whole } from './journey.ts';
 import { type BadConfigs, refusesBadConfig } from './schema.ts';
 
@@ -51,19 +52,6 @@ const listOf = (result: StepResult): readonly Message[] =>
 const run = async (step: OpenStep, message: Message, attempt: Attempt = attemptOf()) =>
   listOf(await step.run(message, attempt)).map(textOf);
 
-/** Bodies that senders think of. */
-const bodies: readonly (readonly [why: string, body: JsonValue | Uint8Array])[] = [
-  ['no JSON', Buffer.from('{"a":')],
-  ['no text', Uint8Array.from([255, 254, 0])],
-  ['nothing', new Uint8Array()],
-  ['null', null],
-  ['a number', 7],
-  ['a text', 'text'],
-  ['an empty list', []],
-  ['an empty object', {}],
-  ['keys of prototypes', Buffer.from('{"__proto__":{"a":1},"constructor":1}')],
-];
-
 /** Each throws for a step that breaks it (conformance.test.ts shows that). */
 export const stepPromises: Readonly<Record<string, (step: OpenStep, of: StepCase) => Promise<void>>> = {
   async 'makes the same of the same message, at every attempt'(step, { passes }) {
@@ -81,7 +69,7 @@ export const stepPromises: Readonly<Record<string, (step: OpenStep, of: StepCase
     expect([message.attrs, message.headers]).toEqual([kept.attrs, kept.headers]);
   },
   async 'says what becomes of every body: no mistake of a sender is tried again'(step) {
-    for (const [why, body] of bodies) {
+    for (const [why, body] of senderBodies) {
       const error: unknown = await run(step, messageOf(body as JsonValue)).catch((failure: unknown) => failure);
       if (!(error instanceof Error)) continue;
       expect(error instanceof InstructionError ? error.instruction : String(error), why).toBe('reject');
