@@ -15,6 +15,7 @@ import { freePort } from '../../cluster/ports.ts';
 import { temporaryFolder } from '../../cluster/temporary.ts';
 import { applyCrds } from '../api/established.ts';
 import { startWorld, type World } from '../broker/world.ts';
+import { liveObjects } from '../kube/live-objects.ts';
 import { dishonest } from './status-honesty.ts';
 import { keepStatuses, recordStatuses } from './status-recorder.ts';
 
@@ -187,20 +188,7 @@ export const startOperatorWorld = async ({
 
   const kubectl = (args: string[], input?: unknown) =>
     mustKubectl(api.kubectl, args, input === undefined ? {} : { stdin: JSON.stringify(input) });
-  const get = async (kind: string, name: string, namespace?: string): Promise<KubeObject | undefined> => {
-    const where = namespace ? ['-n', namespace] : [];
-    const text = await kubectl([
-      'get',
-      kind,
-      name,
-      ...where,
-      '-o',
-      'json',
-      '--ignore-not-found',
-      '--show-managed-fields',
-    ]);
-    return text.trim() === '' ? undefined : (JSON.parse(text) as KubeObject);
-  };
+  const { get, list, apply, ...objects } = await liveObjects(api);
 
   const conditionsOf = async (kind: string, name: string, namespace?: string): Promise<readonly Condition[]> =>
     statusConditions((await get(kind, name, namespace))?.['status']);
@@ -223,6 +211,7 @@ export const startOperatorWorld = async ({
     try {
       return await recorder.stop();
     } finally {
+      await objects.close();
       await nats.stop();
       await api.stop();
     }
@@ -272,32 +261,16 @@ export const startOperatorWorld = async ({
       (await conditionsOf(kind, name, namespace)).find((found) => found.type === type),
     startOperator,
     keepOperator,
-    apply: async (...objects) => {
-      for (const object of objects) await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], object);
+    apply: async (...all) => {
+      for (const object of all) await apply(object);
     },
-    list: async (kind, namespace) =>
-      (
-        JSON.parse(await kubectl(['get', kind, '-n', namespace, '-o', 'json', '--show-managed-fields'])) as {
-          items: KubeObject[];
-        }
-      ).items,
+    list,
     rollOut: async (name, namespace) => {
       const deployment = await until(`Deployment ${name}`, () => get('deployment', name, namespace));
       const replicas = (deployment['spec'] as { replicas: number }).replicas;
       const { generation } = deployment.metadata;
       const status = { observedGeneration: generation, replicas, updatedReplicas: replicas, readyReplicas: replicas };
-      const patch = JSON.stringify({ status });
-      await kubectl([
-        'patch',
-        'deployment',
-        name,
-        '-n',
-        namespace,
-        '--subresource=status',
-        '--type=merge',
-        '-p',
-        patch,
-      ]);
+      await objects.patchStatus(deployment, status);
     },
     logs: () => processes.map(({ logFile }) => readFileSync(logFile, 'utf8')).join('\n'),
     stop: async () => {

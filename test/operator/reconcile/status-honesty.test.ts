@@ -90,6 +90,18 @@ describe('statuses that are true', () => {
       ],
     ],
     [
+      'scaled before its controller told that the first worker is ready',
+      () => [
+        workers(1, 0),
+        integration({ conditions: { Ready: ['True', 'Waking'] } }),
+        unseen(2, 0),
+        unseen(2, 1),
+        integration({ conditions: { Ready: ['True', 'Waking'], DeadLetters: ['True', 'Present'] } }),
+        unseen(4, 1),
+        integration(),
+      ],
+    ],
+    [
       'a new generation reconciles again',
       () => [
         workers(1, 1),
@@ -127,6 +139,11 @@ describe('a lie is found', () => {
         integration({ conditions: { DeadLetters: ['True', 'Present'] } }),
         integration(),
       ],
+    ],
+    [
+      'Running by workers of a template that its controller had not looked at',
+      'no worker',
+      () => [workers(1, 0), unseen(2, 1, 'b'), integration()],
     ],
     [
       'Running by workers that a scale found gone',

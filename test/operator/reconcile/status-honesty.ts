@@ -17,8 +17,8 @@ interface Told {
   readonly before: KubeObject | undefined;
   /** Versions of its workers' Deployment: the one that was there at `before`, and all until now. */
   readonly deployments: readonly KubeObject[];
-  /** While a scale waits for the Deployment's controller, the version that it had looked at: what held then holds. */
-  readonly unscaled: KubeObject | undefined;
+  /** All of its versions until now. */
+  readonly history: readonly KubeObject[];
 }
 type Rule = (told: Told) => string | false | undefined;
 
@@ -27,7 +27,8 @@ const conditionOf = (object: KubeObject | undefined, type: string): Condition | 
   statusConditions(object?.['status']).find((condition) => condition.type === type);
 const isTrue = (object: KubeObject | undefined, type: string) => conditionOf(object, type)?.status === 'True';
 const isCurrent = (object: KubeObject | undefined) => object !== undefined && kstatusOf(object).status === 'Current';
-const observed = (object: KubeObject) => (object['status'] as { observedGeneration?: number }).observedGeneration;
+const observed = (object: KubeObject) =>
+  (object['status'] as { observedGeneration?: number } | undefined)?.observedGeneration;
 
 const onlyCatalogued: Rule = ({ object }) => {
   const unknown = statusConditions(object['status']).find(
@@ -61,13 +62,21 @@ const notReadyIsFailed: Rule = ({ object }) =>
   observed(object) === object.metadata.generation &&
   'Ready=False without Stalled=True';
 
-const runningIsRunning: Rule = ({ object, deployments, unscaled }) => {
+const runningIsRunning: Rule = ({ object, deployments, history }) => {
   if (!isCurrent(object) || conditionOf(object, 'Ready')?.reason !== 'Running') return undefined;
-  const runs = [...(unscaled ? [unscaled] : []), ...deployments].some((deployment) => {
-    const { ready, rollout } = deploymentState(deployment);
+  const runs = deployments.some((deployment) => {
+    const { ready, rollout } = deploymentState(asLookedAt(deployment, history));
     return rollout === 'done' && ready > 0;
   });
   return !runs && `Running, and no worker of the newest template was ready: ${deployments.map(shown).join('; ')}`;
+};
+/** While the Deployment's controller has not looked at a scale, what it says is true of the same template. */
+const asLookedAt = (deployment: KubeObject, history: readonly KubeObject[]): KubeObject => {
+  const { uid } = deployment.metadata;
+  const generation = observed(deployment);
+  const lookedAt = history.findLast(({ metadata }) => metadata.uid === uid && metadata.generation === generation);
+  if (!lookedAt || template(lookedAt) !== template(deployment)) return deployment;
+  return { ...deployment, metadata: { ...deployment.metadata, generation } };
 };
 const shown = (deployment: KubeObject): string => {
   const { replicas } = deployment['spec'] as { replicas: number };
@@ -127,20 +136,9 @@ export const statusesIn = (versions: readonly StoredVersion[]): Told[] => {
     const workers = deployments.get(`Deployment ${namespace}/worker-${name}`) ?? [];
     const until = workers.filter((deployment) => revisionOf(deployment) <= revisionOf(object));
     const known = until.findLastIndex((deployment) => before && revisionOf(deployment) <= revisionOf(before));
-    const since = until.slice(Math.max(0, known));
-    told.push({ object, before, deployments: since, unscaled: unscaledOf(until.slice(0, Math.max(0, known)), since) });
+    told.push({ object, before, deployments: until.slice(Math.max(0, known)), history: until });
   }
   return told;
-};
-
-const unscaledOf = (earlier: readonly KubeObject[], since: readonly KubeObject[]): KubeObject | undefined => {
-  const isOnlyScaled = since.every(
-    (deployment) => deploymentState(deployment).rollout === 'unseen' && deploymentState(deployment).ready > 0,
-  );
-  const found = earlier.findLast((deployment) => deploymentState(deployment).rollout !== 'unseen');
-  if (!found || !isOnlyScaled) return undefined;
-  const later = [...earlier.slice(earlier.indexOf(found)), ...since];
-  return later.every((deployment) => template(deployment) === template(found)) ? found : undefined;
 };
 
 /** What is not true of it, each with the object that says so. */
