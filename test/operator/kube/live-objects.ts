@@ -21,10 +21,7 @@ export interface LiveObjects {
   close(): Promise<void>;
 }
 
-const known: readonly ResourceKind[] = [
-  ...kinds,
-  ...Object.values(builtIn).filter((kind) => typeof kind === 'object'),
-];
+const known: readonly ResourceKind[] = [...kinds, ...Object.values(builtIn).filter((kind) => typeof kind === 'object')];
 const named = (name: string): ResourceKind => {
   const found = known.find((kind) => [kind.plural, kind.kind.toLowerCase(), resourceName(kind)].includes(name));
   if (!found) throw new Error(`${name} is none of the kinds that tests read; they are in operator/plan/kinds.ts`);
