@@ -309,6 +309,8 @@ export interface ExpressionScope {
   readonly vars: unknown;
   readonly error: unknown;
   readonly meta: unknown;
+  /** No variable: what bounds the loops of all expressions that see this scope. The first of them sets it. */
+  loopClock?: { begin(): void; round(): void };
 }
 export interface OpenStep {
   /** Synchronous where it can be: the engine awaits only promises. */

@@ -1,15 +1,16 @@
 import { type ASTNode, Environment, serialize } from '@marcbachmann/cel-js';
 import type { ExpressionScope } from '../connector.ts';
 import { reasonOf, reject } from '../errors.ts';
+import { createLoopClock, type LoopClock } from './loop-clock.ts';
 import { plainJson } from './plain.ts';
 
 /*
  * CEL as users of JSON expect it. JSON numbers are doubles in CEL and literals are ints, so every operator that mixes them is added;
- * results are plain JSON values. There is no cost limit in the evaluator, hence the limits on what is accepted: length, size, nested
- * loops, and no backtracking regular expressions.
+ * results are plain JSON values. There is no cost limit in the evaluator, hence the limits on what is accepted (length, size, nested loops,
+ * no backtracking regular expressions) and a clock in each loop.
  */
 export interface Expression {
-  /** A plain JSON value, or `undefined` for an absent optional. Throws `reject('ExpressionFailed')`: evaluation is pure. */
+  /** A plain JSON value, or `undefined` for an absent optional. Throws `reject` (`ExpressionFailed`, `TooSlow`): evaluation is pure. */
   evaluate(scope: ExpressionScope): unknown;
 }
 export type Parsed = { ok: true; expression: Expression } | { ok: false; message: string };
@@ -78,7 +79,7 @@ interface Program {
 }
 const compiled = (source: string, run: Program): Expression => {
   const path = pathOf(run.ast);
-  const expression = evaluator(source, run);
+  const expression = evaluator(source, clocked(run));
   return path === undefined ? expression : { evaluate: (scope) => read(scope, path) ?? expression.evaluate(scope) };
 };
 
@@ -114,12 +115,12 @@ const read = (scope: ExpressionScope, path: Path): unknown => {
   }
 };
 
-const evaluator = (source: string, run: Program): Expression => ({
+const evaluator = (source: string, run: Expression['evaluate']): Expression => ({
   evaluate(scope) {
     try {
-      return plainJson(run(scope as unknown as Record<string, unknown>));
+      return plainJson(run(scope));
     } catch (cause) {
-      // A body that is not JSON says so itself.
+      // A body that is not JSON says so itself, and so does a loop that takes too long.
       if (cause instanceof Error && cause.name === 'InstructionError') throw cause;
       throw reject('ExpressionFailed', `expression \`${shortened(source)}\`: ${summaryOf(cause)}${placeOf(cause)}`, {
         cause,
@@ -128,13 +129,48 @@ const evaluator = (source: string, run: Program): Expression => ({
   },
 });
 
+/** What the library makes of a loop when it parses; it asks before each round whether to go on. */
+interface Loop {
+  condition?: (made: unknown) => unknown;
+}
+const loopOf = (node: ASTNode): Loop | undefined => {
+  const { alternate } = (node as { readonly meta?: { readonly alternate?: ASTNode } }).meta ?? {};
+  return (alternate as { readonly op: string } | undefined)?.op === 'comprehension'
+    ? (alternate?.args as unknown as Loop)
+    : undefined;
+};
+
+/** Looks at the clock in each round of each loop: before it, where no other part of the expression can swallow what is thrown. */
+const clocked = (run: Program): Expression['evaluate'] => {
+  const evaluate = (scope: ExpressionScope) => run(scope as unknown as Record<string, unknown>);
+  const nodes = loopsIn(run.ast);
+  if (nodes.length === 0) return evaluate;
+  let clock: LoopClock | undefined;
+  for (const node of nodes) {
+    const loop = loopOf(node);
+    if (!loop) throw new Error(`the loop ${shortened(serialize(node))} cannot be bounded in time`);
+    const { condition } = loop;
+    loop.condition = (made) => {
+      clock?.round();
+      return condition === undefined || condition(made);
+    };
+  }
+  return (scope) => {
+    clock = scope.loopClock ??= createLoopClock();
+    clock.begin();
+    return evaluate(scope);
+  };
+};
+const loopsIn = (node: ASTNode): ASTNode[] => [...(isLoop(node) ? [node] : []), ...childrenOf(node).flatMap(loopsIn)];
+const isLoop = (node: ASTNode): boolean => node.op === 'rcall' && loops.has(node.args[0]);
+
 /** Why the expression is not allowed, or `undefined`. */
 const refused = (node: ASTNode, loopDepth: number, bindDepth: number): string | undefined => {
   const name = node.op === 'rcall' || node.op === 'call' ? node.args[0] : undefined;
   if (name === 'matches') {
     return 'matches() is not available: its regular expressions can run for minutes on a short text; use ==, contains, startsWith, endsWith or split';
   }
-  const innerLoops = node.op === 'rcall' && loops.has(node.args[0]) ? loopDepth + 1 : loopDepth;
+  const innerLoops = isLoop(node) ? loopDepth + 1 : loopDepth;
   const innerBinds = name === 'bind' ? bindDepth + 1 : bindDepth;
   if (innerLoops > deepestLoops) {
     return `${String(name)}() is nested more than ${deepestLoops} loops deep, which takes too long on large bodies; split the work into steps`;

@@ -83,7 +83,7 @@ const said = (source: string): string => {
   const parsed = parseExpression(source);
   if (!parsed.ok) return 'refused';
   try {
-    return `gave ${JSON.stringify(parsed.expression.evaluate(scope))}`;
+    return `gave ${JSON.stringify(parsed.expression.evaluate({ ...scope }))}`;
   } catch (error) {
     return error instanceof InstructionError ? `${error.instruction} ${error.code}` : String(error);
   }
@@ -122,6 +122,56 @@ describe('expressions', () => {
     const { result, spentMs } = await spentOn(() => said(source));
     expect(result).toMatch(/^(refused|gave \d+|reject ExpressionFailed)$/);
     expect(spentMs).toBeLessThan(longestStallMs);
+  });
+
+  /* Over lists as a body of a megabyte holds them; each would take from seconds to hours. */
+  const long = Array.from({ length: 100_000 }, (_, index) => index);
+  it.each<[string, string]>([
+    ['two loops in each other', 'body.long.map(a, body.long.filter(b, b == a).size())'],
+    ['loops that find nothing', 'body.long.exists(a, body.long.exists(b, b < 0.0))'],
+    ['loops that find all', 'body.long.all(a, body.long.all(b, b >= 0.0))'],
+    ['loops that count', 'body.long.exists_one(a, body.long.exists_one(b, b == a))'],
+    ['a filter before the map', 'body.long.map(a, body.long.all(b, b >= 0.0), a)'],
+    ['an inner loop whose failure does not matter', 'body.long.all(a, body.long.all(b, b.none) || true)'],
+    ['a loop that may be late', 'body.long.all(a, body.long.exists(b, b < 0.0) || true)'],
+    ['a bound list', 'cel.bind(c, body.long, c.map(a, c.map(b, a + b)))'],
+    ['an optional list', 'body.?long.orValue([]).map(a, body.?long.orValue([]).map(b, [a, b]))'],
+    ['one loop that searches a list', 'body.long.map(a, -1.0 in body.long)'],
+    ['one loop that compares lists', 'body.long.map(a, body.long == body.same)'],
+    ['one loop that searches a text', "body.long.map(a, body.text.contains('b'))"],
+  ])('ends in time: %s', async (_, source) => {
+    const body = { long, same: [...long], text: 'a'.repeat(200_000) };
+    const parsed = parseExpression(source);
+    if (!parsed.ok) throw new Error(parsed.message);
+    const { result, spentMs } = await spentOn((): unknown => {
+      try {
+        return parsed.expression.evaluate({ ...scope, body });
+      } catch (error) {
+        return error;
+      }
+    });
+    expect(result).toMatchObject({ instruction: 'reject', code: 'TooSlow' });
+    expect(spentMs).toBeLessThan(longestStallMs);
+  });
+
+  it('all expressions that a step asks of one message have one time together', async () => {
+    const parsed = parseExpression('body.long.map(a, body.long.exists(b, b < 0.0))');
+    if (!parsed.ok) throw new Error(parsed.message);
+    const one = { ...scope, body: { long } };
+    const codes: unknown[] = [];
+    const { spentMs } = await spentOn(() => {
+      for (let count = 0; count < 10; count += 1) {
+        try {
+          parsed.expression.evaluate(one);
+        } catch (error) {
+          codes.push((error as InstructionError).code);
+        }
+      }
+    });
+    expect(codes).toEqual(Array.from({ length: 10 }, () => 'TooSlow'));
+    expect(spentMs).toBeLessThan(longestStallMs);
+    // Another message has its own.
+    expect(parsed.expression.evaluate({ ...scope, body: { long: [1, 2] } })).toEqual([false, false]);
   });
 
   it('control: what JavaScript inherits is there to be found', () => {
