@@ -7,6 +7,7 @@ import { bundle, bundles } from '../build.ts';
 import { checkAll } from './check.ts';
 import { ensureBinaries } from './cluster/binaries.ts';
 import { serverNames } from './cluster/servers.ts';
+import { bundlePrograms } from './programs.ts';
 
 /*
  * `npm test`: installs and builds what the tests need, runs the checks and every level of tests, ends with `N passed, N failed`.
@@ -51,7 +52,7 @@ const noteFailures = ({ testResults }: Report): void => {
   }
 };
 
-const vitest = (projects: readonly string[], report: string): Promise<number> =>
+const vitest = (projects: readonly string[], programs: string, report: string): Promise<number> =>
   new Promise((done, fail) => {
     const child = spawn(
       'vitest',
@@ -63,17 +64,20 @@ const vitest = (projects: readonly string[], report: string): Promise<number> =>
         `--outputFile.json=${report}`,
       ],
       // Servers of tests are small and live for a minute: Go's collector would take a fifth of their time.
-      { stdio: ['ignore', 'inherit', 'inherit'], env: { GOGC: '400', ...process.env } },
+      {
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: { GOGC: '400', KANAVA_TEST_PROGRAMS: programs, ...process.env },
+      },
     );
     child.on('error', fail);
     child.on('close', (code) => done(code ?? 1));
   });
 
-const runStage = async (stage: readonly string[], folder: string): Promise<Counts> => {
+const runStage = async (stage: readonly string[], programs: string, folder: string): Promise<Counts> => {
   const name = stage.join(' and ');
   console.log(`\n==> ${name} tests`);
   const report = join(folder, `${stage.join('-')}.json`);
-  const code = await vitest(stage, report);
+  const code = await vitest(stage, programs, report);
   const result = JSON.parse(readFileSync(report, 'utf8')) as Report;
   noteFailures(result);
   const skipped = result.numPendingTests + result.numTodoTests;
@@ -112,13 +116,14 @@ const main = async (): Promise<number> => {
   console.log('\n==> pinned servers (built once a machine and version)');
   await ensureBinaries(serverNames);
   for (const image of Object.keys(bundles) as (keyof typeof bundles)[]) await bundle(image);
+  const programs = await bundlePrograms();
 
   const folder = mkdtempSync(join(tmpdir(), 'kanava-test-'));
   try {
     const wanted: readonly string[] = positionals.length > 0 ? positionals : levels;
     for (const stage of stages.map((all) => all.filter((level) => wanted.includes(level)))) {
       if (stage.length === 0) continue;
-      const counts = await runStage(stage, folder);
+      const counts = await runStage(stage, programs, folder);
       total.passed += counts.passed;
       total.failed += counts.failed;
     }

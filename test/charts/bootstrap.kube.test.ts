@@ -1,10 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CommandResult, run } from '../cluster/command.ts';
 import { type KubeApi, startKubeApi } from '../cluster/kube-api.ts';
 import { mustKubectl } from '../cluster/kubectl.ts';
+import { program } from '../programs.ts';
 
 /* `kanava bootstrap` as a process against a real API server: once, never again, and to the end when it was interrupted. */
 const namespace = 'kanava-system';
@@ -14,7 +14,6 @@ const names = [
   'secret/kanava-nats-tls',
   'configmap/kanava-nats-ca',
 ];
-const program = join(import.meta.dirname, '../../cli/main.ts');
 
 let api: KubeApi;
 beforeAll(async () => {
@@ -28,7 +27,7 @@ beforeEach(async () => {
 });
 
 const bootstrap = (kubeconfig = api.kubeconfig, ...more: string[]): Promise<CommandResult> =>
-  run(execPath, [program, 'bootstrap', '--namespace', namespace, '--kubeconfig', kubeconfig, ...more]);
+  run(execPath, [program('cli/main.ts'), 'bootstrap', '--namespace', namespace, '--kubeconfig', kubeconfig, ...more]);
 const stored = (): Promise<string> =>
   mustKubectl(api.kubectl, ['get', ...names, '-n', namespace, '-o', 'yaml', '--ignore-not-found']);
 const dataOf = async (name: string): Promise<Record<string, string>> => {

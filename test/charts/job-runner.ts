@@ -1,16 +1,14 @@
-import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { type CommandResult, run } from '../cluster/command.ts';
 import type { KubeApi } from '../cluster/kube-api.ts';
 import { mustKubectl } from '../cluster/kubectl.ts';
 import { watchAll } from '../cluster/watch.ts';
+import { program } from '../programs.ts';
 
 /*
  * Controller and node of the chart's hook Jobs on an API server that has neither: runs the command of each Job as a process, as the Job's
  * ServiceAccount, and writes the Job's status by its exit code. Retries and logs of Jobs are the e2e tests' business.
  */
-const program = join(import.meta.dirname, '../../cli/main.ts');
-
 interface Job {
   readonly metadata: { readonly name: string; readonly resourceVersion?: string };
   readonly spec: {
@@ -41,7 +39,7 @@ export const startJobRunner = (api: KubeApi, namespace: string): JobRunner => {
     const [, , ...words] = [...containers[0].command, ...(containers[0].args ?? [])];
     const kubeconfig = await api.serviceAccountKubeconfig(namespace, serviceAccountName);
     const startTime = now();
-    const result = await run(execPath, [program, ...words, '--kubeconfig', kubeconfig]);
+    const result = await run(execPath, [program('cli/main.ts'), ...words, '--kubeconfig', kubeconfig]);
     ran.push({ job: metadata.name, ...result });
     const status =
       result.code === 0

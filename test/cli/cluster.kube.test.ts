@@ -176,8 +176,7 @@ describe('kanava render', () => {
     const { objects } = JSON.parse(stdout) as { objects: KubeObject[] };
     expect(objects.length).toBeGreaterThan(15);
     for (const { apiVersion, kind, metadata, ...rest } of objects) {
-      const type = apiVersion.includes('/') ? `${kind}.${apiVersion.split('/')[1]}.${apiVersion.split('/')[0]}` : kind;
-      const live = await world.get(type, metadata.name, metadata.namespace);
+      const live = await world.get(kind, metadata.name, metadata.namespace);
       expect(live, `${kind} ${metadata.name}`).toMatchObject({ apiVersion, kind, metadata, ...rest });
     }
   });

@@ -26,3 +26,6 @@ export const inCi = env['CI'] === 'true';
 
 /** Tests of the operator leave every status that it wrote there. */
 export const statusesFolder = env['KANAVA_STATUSES'];
+
+/** Where `npm test` has bundled the programs that tests start; without it they start from their sources. */
+export const programsFolder = env['KANAVA_TEST_PROGRAMS'];

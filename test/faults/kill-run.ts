@@ -12,6 +12,7 @@ import { inboxSubject } from '../../runtime/nats/names.ts';
 import { connectTransport } from '../../runtime/transport/jetstream.ts';
 import { bucketSpec, busSpec, consumer, deadLetterSpec, inboxSpec } from '../operator/broker/specs.ts';
 import { startWorld, type WorldTenant } from '../operator/broker/world.ts';
+import { program } from '../programs.ts';
 import type { Fault } from '../runtime/engine/broken-rules.ts';
 import { type KillPlan, type KillPoint, killPoints, type LastWords, type PlannedBody } from './kill-plan.ts';
 import { readAll } from './read-all.ts';
@@ -211,7 +212,7 @@ const starter =
     const dir = dirname(await tenant.folder('worker', integration));
     await mkdir(join(dir, 'secrets'), { recursive: true });
     await writeFile(join(dir, 'flow.json'), JSON.stringify(flowOf(concurrency)));
-    const child = spawn(process.execPath, [join(root, 'test/runtime/engine/faulty-worker.ts'), 'worker'], {
+    const child = spawn(process.execPath, [program('test/runtime/engine/faulty-worker.ts'), 'worker'], {
       cwd: root,
       env: {
         ...process.env,

@@ -17,6 +17,7 @@ import { freePort } from '../cluster/ports.ts';
 import { resolvedFlow } from '../flow.ts';
 import { bucketSpec, deadLetterSpec, inboxSpec } from '../operator/broker/specs.ts';
 import { startWorld, type World, type WorldOptions } from '../operator/broker/world.ts';
+import { program } from '../programs.ts';
 import type { Fault } from '../runtime/engine/broken-rules.ts';
 import { type Load, startLoad, untilNone, within } from './load.ts';
 import { readAll } from './read-all.ts';
@@ -164,9 +165,7 @@ const startWorker = async (dir: string, url: string, fault: Fault | undefined): 
   await mkdir(join(dir, 'secrets'), { recursive: true });
   await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
   // What its image runs, with the same flags: memory is judged.
-  const entry = fault
-    ? join(root, 'test/runtime/engine/faulty-worker.ts')
-    : join(await bundle('runtime'), 'runtime.cjs');
+  const entry = fault ? program('test/runtime/engine/faulty-worker.ts') : join(await bundle('runtime'), 'runtime.cjs');
   const child = spawn(process.execPath, [...runtimeFlags, entry, 'worker'], {
     cwd: root,
     env: {

@@ -9,6 +9,7 @@ import { execPath } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { run } from '../../../cli/local/run.ts';
+import { program } from '../../programs.ts';
 
 /* Integrations of files in this process; nothing else is needed, and nothing of it is pretended. */
 
@@ -272,8 +273,7 @@ describe('kanava run', () => {
 
   it('ends by Ctrl-C with 0, as a process', { timeout: 300_000 }, async () => {
     write('a.yaml', connection('https://erp.example.com') + orders());
-    const program = join(import.meta.dirname, '..', '..', '..', 'cli', 'main.ts');
-    const child = spawn(execPath, [program, 'run', folder, '--print', '--port', '0']);
+    const child = spawn(execPath, [program('cli/main.ts'), 'run', folder, '--print', '--port', '0']);
     let notes = '';
     child.stderr.on('data', (part: Buffer) => (notes += part.toString()));
     await expect.poll(() => notes, { timeout: 240_000 }).toMatch(/press Ctrl-C/);

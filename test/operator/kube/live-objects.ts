@@ -21,15 +21,32 @@ export interface LiveObjects {
   close(): Promise<void>;
 }
 
-const known: readonly ResourceKind[] = [...kinds, ...Object.values(builtIn).filter((kind) => typeof kind === 'object')];
+const admission = (kind: string, plural: string): ResourceKind => ({
+  apiVersion: 'admissionregistration.k8s.io/v1',
+  kind,
+  plural,
+  namespaced: false,
+});
+const known: readonly ResourceKind[] = [
+  ...kinds,
+  ...Object.values(builtIn).filter((kind) => typeof kind === 'object'),
+  admission('ValidatingAdmissionPolicy', 'validatingadmissionpolicies'),
+  admission('ValidatingAdmissionPolicyBinding', 'validatingadmissionpolicybindings'),
+];
 const named = (name: string): ResourceKind => {
-  const found = known.find((kind) => [kind.plural, kind.kind.toLowerCase(), resourceName(kind)].includes(name));
-  if (!found) throw new Error(`${name} is none of the kinds that tests read; they are in operator/plan/kinds.ts`);
+  const found = known.find((kind) =>
+    [kind.plural, kind.kind.toLowerCase(), resourceName(kind)].includes(name.toLowerCase()),
+  );
+  if (!found)
+    throw new Error(`${name} is none of the kinds that tests read; add it to test/operator/kube/live-objects.ts`);
   return found;
 };
 const kindOf = (object: KubeObject): ResourceKind => {
   const found = known.find(({ apiVersion, kind }) => apiVersion === object.apiVersion && kind === object.kind);
-  if (!found) throw new Error(`${object.apiVersion} ${object.kind} is none of the kinds that tests apply`);
+  if (!found)
+    throw new Error(
+      `${object.apiVersion} ${object.kind} is none of the kinds that tests apply; add it to test/operator/kube/live-objects.ts`,
+    );
   return found;
 };
 const isList = (object: object): object is { readonly items: readonly unknown[] } =>

@@ -13,6 +13,7 @@ import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
 import { mustKubectl } from '../../cluster/kubectl.ts';
 import { freePort } from '../../cluster/ports.ts';
 import { temporaryFolder } from '../../cluster/temporary.ts';
+import { program as operatorProgram } from '../../programs.ts';
 import { applyCrds } from '../api/established.ts';
 import { startWorld, type World } from '../broker/world.ts';
 import { liveObjects } from '../kube/live-objects.ts';
@@ -171,7 +172,7 @@ export interface OperatorWorldOptions {
 }
 
 export const startOperatorWorld = async ({
-  program = [join(repository, 'operator', 'main.ts')],
+  program = [operatorProgram('operator/main.ts')],
   logLevel = 'debug',
   jetstream = 'sync_interval: always',
   controllers = false,

@@ -19,6 +19,7 @@ import { freePort } from '../../cluster/ports.ts';
 import type { KillPlan } from '../../faults/kill-plan.ts';
 import { bucketSpec, consumer, deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
 import { startWorld, type World, type WorldTenant } from '../../operator/broker/world.ts';
+import { program } from '../../programs.ts';
 import type { Fault } from './broken-rules.ts';
 
 /*
@@ -197,7 +198,7 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
       const dir = dirname(await tenant.folder('worker', flow.integration));
       await mkdir(join(dir, 'secrets'), { recursive: true });
       await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
-      const entry = join(root, fault || kill ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
+      const entry = program(fault || kill ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
       const healthPort = await freePort();
       let end: () => void = () => undefined;
       // Before there is a process: outside a test this throws, and then nobody would end it.

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../cluster/ports.ts';
+import { program } from '../../programs.ts';
 import { startTenant, type TestTenant, until } from './tenant.ts';
 
 /* A 202 is a promise: whatever is killed under load, every message that got one is in the inbox. */
@@ -99,7 +100,7 @@ const prepare = async (integration: string): Promise<{ port: number; path: strin
   return { port, path: `/${integration}/a`, url: `http://127.0.0.1:${port}/${integration}/a` };
 };
 const startReal = async (port: number, path: string) =>
-  start(['runtime/main.ts', 'gateway'], port, path, {
+  start([program('runtime/main.ts'), 'gateway'], port, path, {
     KANAVA_DIR: world.folder,
     KANAVA_TENANT: 'acme',
     KANAVA_PORT: String(port),
