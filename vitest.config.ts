@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Minutes each; begun late, one of them would run alone at the end. */
-const longest = ['kills.nats', 'clean.kube', 'uninstall.kube', 'scaling.kube'];
+const longest = ['kanava.e2e', 'kills.nats', 'clean.kube', 'uninstall.kube', 'scaling.kube'];
 const placeOf = ({ moduleId }: TestSpecification): number => {
   const found = longest.findIndex((name) => moduleId.includes(`/${name}.`));
   return found < 0 ? longest.length : found;
@@ -14,7 +14,7 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-// Levels as in CONTRIBUTING.md. Tests that start servers wait for them half of the time, so four share two cores; the node has one tenant.
+// Levels as in CONTRIBUTING.md. Tests that start servers wait for them half of the time, so four share two cores; each node has its own addresses.
 export default defineConfig({
   test: {
     environment: 'node',
@@ -37,7 +37,7 @@ export default defineConfig({
       },
       { extends: true, test: { name: 'nats', include: ['test/**/*.nats.test.ts'] } },
       { extends: true, test: { name: 'kube', include: ['test/**/*.kube.test.ts'] } },
-      { extends: true, test: { name: 'e2e', include: ['test/**/*.e2e.test.ts'], maxWorkers: 1 } },
+      { extends: true, test: { name: 'e2e', include: ['test/**/*.e2e.test.ts'], maxWorkers: 2 } },
     ],
   },
 });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { request } from 'undici';
+import type { KubeObject } from '../../operator/reconcile/ports.ts';
 import { mustKubectl } from '../cluster/kubectl.ts';
 import type { Accounts } from './demo/accounts.ts';
 import type { Platform } from './demo/platform.ts';
@@ -156,16 +157,12 @@ const everythingReadable = async (
 ): Promise<{ where: string; text: string }[]> => {
   const { kubectl } = platform;
   const texts: { where: string; text: string }[] = [];
-  for (const kind of searched) {
-    const list = JSON.parse(await mustKubectl(kubectl, ['get', kind, '-A', '-o', 'json', '--show-managed-fields'])) as {
-      items: { metadata: { name: string; namespace?: string } }[];
-    };
-    for (const item of list.items)
-      texts.push({
-        where: `${kind} ${item.metadata.namespace ?? ''}/${item.metadata.name}`,
-        text: JSON.stringify(item),
-      });
-  }
+  const listed = await mustKubectl(kubectl, ['get', searched.join(), '-A', '-o', 'json', '--show-managed-fields']);
+  for (const item of (JSON.parse(listed) as { items: KubeObject[] }).items)
+    texts.push({
+      where: `${item.kind} ${item.metadata.namespace ?? ''}/${item.metadata.name}`,
+      text: JSON.stringify(item),
+    });
   const pods = (
     await mustKubectl(kubectl, [
       'get',
