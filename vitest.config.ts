@@ -33,6 +33,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.{nats,kube,e2e}.test.ts'],
           maxWorkers: 2,
+          // They start nothing and change nothing that others see: reading all modules again for each file took two fifths of the time.
+          isolate: false,
         },
       },
       { extends: true, test: { name: 'nats', include: ['test/**/*.nats.test.ts'] } },
