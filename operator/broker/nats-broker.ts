@@ -11,6 +11,7 @@ import { keyFromSeed, newSeed } from './keys.ts';
 import { createMeter, type Meter } from './meter.ts';
 import { stopSchedules } from './schedules.ts';
 import { createServers } from './servers.ts';
+import { createStanding } from './standing.ts';
 import { tenantBroker } from './tenant-broker.ts';
 import { tenantConnections } from './tenant-connection.ts';
 import { takeTurns } from './turns.ts';
@@ -38,6 +39,7 @@ export const connectBroker = async ({ url, folder, log, recheckMs }: Options): P
   const servers = createServers(ctl, meterConnection);
   const accounts = createAccounts(servers, signer);
   const meter = createMeter(meterConnection, servers.count, log);
+  const standing = createStanding(meter);
   const deletion = createDeletion({ accounts, servers, connections, signer, log, recheckMs });
   // Each of them reads an account's claims and pushes others: two at once would undo each other.
   const inTurn = takeTurns();
@@ -87,7 +89,7 @@ export const connectBroker = async ({ url, folder, log, recheckMs }: Options): P
         working.delete(keys.account);
         return deletion.delete(tenant, keys, purgeStreams);
       }),
-    tenant: (keys) => tenantBroker(connections, keys),
+    tenant: (keys) => tenantBroker(connections, standing, keys),
     facts: meter.facts,
     meter,
     close: async () => {

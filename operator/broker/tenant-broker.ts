@@ -1,11 +1,13 @@
 import { deadLetterHeaders, percentDecoded } from '../../runtime/nats/envelope.ts';
 import {
+  appliedKey,
   bucketStream,
   bucketSubject,
   deadLetterStream,
   deadLetterSubjects,
   gatewayBucket,
   pausedKey,
+  routeKey,
   stateBucket,
   wakeSubjects,
 } from '../../runtime/nats/names.ts';
@@ -15,30 +17,40 @@ import { consumerStates, deleteConsumer, ensureConsumers } from './consumers.ts'
 import { lastStored, subjectsSince } from './direct-get.ts';
 import { deleteRoutes, putRoutes, readApplied, sweepRoutes } from './routes.ts';
 import { ensureSchedules } from './schedules.ts';
+import type { Standing } from './standing.ts';
 import { ensureStreamConfig, findStream, stateOf } from './streams.ts';
 import type { TenantConnections, TenantSession } from './tenant-connection.ts';
 
 /** Everything that the operator does inside one tenant's account. */
-export const tenantBroker = (connections: TenantConnections, keys: AccountKeys): TenantBroker => {
+export const tenantBroker = (connections: TenantConnections, standing: Standing, keys: AccountKeys): TenantBroker => {
   const use = <T>(what: string, run: (session: TenantSession) => Promise<T>) => connections.use(keys, what, run);
+  const { account } = keys;
+  const routes = bucketStream(gatewayBucket);
   return {
-    ensureStream: (spec, { isNew = false } = {}) =>
-      use(`Stream ${spec.name}`, async ({ manager }) => {
-        const info = await ensureStreamConfig(manager, spec, isNew);
-        return stateOf(info, await ensureConsumers(manager, spec, info.state));
-      }),
+    ensureStream: (spec, { isNew = false, mayStand = false } = {}) => {
+      const look = () =>
+        use(`Stream ${spec.name}`, async ({ manager }) => {
+          const info = await ensureStreamConfig(manager, spec, isNew);
+          return stateOf(info, await ensureConsumers(manager, spec, info.state));
+        });
+      return mayStand ? standing.stream(account, spec, look) : look();
+    },
     deleteConsumer: (stream, name) =>
       use(`Deleting consumer ${name} of stream ${stream}`, ({ manager }) => deleteConsumer(manager, stream, name)),
     ensureSchedules: (integration, schedules) =>
       use(`Schedules of ${integration}`, (session) => ensureSchedules(session, integration, schedules)),
     streams: () => use('Listing streams', listStreams),
-    lastDeadLetter: (integration) =>
-      use(`The last dead letter of ${integration}`, async ({ connection, manager }) => {
-        const stream = deadLetterStream(integration);
-        if (!(await findStream(manager, stream))) return undefined;
-        const found = await lastStored(connection, stream, deadLetterSubjects(integration));
-        return found && { reason: percentDecoded(found.header(deadLetterHeaders.code) ?? 'Unknown'), time: found.time };
-      }),
+    lastDeadLetter: (integration) => {
+      const stream = deadLetterStream(integration);
+      return standing.answer(account, stream, { name: 'last' }, () =>
+        use(`The last dead letter of ${integration}`, async ({ connection, manager }) => {
+          if (!(await findStream(manager, stream))) return undefined;
+          const found = await lastStored(connection, stream, deadLetterSubjects(integration));
+          const reason = percentDecoded(found?.header(deadLetterHeaders.code) ?? 'Unknown');
+          return found && { reason, time: found.time };
+        }),
+      );
+    },
     paused: (integration) =>
       use(`Pause of ${integration}`, async ({ connection }) => {
         const found = await lastStored(
@@ -51,21 +63,25 @@ export const tenantBroker = (connections: TenantConnections, keys: AccountKeys):
       }),
     calledSince: (sequence) =>
       use('Who was called', async ({ connection }) => {
-        const subjects = await subjectsSince(connection, bucketStream(gatewayBucket), wakeSubjects, sequence);
+        const subjects = await subjectsSince(connection, routes, wakeSubjects, sequence);
         return subjects.map((subject) => subject.split('.').at(-1) ?? '');
       }),
-    putRoutes: (routes, { isNew = false } = {}) =>
-      use(`Routes of ${routes.integration}`, ({ connection }) => putRoutes(connection, routes, isNew)),
+    putRoutes: (wanted, { isNew = false } = {}) =>
+      standing.answer(account, routes, { name: routeKey(wanted.integration), about: wanted }, () =>
+        use(`Routes of ${wanted.integration}`, ({ connection }) => putRoutes(connection, wanted, isNew)),
+      ),
     deleteRoutes: (integration) =>
       use(`Deleting routes of ${integration}`, async ({ connection, manager }) => {
-        if (await findStream(manager, bucketStream(gatewayBucket))) await deleteRoutes(connection, integration);
+        if (await findStream(manager, routes)) await deleteRoutes(connection, integration);
       }),
     sweepRoutes: (isServed) =>
       use('Routes of Integrations that are gone', ({ connection, manager }) =>
         sweepRoutes(connection, manager, isServed),
       ),
     applied: (integration) =>
-      use(`Applied routes of ${integration}`, ({ connection }) => readApplied(connection, integration)),
+      standing.answer(account, routes, { name: appliedKey(integration) }, () =>
+        use(`Applied routes of ${integration}`, ({ connection }) => readApplied(connection, integration)),
+      ),
   };
 };
 

@@ -1,5 +1,6 @@
 import { type EffectiveIntegration, effectiveIntegration } from '../api/effective.ts';
 import { Integrations } from '../api/meta.ts';
+import { rememberedWith } from '../api/remembered.ts';
 import type { Resolved } from '../plan/acceptance.ts';
 import { readAccepted } from '../plan/accepted.ts';
 import {
@@ -28,7 +29,14 @@ import { applyChild, applyDeployment, refusalIn } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
 import { type Examined, lastAccepted } from './examine.ts';
-import { type AccountKeys, BrokerError, type Cluster, type KubeObject, type StreamState } from './ports.ts';
+import {
+  type AccountKeys,
+  BrokerError,
+  type Cluster,
+  type KubeObject,
+  type StreamSpec,
+  type StreamState,
+} from './ports.ts';
 import { ensureSubscriptions, type Subscribed } from './subscriptions.ts';
 import { accountKeysOf, type Holder, hasAccount } from './tenancy.ts';
 import { keyOf } from './wake.ts';
@@ -157,8 +165,8 @@ const ensureStreams = async (
   try {
     const tenant = broker.tenant(keys);
     const [inbox, deadLetters] = await Promise.all(
-      planStreams({ name, uid }, wish.spec).map((stream) =>
-        tenant.ensureStream(stream, { isNew: isUntouched(object) }),
+      streamsOf(wish.spec, [name, uid], () => planStreams({ name, uid }, wish.spec)).map((stream) =>
+        tenant.ensureStream(stream, { isNew: isUntouched(object), mayStand: true }),
       ),
     );
     const earlier = await specInPlace(cluster, object);
@@ -170,6 +178,8 @@ const ensureStreams = async (
     throw error;
   }
 };
+
+const streamsOf = rememberedWith<StreamSpec[]>();
 
 const specInPlace = async (cluster: Cluster, { metadata }: KubeObject): Promise<EffectiveIntegration | undefined> => {
   const { name, namespace, uid } = metadata;
@@ -192,7 +202,8 @@ const ensureRoutes = async (
   messaging: Verdict<'MessagingReady'>,
 ): Promise<Pick<Installed, 'gateway' | 'messaging'>> => {
   const { name, namespace, uid = '' } = object.metadata;
-  const routes = planRoutes(basis.flow, isSuspended(object));
+  const isClosed = isSuspended(object);
+  const routes = routesOf(basis.flow, [isClosed], () => planRoutes(basis.flow, isClosed));
   if (messaging.status !== 'True')
     return { messaging, gateway: routes && { uid, revision: undefined, applied: undefined } };
   const tenant = broker.tenant(keys);
@@ -213,6 +224,8 @@ const ensureRoutes = async (
     return { messaging: streamFailure(error.code, error.message), gateway: undefined };
   }
 };
+
+const routesOf = rememberedWith<ReturnType<typeof planRoutes>>();
 
 const pruneFlows = async ({ cluster }: Context, object: KubeObject, basis: Resolved, deployment: KubeObject) => {
   const { name, namespace = '' } = object.metadata;

@@ -249,9 +249,10 @@ export interface Broker {
 export interface TenantBroker {
   /**
    * Reads, compares, creates or updates; never deletes and re-creates. Throws BrokerError with what must be done. One that is said to be
-   * new is made without looking first; if it is there, nothing is lost by that.
+   * new is made without looking first; if it is there, nothing is lost by that. With `mayStand`, one that was right for this very spec half a
+   * minute ago, and that the meter still sees, is not looked at; what is told of its consumers is as old as that.
    */
-  ensureStream(spec: StreamSpec, options?: { isNew?: boolean }): Promise<StreamState>;
+  ensureStream(spec: StreamSpec, options?: { isNew?: boolean; mayStand?: boolean }): Promise<StreamState>;
   /** The consumer's position is gone with it. */
   deleteConsumer(stream: string, name: string): Promise<'deleted' | 'absent'>;
   /** The schedules of an Integration are these and no others; what a removed one made is removed with it. */

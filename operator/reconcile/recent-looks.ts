@@ -20,7 +20,7 @@ interface Look {
 }
 
 /** Less than the time after which everything is looked at anyway. */
-const freshMs = 5_000;
+const freshMs = 9_000;
 
 export const createRecentLooks = (now: () => number): RecentLooks => {
   const known = new Map<string, Look>();

@@ -33,8 +33,10 @@ export const ensureMessaging = async (
   const { cluster, broker, settings, natsCa } = context;
   const { name, uid = '' } = object.metadata;
   const home = { tenant: name, namespace: spec.namespace.name };
-  const shared = planSharedStreams({ uid, messaging: spec.messaging });
-  const streams = [...planBuckets({ uid, replicas: spec.messaging.replicas }), shared.bus, shared.tick];
+  const streams = sharedStreams(spec, [uid], () => {
+    const shared = planSharedStreams({ uid, messaging: spec.messaging });
+    return [...planBuckets({ uid, replicas: spec.messaging.replicas }), shared.bus, shared.tick];
+  });
   const used = capacity([...streams, ...plannedStreams(context, spec)], spec.messaging);
   const checked = {
     capacity: capacityVerdict(used, spec.messaging),
@@ -65,7 +67,8 @@ export const ensureMessaging = async (
     const facts = await broker.facts();
     const account = { id: state.id, serversAcked: state.serversAcked, serversTotal: state.serversTotal };
     if (!spec.suspend) {
-      for (const stream of streams) await broker.tenant(keys).ensureStream(withBatches(stream, facts));
+      for (const stream of streams)
+        await broker.tenant(keys).ensureStream(withBatches(stream, facts), { mayStand: true });
       await broker.tenant(keys).sweepRoutes(isThere(context, spec));
     }
     return { account, messaging: accountVerdict(state), durable: durableVerdict(facts) };
@@ -81,10 +84,14 @@ export const ensureMessaging = async (
 };
 
 const natsConfigs = rememberedWith<KubeObject>();
+const sharedStreams = rememberedWith<StreamSpec[]>();
 
 /** A server that waits for the disk waits once for all events of a batch; one that does not is faster without. */
 const withBatches = (stream: StreamSpec, { syncAlways }: Pick<ServerFacts, 'syncAlways'>): StreamSpec =>
-  stream.name === busStream && syncAlways !== undefined ? { ...stream, allowBatches: syncAlways } : stream;
+  stream.name === busStream && syncAlways !== undefined
+    ? batched(stream, [syncAlways], () => ({ ...stream, allowBatches: syncAlways }))
+    : stream;
+const batched = rememberedWith<StreamSpec>();
 
 const isThere =
   ({ cluster }: Context, { namespace }: EffectiveTenant) =>

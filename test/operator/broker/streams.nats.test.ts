@@ -49,6 +49,29 @@ describe('streams', () => {
     expect(await offered()).toBe(false);
   });
 
+  test('that may stand are not looked at while the meter sees them, and come back when it does not', async () => {
+    const spec = inboxSpec('standing');
+    const info = async () => (await manager.streams.info(spec.name)).config.max_bytes;
+    const ensure = () => acme.broker.ensureStream(spec, { mayStand: true });
+    const stop = world.broker.meter.subscribe(() => {});
+    await ensure();
+    const madeAt = performance.now();
+    await manager.streams.update(spec.name, { max_bytes: 4096 });
+    await expect.poll(() => world.broker.meter.lookedAt() ?? 0, { timeout: 60_000 }).toBeGreaterThan(madeAt);
+    await ensure();
+    expect(await info(), 'nothing was asked of NATS').toBe(4096);
+    await acme.broker.ensureStream(spec);
+    expect(await info(), 'the control: a look repairs it').toBe(spec.maxBytes);
+    await manager.streams.delete(spec.name);
+    const isBack = async () => {
+      await ensure();
+      return info().catch(() => undefined);
+    };
+    await expect.poll(isBack, { timeout: 60_000 }).toBe(spec.maxBytes);
+    stop();
+    await manager.streams.delete(spec.name);
+  });
+
   const drift: readonly (readonly [string, string, Partial<StreamConfig>])[] = [
     ['a smaller size', 'inbox_orders', { max_bytes: 4096 }],
     ['a size limit, which refuses messages for good', 'inbox_orders', { max_msg_size: 1000 }],

@@ -23,7 +23,7 @@ describe('a recent look', () => {
   test('stands for the next one, for some seconds', async () => {
     const { take, pass } = world();
     expect([await take([spec]), await take([spec])]).toEqual([1, 1]);
-    pass(4_999);
+    pass(8_999);
     expect(await take([spec])).toBe(1);
     pass(1);
     expect(await take([spec])).toBe(2);
