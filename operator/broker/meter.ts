@@ -1,16 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { z } from 'zod';
-import {
-  BrokerError,
-  type ConsumerLag,
-  type LagReport,
-  type Lags,
-  type ServerFacts,
-  type StreamLag,
-} from '../reconcile/ports.ts';
+import { BrokerError, type LagReport, type Lags, type ServerFacts, type StreamLag } from '../reconcile/ports.ts';
 import type { LazyConnection } from './connection.ts';
 import { reasonOf } from './failures.ts';
+import { collect, type Figures, type Found, readFigures, type Seen } from './jetstream-figures.ts';
 import { askServers } from './scatter.ts';
 
 /*
@@ -20,40 +13,6 @@ import { askServers } from './scatter.ts';
  * Streams are asked for every second, or more often where that costs little: how soon an idle Integration wakes depends on it. Their
  * consumers are asked for every ten seconds, and those of one account whenever somebody needs them now.
  */
-const leader = z.object({ leader: z.string().optional() }).optional();
-const consumer = z.object({
-  name: z.string(),
-  delivered: z.object({ consumer_seq: z.number() }),
-  num_pending: z.number(),
-  num_ack_pending: z.number(),
-  cluster: leader,
-});
-const stream = z.object({
-  name: z.string(),
-  cluster: leader,
-  state: z.object({
-    messages: z.number(),
-    bytes: z.number(),
-    first_seq: z.number(),
-    last_seq: z.number(),
-    last_ts: z.string(),
-  }),
-  consumer_detail: z.array(consumer).nullish(),
-});
-const account = z.object({ name: z.string(), id: z.string().optional(), stream_detail: z.array(stream).nullish() });
-const answer = z.object({
-  server: z.object({ name: z.string(), ver: z.string() }),
-  data: z
-    .object({
-      total: z.int().optional(),
-      config: z.object({ sync_always: z.boolean().optional() }).optional(),
-      account_details: z.array(account).nullish(),
-      meta_cluster: z.object({ cluster_size: z.int() }).optional(),
-    })
-    .optional(),
-});
-type Answer = z.infer<typeof answer>;
-
 export interface Meter extends Lags {
   /** With what changed since the last look, and what is gone. Polling goes on until the last listener is gone. */
   subscribe(listener: (report: LagReport) => void): () => void;
@@ -104,7 +63,7 @@ export const createMeter = (
   let told: { at: number; servers: ReturnType<typeof serversIn> } | undefined;
   let wanted: { accounts: Set<string>; done: Promise<void> } | undefined;
 
-  const ask = async (query: object): Promise<Answer[]> => {
+  const ask = async (query: object): Promise<Figures[]> => {
     const started = performance.now();
     const answers = await askServers(await connection.get(), {
       subject: '$SYS.REQ.SERVER.PING.JSZ',
@@ -114,7 +73,7 @@ export const createMeter = (
     });
     if (answers.length === 0)
       throw new BrokerError('Unreachable', 'No NATS server told its JetStream figures within 3 s');
-    const parsed = answers.map((text) => answer.parse(JSON.parse(text)));
+    const parsed = answers.map(readFigures);
     spentMs += performance.now() - started;
     told = { at: performance.now(), servers: serversIn(parsed) };
     return parsed;
@@ -265,56 +224,14 @@ interface Known {
   /** The last look that showed it. */
   look: number;
 }
-interface Found {
-  readonly state: z.infer<typeof stream>['state'];
-  consumers: readonly ConsumerLag[];
-  isLeader: boolean;
-}
-/** By account and stream. */
-type Seen = Map<string, Map<string, Found>>;
-
 /** What every answer says of the server that gave it. */
-const serversIn = ([first, ...others]: readonly Answer[]): Pick<ServerFacts, 'syncAlways'> & { version?: string } => {
+const serversIn = ([first, ...others]: readonly Figures[]): Pick<ServerFacts, 'syncAlways'> & { version?: string } => {
   const flags = [first, ...others].map((found) => found?.data?.config?.sync_always ?? false);
   return {
     ...(first && { version: first.server.ver }),
     // All servers say their JetStream settings; where one has none of them, it leaves the field out.
     syncAlways: first?.data?.config ? flags.every(Boolean) : undefined,
   };
-};
-
-const collect = (answers: readonly Answer[], seen: Seen): void => {
-  for (const { server, data } of answers)
-    for (const { name, id, stream_detail } of data?.account_details ?? [])
-      for (const found of stream_detail ?? []) collectStream(server.name, id ?? name, found, seen);
-};
-const collectStream = (
-  server: string,
-  accountId: string,
-  { name, cluster, state, consumer_detail }: z.infer<typeof stream>,
-  seen: Seen,
-): void => {
-  const isLeader = !cluster?.leader || cluster.leader === server;
-  const led = (consumer_detail ?? []).filter(({ cluster: own }) => !own?.leader || own.leader === server);
-  const consumers = led
-    .map((found) => ({
-      name: found.name,
-      pending: found.num_pending,
-      ackPending: found.num_ack_pending,
-      delivered: found.delivered.consumer_seq,
-    }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  let ofAccount = seen.get(accountId);
-  if (!ofAccount) seen.set(accountId, (ofAccount = new Map()));
-  const before = ofAccount.get(name);
-  // A consumer is led by one server, maybe not by the one that leads its stream.
-  const all = before ? [...before.consumers, ...consumers] : consumers;
-  const keep = before && (before.isLeader || !isLeader);
-  ofAccount.set(name, {
-    state: keep ? before.state : state,
-    isLeader: isLeader || (before?.isLeader ?? false),
-    consumers: all,
-  });
 };
 
 const lagOf = (accountId: string, name: string, { state }: Found) => ({
