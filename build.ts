@@ -110,13 +110,19 @@ export const bundles = {
       to: 'worker',
       from: 'runtime/main.ts',
       plugins: [lazyBuiltins, ownSignatures, noSchemas, keptApart, threadsBeside('cjs')],
-      external: ['./gateway/gateway.ts'],
+      external: ['./gateway/gateway.ts', './intake/intake.ts'],
+    },
+    {
+      to: 'intake',
+      from: 'runtime/main.ts',
+      plugins: [lazyBuiltins, ownSignatures, noSchemas, keptApart, threadsBeside('cjs')],
+      external: ['./gateway/gateway.ts', './worker.ts'],
     },
     {
       to: 'gateway',
       from: 'runtime/main.ts',
       plugins: [lazyBuiltins, ownSignatures, keptApart, threadsBeside('cjs')],
-      external: ['./worker.ts'],
+      external: ['./worker.ts', './intake/intake.ts'],
     },
     ...[...apart].map(([from, to]) => ({ to, from, plugins: [lazyBuiltins] })),
     { ...liquidThread, plugins: [lazyBuiltins] },
@@ -212,12 +218,12 @@ const compile = async (launcher: string): Promise<void> => {
       },
       stdio: 'ignore',
     });
-  const [worker, gateway] = [start('worker'), start('gateway')];
+  const started = ['worker', 'gateway', 'intake'].map(start);
   const until = Date.now() + 15_000;
   while ((await streams.left()) > 0 && Date.now() < until) await pause(50);
-  const ended = [worker, gateway].map((child) => once(child, 'exit'));
+  const ended = started.map((child) => once(child, 'exit'));
   // Node writes the compiled code at the end of each process.
-  for (const child of [worker, gateway]) child.kill('SIGTERM');
+  for (const child of started) child.kill('SIGTERM');
   await Promise.all(ended);
   await streams.close();
   there.close();

@@ -34,6 +34,7 @@ const openTrial = async ({ step, flows = {} }: StepTrial) => {
   const parts = await openParts(flow as unknown as Flow, catalog, {
     secret: nothing,
     ca: nothing,
+    volume: nothing,
     egress: createEgress({ allow: [], closed: [] }),
     publisher: () => async () => undefined,
     memory: createStepMemory(Promise.resolve(createMemoryTransport({ streams: [] })), 'bench'),

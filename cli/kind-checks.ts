@@ -120,8 +120,7 @@ export const assessInFiles = (
 /** Secrets are seldom in files: each that is not is said once, and then taken to have what is needed, so that the rest is checked too. */
 const absentReferences = ({ spec }: Integration, world: FileWorld, namespace: string) => {
   const known = world.keysOf(namespace);
-  const { worker, gateway } = referencesOf(spec, {}, () => true);
-  const own = [...worker, ...gateway];
+  const own = Object.values(referencesOf(spec, {}, () => 'gateway')).flat();
   const { connections, secrets, cas } = referencesOfIntegration(spec);
   const theirs = connections.flatMap(({ name }) => {
     const connection = world.connectionOf(namespace, name);

@@ -165,7 +165,7 @@ const integrationPart = (
   { settings, natsCa }: RenderOptions,
 ): Part => {
   const home = { tenant: holder.name, namespace, integration: { name, uid } };
-  const { spec, flow, hash, source, workerReferences } = resolved;
+  const { spec, flow, hash, source, references, claims } = resolved;
   const { deployment, serviceAccount } = planWorker({
     home,
     spec,
@@ -173,7 +173,8 @@ const integrationPart = (
     settings,
     nats: { tls: natsCa !== undefined },
     flow: flowName(name, hash),
-    references: workerReferences,
+    references: references.worker,
+    claims: claims.worker,
   });
   const endpoints = planEndpoints({ namespace, integration: name }, spec);
   const accepted = planAccepted(home, { uid, generation, hash, ...source });

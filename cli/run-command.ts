@@ -8,6 +8,7 @@ interface Options {
   host: string;
   print: boolean;
   secrets?: string;
+  volumes?: string;
   once?: string;
   to?: string;
 }
@@ -22,9 +23,10 @@ export const addRun = (program: Command): void => {
     .option('--host <address>', 'address to listen at', 'localhost')
     .option('--print', 'write messages for Connections to stdout, one JSON line each, instead of sending them', false)
     .option('--secrets <dir>', 'folder with values of Secrets: <dir>/<secret>/<key>')
+    .option('--volumes <dir>', 'folder with folders in place of volumes: <dir>/<claim>')
     .option('--once <file>', 'send one message (a file, or - for the standard input), and end when it is done')
     .option('--to <integration>', 'with --once: whose first source gets it; default: the first Integration')
-    .action(async (paths: string[], { namespace, port, host, print, secrets, once, to }: Options) => {
+    .action(async (paths: string[], { namespace, port, host, print, secrets, volumes, once, to }: Options) => {
       const number = Number(port);
       if (!Number.isInteger(number) || number < 0 || number > 65_000)
         throw new UsageError(`--port ${port}: write a number from 0 to 65000`);
@@ -33,6 +35,7 @@ export const addRun = (program: Command): void => {
         paths,
         namespace,
         secretsFolder: secrets,
+        volumesFolder: volumes,
         once,
         to,
         port: number,

@@ -1,5 +1,6 @@
 import type { ConnectionDefinition, Connector, SinkDefinition, SourceDefinition, StepDefinition } from './connector.ts';
 import { busConnector } from './connectors/bus.ts';
+import { fileConnector } from './connectors/file.ts';
 import { httpConnector } from './connectors/http.ts';
 import { scheduleConnector } from './connectors/schedule.ts';
 import { aggregateStep } from './steps/aggregate.ts';
@@ -22,7 +23,7 @@ import { throttleStep } from './steps/throttle.ts';
 import { validateStep } from './steps/validate.ts';
 
 /* One line a connector, one line a step. Everything else follows from what they declare. */
-const connectors: readonly Connector[] = [busConnector, httpConnector, scheduleConnector];
+const connectors: readonly Connector[] = [busConnector, fileConnector, httpConnector, scheduleConnector];
 const stepList: readonly StepDefinition[] = [
   aggregateStep,
   callStep,

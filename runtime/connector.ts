@@ -81,6 +81,8 @@ export interface ConnectionDefinition<C = unknown> {
   readonly config: z.ZodType<C>;
   /** Where the connection leads: shown in status and checked against the tenant's egress ceiling. Pure. */
   readonly endpoints: (config: C) => Endpoint[];
+  /** PersistentVolumeClaims that the pods need which use it. Pure. */
+  readonly volumes?: (config: C) => string[];
   /** Functions here and below, so that they cost no worker anything. */
   readonly examples?: () => readonly ConfigExample[];
 }
@@ -94,13 +96,15 @@ export interface Egress {
   resolve(endpoint: Endpoint): Promise<{ address: string; family: 4 | 6 }>;
 }
 
+/** Folder at which the volume of a claim is mounted. Others write there, too: nothing in it is to be trusted, links least of all. */
+export type Volume = (claim: string) => string;
+
 /* ---- Sources ----------------------------------------------------------------------------------------------------------- */
 
 /**
  * Where a source's code runs.
  * - `gateway` must listen: runs in the tenant's always-on gateway, registers a route, answers after the PubAck.
- * - `intake`  holds a session (a queue, a poll, a change stream): own Deployment, never scaled by lag. `single` sources have one owner
- *             at a time, by a lease; `shared` ones may run many.
+ * - `intake`  holds a session (a queue, a poll, a change stream): the one pod of a Deployment of its own, never scaled by lag.
  * - `broker`  the message is already in NATS (bus, schedule): the worker's durable consumer reads it. No code runs, no copy is made.
  * @public
  */
@@ -178,15 +182,24 @@ export interface GatewaySource<C = unknown> extends SourceBase<C> {
 }
 export interface IntakeContext extends OpenContext {
   readonly accept: Accept;
-  readonly egress: Egress;
+  /** Bytes that a body may have. */
+  readonly maxBytes: () => number;
+  /** CloudEvents `source` of its messages: `/<tenant>/<integration>/<source>`. */
+  readonly source: string;
+  /** Settings of the Connection that `connectionRef` names, parsed by its schema. */
   readonly connection: unknown;
-  /** Cursor of a `single` source: written by compare-and-set under the lease's epoch, so that a deposed owner cannot move it. */
-  readonly cursor: { read(): Promise<string | undefined>; write(value: string): Promise<void> };
+  readonly egress: Egress;
+  readonly volume: Volume;
+  /** Says why nothing comes: the pod is not ready, and shows it. `undefined`: all is well. */
+  readonly trouble: (problem: string | undefined) => void;
 }
 export interface IntakeSource<C = unknown> extends SourceBase<C> {
   readonly placement: 'intake';
-  readonly ownership: 'single' | 'shared';
-  /** Runs until the signal aborts. Acknowledge to the other side only after `accept` resolved. */
+  /**
+   * Runs until the signal aborts; mends what it can by itself, and is started again when it rejects. Acknowledges to the other side only after
+   * `accept` resolved. There is one at a time, except while a node is cut off: then a second one may run beside it, so what both do must
+   * come to the same.
+   */
   readonly run: (config: C, context: IntakeContext) => Promise<void>;
 }
 /** What the worker's durable consumer reads of a shared stream. Subjects and headers are made of it by the operator. */
@@ -216,6 +229,7 @@ export type SourceDefinition = GatewaySource | IntakeSource | BrokerSource;
 
 export interface SinkContext extends OpenContext {
   readonly egress: Egress;
+  readonly volume: Volume;
   /** Settings of the Connection that `connectionRef` names, parsed by its schema. */
   readonly connection: unknown;
   readonly scope: (message: Message, attempt: Attempt) => ExpressionScope;
@@ -374,7 +388,6 @@ export interface StepDefinition<C = unknown> {
  * what the same definition's schema has parsed, which is why the one cast here is sound.
  */
 export const defineGatewaySource = <C>(source: GatewaySource<C>): GatewaySource => source as GatewaySource;
-/** @public */
 export const defineIntakeSource = <C>(source: IntakeSource<C>): IntakeSource => source as IntakeSource;
 /** @public */
 export const defineBrokerSource = <C>(source: BrokerSource<C>): BrokerSource => source as BrokerSource;

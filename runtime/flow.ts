@@ -130,6 +130,19 @@ export const flowSchema = z.strictObject({
 });
 export type Flow = z.infer<typeof flowSchema>;
 
+/** Settings of a Connection; the operator parsed them by the schema of their system. */
+export const connectionNamed = (flow: Flow, name: string, definitions: ReadonlyMap<string, unknown>): unknown => {
+  for (const [system, settings] of Object.entries(flow.connections[name] ?? {})) {
+    if (definitions.has(system)) return settings;
+  }
+  throw new Error(`the flow has no Connection "${name}" of a system that this version knows`);
+};
+/** Of the Connection that a source or sink names; `undefined` when it names none. */
+export const connectionOf = (flow: Flow, config: unknown, definitions: ReadonlyMap<string, unknown>): unknown => {
+  const name = (config as { connectionRef?: { name?: string } }).connectionRef?.name;
+  return name === undefined ? undefined : connectionNamed(flow, name, definitions);
+};
+
 /** One entry of the route table: the gateway sources of one Integration. */
 export const routesSchema = z.strictObject({
   ...identity,

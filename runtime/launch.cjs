@@ -7,7 +7,8 @@
 const { readFileSync, writeFileSync } = process.getBuiltinModule('node:fs');
 const { Script } = process.getBuiltinModule('node:vm');
 
-const filename = `${__dirname}/${process.argv[2] === 'worker' ? 'worker' : 'gateway'}.cjs`;
+const role = ['worker', 'intake'].find((name) => name === process.argv[2]) ?? 'gateway';
+const filename = `${__dirname}/${role}.cjs`;
 const compiled = `${filename}.compiled`;
 const read = (file) => {
   try {

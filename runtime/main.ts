@@ -4,13 +4,14 @@ import { createLog } from './log.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 /*
- * `runtime worker|gateway`: exit 0 after SIGTERM or SIGINT, 1 when it cannot start or go on, 2 for wrong usage. The health port answers
+ * `runtime worker|gateway|intake`: exit 0 after SIGTERM or SIGINT, 1 when it cannot start or go on, 2 for wrong usage. The health port answers
  * from the first moment, so that a process that waits for NATS is alive and not ready.
  */
 type Run = (settings: Settings, log: Log) => Promise<{ close(): Promise<void> }>;
 const roles: Readonly<Record<string, () => Promise<Run>>> = {
   worker: async () => (await import('./worker.ts')).runWorker,
   gateway: async () => (await import('./gateway/gateway.ts')).runGateway,
+  intake: async () => (await import('./intake/intake.ts')).runIntake,
 };
 
 /** Beyond the grace period; Kubernetes kills at its own. */

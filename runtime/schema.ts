@@ -119,9 +119,9 @@ export const quantity = (description: string, texts: Texts = {}) =>
     .refine((value) => quantityValue(value) !== undefined, { message: quantityText })
     .meta({ ...about(description, texts), 'x-kubernetes-int-or-string': true, 'x-kanava-form': 'quantity' });
 
-/** A name of a Secret, ConfigMap or Connection: a DNS subdomain, so that it can be part of a path. */
-const objectName = (description: string) =>
-  pattern(description, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 253);
+/** A name of an object such as a Secret or a Connection: a DNS subdomain, so that it can be part of a path. */
+export const objectName = (description: string, texts: Texts = {}) =>
+  pattern(description, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 253, texts);
 
 /** A key of a Secret in the same namespace. The value is read from a mounted file when it is needed, never kept in a flow. */
 export const secretKeyRef = (description: string) =>

@@ -2,9 +2,11 @@
 export interface Settings {
   /** Holds `flow.json`, `nats/`, `secrets/` and `configs/`. */
   readonly dir: string;
+  /** Holds the mounted volumes by the names of their claims. */
+  readonly volumes: string;
   readonly tenant: string;
   readonly namespace: string;
-  /** The worker's Integration; empty in the gateway. */
+  /** Of a worker or an intake; empty in the gateway. */
   readonly integration: string;
   readonly port: number;
   readonly healthPort: number;
@@ -23,6 +25,7 @@ export const readSettings = (env: Readonly<Record<string, string | undefined>>):
   };
   return {
     dir: env['KANAVA_DIR'] ?? '/etc/kanava',
+    volumes: env['KANAVA_VOLUMES'] ?? '/volumes',
     tenant: env['KANAVA_TENANT'] ?? '',
     namespace: env['KANAVA_NAMESPACE'] ?? '',
     integration: env['KANAVA_INTEGRATION'] ?? '',

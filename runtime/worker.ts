@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { catalog } from './catalog.ts';
@@ -12,9 +11,9 @@ import { openParts } from './engine/parts.ts';
 import { createPausedSign } from './engine/paused-sign.ts';
 import { createPublisher } from './engine/publisher.ts';
 import { createStepMemory } from './engine/step-memory.ts';
-import { answersRequests, type Flow, flowVersion } from './flow.ts';
+import { answersRequests } from './flow.ts';
+import { mountedValues, readFlow } from './mounted.ts';
 import { callSubject } from './nats/names.ts';
-import { caFile, secretFile } from './schema.ts';
 import { type Counters, count, type Gauge, interruptionTally, newCounters, serveHealth } from './telemetry.ts';
 import { connectTransport } from './transport/jetstream.ts';
 import type { ConsumerFill } from './transport/transport.ts';
@@ -22,6 +21,8 @@ import type { ConsumerFill } from './transport/transport.ts';
 export interface WorkerSettings {
   /** Holds `flow.json`, `nats/`, `secrets/` and `configs/`. */
   readonly dir: string;
+  /** Holds the mounted volumes by the names of their claims. */
+  readonly volumes: string;
   readonly healthPort: number;
   /** From SIGTERM to the end. */
   readonly graceMs: number;
@@ -56,6 +57,7 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
     });
   const starting = startWorker({
     folder: settings.dir,
+    volumes: settings.volumes,
     counters,
     interrupted: (reason) => count(interruptions, reason),
     log,
@@ -86,6 +88,7 @@ interface Worker {
 }
 interface WorkerOptions {
   readonly folder: string;
+  readonly volumes: string;
   readonly counters: Counters;
   readonly interrupted: (reason: string) => void;
   readonly closed: (error: Error | undefined) => void;
@@ -95,8 +98,8 @@ interface WorkerOptions {
 const fillEveryMs = 5_000;
 const signEveryMs = 1_000;
 
-const startWorker = async ({ folder, counters, interrupted, closed, log }: WorkerOptions): Promise<Worker> => {
-  const flow = readFlow(join(folder, 'flow.json'));
+const startWorker = async ({ folder, volumes, counters, interrupted, closed, log }: WorkerOptions): Promise<Worker> => {
+  const flow = readFlow(folder);
   const consumers = consumersOf(flow, catalog.sources);
   const shutdown = new AbortController();
   let stopping = false;
@@ -114,9 +117,9 @@ const startWorker = async ({ folder, counters, interrupted, closed, log }: Worke
   const [transport, parts] = await Promise.all([
     connecting,
     openParts(flow, catalog, {
-      secret: (ref) => mounted(join(folder, secretFile(ref))),
-      ca: (ref) => readFileSync(join(folder, caFile(ref)), 'utf8'),
+      ...mountedValues(folder),
       egress: createEgress(flow.egress),
+      volume: (claim) => join(volumes, claim),
       publisher: createPublisher(connecting, flow.integration),
       memory: createStepMemory(connecting, flow.integration),
       own: createOwnInbox(connecting, flow),
@@ -176,16 +179,3 @@ const startWorker = async ({ folder, counters, interrupted, closed, log }: Worke
     },
   };
 };
-
-/** The operator parsed it with the schemas of this version before it wrote it; a worker does not carry them (decision 008). */
-const readFlow = (file: string): Flow => {
-  const flow = JSON.parse(readFileSync(file, 'utf8')) as Flow;
-  const { version }: { version: number } = flow;
-  if (version !== flowVersion) {
-    throw new Error(`${file} is a flow of version ${version}, this worker reads version ${String(flowVersion)}`);
-  }
-  return flow;
-};
-
-/** A line break at the end belongs to the editor that wrote the Secret, not to the secret. */
-const mounted = (file: string): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '');

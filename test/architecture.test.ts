@@ -41,6 +41,19 @@ const rules: readonly Rule[] = [
     ],
   },
   { from: /^runtime\/catalog\.ts$/, may: [/^runtime\/(connectors|steps)\//, /^runtime\/connector\.ts$/] },
+  {
+    from: /^runtime\/accept\.ts$/,
+    may: [/^runtime\/(nats\/|expr\/key|transport\/transport|(connector|errors|flow|message)\.ts$)/],
+  },
+  { from: /^runtime\/mounted\.ts$/, may: [/^runtime\/(connector|flow|schema)\.ts$/, node] },
+  {
+    from: /^runtime\/intake\//,
+    may: [
+      /^runtime\/(intake\/|transport\/|nats\/)/,
+      /^runtime\/(accept|catalog|connector|egress|errors|flow|mounted|settings|telemetry)\.ts$/,
+      node,
+    ],
+  },
   { from: /^runtime\/flow\.ts$/, may: [/^runtime\/(catalog|connector|schema)\.ts$/, /^runtime\/expr\//, /^zod$/] },
   {
     from: /^runtime\/transport\//,
@@ -49,7 +62,7 @@ const rules: readonly Rule[] = [
   {
     from: /^runtime\/gateway\//,
     may: [
-      /^runtime\/(gateway\/|transport\/|nats\/|(catalog|connector|errors|message|flow|schema|settings|telemetry)\.ts$)/,
+      /^runtime\/(gateway\/|transport\/|nats\/|(accept|catalog|connector|errors|message|mounted|flow|schema|settings|telemetry)\.ts$)/,
       /^runtime\/connectors\/http-problem\.ts$/,
       /^runtime\/expr\//,
       /^@nats-io\//,

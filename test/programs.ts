@@ -8,10 +8,18 @@ import { programsFolder } from './cluster/settings.ts';
  * bundles them first. Vitest by itself starts them as they are.
  */
 const root = join(import.meta.dirname, '..');
-const sources = ['cli/main.ts', 'operator/main.ts', 'runtime/main.ts', 'test/runtime/engine/faulty-worker.ts'] as const;
+const sources = [
+  'cli/main.ts',
+  'operator/main.ts',
+  'runtime/main.ts',
+  'test/runtime/connectors/forbidden-file.ts',
+  'test/runtime/engine/faulty-worker.ts',
+  'test/runtime/intake/dying-intake.ts',
+] as const;
 
 /** The file that Node is to run. */
-export const program = (source: (typeof sources)[number]): string =>
+export type Program = (typeof sources)[number];
+export const program = (source: Program): string =>
   programsFolder ? join(programsFolder, source.replace(/\.ts$/, '.mjs')) : join(root, source);
 
 /** A module that looks for a file beside itself stays where it is. */

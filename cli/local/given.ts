@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { createAccept, inboxOf } from '../../runtime/accept.ts';
 import { catalog } from '../../runtime/catalog.ts';
 import type { Log } from '../../runtime/connector.ts';
 import { InstructionError } from '../../runtime/errors.ts';
 import { pluginOf } from '../../runtime/flow.ts';
-import { createAccept } from '../../runtime/gateway/accept.ts';
 import { type Attributes, Body, type Message } from '../../runtime/message.ts';
 import { encodeMessage } from '../../runtime/nats/envelope.ts';
 import { busSubject } from '../../runtime/nats/names.ts';
@@ -23,7 +23,7 @@ export interface Given {
 
 /** Through an inbox or a shared stream; what a source answers with its flow goes to `call` and comes back. */
 export const give = async (
-  { flow, routes, schedules, suspended }: LocalIntegration,
+  { flow, schedules, suspended }: LocalIntegration,
   { transport, call }: Pick<LocalTenant, 'transport' | 'call'>,
   given: Given,
   { log, now = Date.now }: { readonly log: Log; readonly now?: () => number },
@@ -55,8 +55,7 @@ export const give = async (
   }
   const timeoutMs = definition.placement === 'gateway' ? definition.replies?.(config) : undefined;
   if (timeoutMs !== undefined) return answerOf(call(flow.integration, suspended)(message, { timeoutMs }));
-  if (!routes) throw new Error(`source "${item.name}" of ${flow.integration} takes no messages here`);
-  await createAccept(transport, routes, item.name, log)(message);
+  await createAccept(transport, inboxOf(flow), item.name, log)(message);
   return undefined;
 };
 

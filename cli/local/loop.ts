@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { Volume } from '../../runtime/connector.ts';
 import { reasonOf } from '../../runtime/errors.ts';
 import { headerRoom } from '../../runtime/nats/envelope.ts';
 import type { Console } from './console.ts';
@@ -24,6 +25,9 @@ export interface LoopOptions {
   readonly host: string;
   /** Of the first namespace; others get the next ones. 0: any free one. */
   readonly port: number;
+  readonly volume: Volume;
+  /** Whether sources that fetch by themselves do so. */
+  readonly fetch: boolean;
   /** Messages for Connections are shown, not sent. */
   readonly print: boolean;
   readonly console: Console;
@@ -70,6 +74,8 @@ export const createLoop = (options: LoopOptions): Loop => {
       tenant,
       namespace,
       secrets: () => secrets,
+      volume: options.volume,
+      fetch: options.fetch,
       around: (integration, sink) => ({
         ...sink,
         async send(message, attempt) {

@@ -51,7 +51,7 @@ export const startMockServer = async (): Promise<MockServer> => {
       const calls = new Map<string, readonly Asked[]>();
       const played = Object.entries(connections).map(([name, settings]) => {
         const { http } = settings as { http?: { url: string } };
-        if (!http) throw new Error(`Connection ${name}: only http Connections can be played in a test so far`);
+        if (!http) return [name, settings] as const;
         const id = String(sides.size + 1);
         const side: Side = { answers: answers[name] ?? [], calls: [] };
         sides.set(id, side);

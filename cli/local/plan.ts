@@ -50,6 +50,8 @@ export interface LocalOptions {
   readonly secretsFolder?: string | undefined;
   /** Of what is found nowhere. */
   readonly otherSecrets?: LocalSecrets;
+  /** Folder that stands for the volume of a claim, if there is one. */
+  readonly volume: (claim: string) => string | undefined;
 }
 
 export const planLocally = (sources: readonly Source[], options: LocalOptions): LocalPlan => {
@@ -68,7 +70,7 @@ export const planLocally = (sources: readonly Source[], options: LocalOptions): 
   };
   const planned = objects
     .filter((item) => isOurs(item) && item.object.kind === 'Integration')
-    .map((item) => planOne(item, world, secrets));
+    .map((item) => planOne(item, world, { secrets, volume: options.volume }));
   const findings = [...checked.findings, ...planned.flatMap(({ findings: own }) => own)];
   return { integrations: planned.flatMap(({ integration }) => integration ?? []), secrets, findings };
 };
@@ -78,7 +80,11 @@ interface Planned {
   readonly findings: readonly FileFinding[];
 }
 
-const planOne = (item: FileObject, world: ReturnType<typeof fileWorld>, secrets: LocalSecrets): Planned => {
+const planOne = (
+  item: FileObject,
+  world: ReturnType<typeof fileWorld>,
+  { secrets, volume }: Pick<LocalOptions, 'volume'> & { readonly secrets: LocalSecrets },
+): Planned => {
   const parsed = parseIntegration(item.object);
   // The check says why.
   if (!parsed.ok) return { findings: [] };
@@ -98,9 +104,13 @@ const planOne = (item: FileObject, world: ReturnType<typeof fileWorld>, secrets:
   });
   if (!resolved)
     return { findings: saidBy(assessment, false).map(({ path, message, rule }) => error(path, message, rule)) };
-  const references = [...resolved.workerReferences, ...resolved.gatewayReferences];
+  const references = Object.values(resolved.references).flat();
   const missing = references.filter((reference) => secrets.find(namespace, reference) === undefined);
-  const findings = missing.map((reference) => error('', missingText(reference), `${reference.kind}Missing`));
+  const unmounted = [...new Set(Object.values(resolved.claims).flat())].filter((claim) => volume(claim) === undefined);
+  const findings = [
+    ...missing.map((reference) => error('', missingText(reference), `${reference.kind}Missing`)),
+    ...unmounted.map((claim) => error('', noVolumeText(claim), 'VolumeMissing')),
+  ];
   return { integration: integrationOf(item.file, resolved, holder.spec), findings };
 };
 
@@ -118,6 +128,9 @@ const integrationOf = (file: string, { flow, hash, spec }: Resolved, tenant: Eff
     streams: [...planStreams({ name, uid }, spec), ...readStreams({ name, uid }, spec, tenant)],
   };
 };
+
+const noVolumeText = (claim: string): string =>
+  `a folder is needed in place of the volume of the claim ${claim}: make a folder ${claim}, and name the folder that it is in with --volumes`;
 
 const schedulesOf = (flow: Flow, spec: EffectiveIntegration): LocalSchedule[] => {
   const bindings = bindingsOf(spec);

@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Volume } from '../../runtime/connector.ts';
 import { reasonOf } from '../../runtime/errors.ts';
 import { Body } from '../../runtime/message.ts';
 import { UsageError } from '../outcome.ts';
@@ -18,6 +20,8 @@ export interface RunOptions {
   readonly paths: readonly string[];
   readonly namespace: string;
   readonly secretsFolder: string | undefined;
+  /** Holds folders in place of volumes, by the names of their claims. */
+  readonly volumesFolder: string | undefined;
   /** File of the one message, or `-`. */
   readonly once: string | undefined;
   /** Integration that gets it. */
@@ -35,13 +39,19 @@ const graceMs = 10_000;
 export const run = async (options: RunOptions): Promise<boolean> => {
   const console = createConsole(options.data, options.notes);
   const sources = readSources(options.paths);
-  const plan = planLocally(sources, options);
+  const plan = planLocally(sources, planned(options));
   if (!isSound(plan, console)) return false;
   if (plan.integrations.length === 0) {
     console.problem('', `no Integration in ${counted(sources.length, 'file')}`);
     return false;
   }
-  const loop = createLoop({ ...options, console });
+  const loop = createLoop({
+    ...options,
+    volume: volumeIn(options.volumesFolder),
+    // The one message is all that is to be worked on.
+    fetch: options.once === undefined,
+    console,
+  });
   try {
     // Before it runs: a signal that comes meanwhile is not lost.
     const ended = options.ended();
@@ -63,6 +73,16 @@ export const run = async (options: RunOptions): Promise<boolean> => {
   }
 };
 
+const planned = (options: RunOptions) => {
+  const volume = volumeIn(options.volumesFolder);
+  const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return { ...options, volume: (claim: string) => (isFolder(volume(claim)) ? volume(claim) : undefined) };
+};
+const volumeIn =
+  (folder: string | undefined): Volume =>
+  (claim) =>
+    folder === undefined ? '' : resolve(join(folder, claim));
+
 const isSound = ({ findings }: LocalPlan, console: Console): boolean => {
   const errors = findings.filter(({ severity }) => severity === 'error');
   console.findings(errors);
@@ -79,7 +99,7 @@ const reload = async (before: Source[], options: RunOptions, loop: Loop, console
     // Some editors empty a file before they write it.
     if (emptied) return console.problem('', `${emptied.name} is empty: what ran before goes on`);
     before.splice(0, before.length, ...sources);
-    const plan = planLocally(sources, options);
+    const plan = planLocally(sources, planned(options));
     if (!isSound(plan, console)) return console.problem('', 'not taken over: what ran before goes on');
     if ((await loop.apply(plan)) === 0) console.note('', `taken over in ${Math.round(performance.now() - began)} ms`);
   } catch (error) {

@@ -1,14 +1,17 @@
+import { createAccept, envelope } from '../../runtime/accept.ts';
 import { catalog } from '../../runtime/catalog.ts';
-import type { Call, Log } from '../../runtime/connector.ts';
+import type { Call, Log, Volume } from '../../runtime/connector.ts';
 import { type DeadLetter, letterOf } from '../../runtime/dead-letters/letter.ts';
+import { createEgress } from '../../runtime/egress.ts';
 import type { SinkPart } from '../../runtime/engine/parts.ts';
 import { reasonOf, retry } from '../../runtime/errors.ts';
-import { createAccept, envelope } from '../../runtime/gateway/accept.ts';
 import { createOnce } from '../../runtime/gateway/once.ts';
 import { createRouteTable, type RouteTable } from '../../runtime/gateway/route-table.ts';
+import { hasIntake, type IntakeSources, runSources } from '../../runtime/intake/sources.ts';
 import { decodeAnswer, withTimeout } from '../../runtime/nats/call.ts';
 import { resumeHeader } from '../../runtime/nats/envelope.ts';
 import { deadLetterStream, inboxStream } from '../../runtime/nats/names.ts';
+import type { CaRef, SecretRef } from '../../runtime/schema.ts';
 import { wakeType } from '../../runtime/steps/alarms.ts';
 import { type Clock, createMemoryTransport, type MemoryTransport } from '../../runtime/transport/memory.ts';
 import type { Delivery } from '../../runtime/transport/transport.ts';
@@ -44,6 +47,9 @@ export interface TenantOptions {
   readonly namespace: string;
   /** Of now: values may change while it runs. */
   readonly secrets: () => LocalSecrets;
+  readonly volume: Volume;
+  /** Whether sources that fetch by themselves do so. */
+  readonly fetch: boolean;
   readonly around: (integration: LocalIntegration, sink: SinkPart) => SinkPart;
   readonly deadLetter: (integration: string, letter: DeadLetter) => void;
   readonly log: (integration: string) => Log;
@@ -53,6 +59,7 @@ export interface TenantOptions {
 interface Running {
   readonly integration: LocalIntegration;
   readonly worker: LocalWorker | undefined;
+  readonly sources: IntakeSources | undefined;
 }
 const reader = 'console';
 const restartGraceMs = 5_000;
@@ -79,14 +86,14 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
       worker.call({ headers: withTimeout(headers, timeoutMs), body, answer: (...answer) => resolve(answer) });
       return decodeAnswer(...(await promise));
     };
+  const values = {
+    secret: ({ secretKeyRef }: SecretRef) => valueOf(options.secrets(), namespace, { kind: 'Secret', ...secretKeyRef }),
+    ca: (ref: CaRef) => valueOf(options.secrets(), namespace, ref),
+  };
   const table = createRouteTable({
     catalog,
     tenant: options.tenant,
-    context: {
-      secret: ({ secretKeyRef }) => valueOf(options.secrets(), namespace, { kind: 'Secret', ...secretKeyRef }),
-      ca: (ref) => valueOf(options.secrets(), namespace, ref),
-      signal: shutdown.signal,
-    },
+    context: { ...values, signal: shutdown.signal },
     accept: (entry, source) => createAccept(transport, entry, source, log),
     call,
     once: createOnce({ ...transport, bucket: () => transport.state }, log),
@@ -117,6 +124,11 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
     };
     transport.consume({ stream: letters, name: reader }, { credit: () => 100, deliver });
   };
+  const fetching = ({ name, flow }: LocalIntegration): IntakeSources | undefined => {
+    if (!options.fetch || !hasIntake(flow, catalog.sources)) return undefined;
+    const egress = createEgress(flow.egress);
+    return runSources({ ...values, flow, catalog, transport, egress, volume: options.volume, log: options.log(name) });
+  };
   const start = async (integration: LocalIntegration): Promise<Change> => {
     const { name, suspended } = integration;
     const old = running.get(name);
@@ -127,24 +139,27 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
           integration,
           transport,
           secrets: options.secrets,
+          volume: options.volume,
           around: (sink) => options.around(integration, sink),
           log: options.log(name),
           clock: options.clock,
         });
       const problem = await route(integration);
       if (problem !== undefined) throw new Error(problem);
+      await old?.sources?.close();
       await old?.worker?.stop(restartGraceMs);
-      running.set(name, { integration, worker });
       worker?.start();
+      running.set(name, { integration, worker, sources: suspended ? undefined : fetching(integration) });
       return { integration: name, did: old ? 'restarted' : 'started' };
     } catch (error) {
       if (running.get(name) === old) await worker?.stop(0);
       return { integration: name, did: 'failed', error: reasonOf(error) };
     }
   };
-  const stop = async ({ integration, worker }: Running): Promise<Change> => {
+  const stop = async ({ integration, worker, sources }: Running): Promise<Change> => {
     await route(integration, true);
     running.delete(integration.name);
+    await sources?.close();
     await worker?.stop(restartGraceMs);
     return { integration: integration.name, did: 'stopped' };
   };
@@ -172,6 +187,7 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
     isBusy: () => [...running.values()].some(({ worker }) => (worker?.running() ?? 0) > 0),
     paused: () => [...running.values()].flatMap(({ worker }) => worker?.paused() ?? [])[0],
     async close(graceMs) {
+      await Promise.all([...running.values()].map(async ({ sources }) => sources?.close()));
       await Promise.all([...running.values()].map(async ({ worker }) => worker?.stop(graceMs)));
       shutdown.abort();
       await table.close();

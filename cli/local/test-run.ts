@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import type { TestCase, TestFile } from '../../operator/api/test-file.ts';
 import type { DeadLetter } from '../../runtime/dead-letters/letter.ts';
@@ -44,7 +46,11 @@ export const runTests = async (files: readonly string[]): Promise<FileResult[]> 
 const runFile = async (file: string, server: MockServer): Promise<FileResult> => {
   const tests = readTests(file);
   if (Array.isArray(tests)) return { file, findings: tests, cases: [] };
-  const plan = planLocally(objectsOf(file, tests), { namespace: 'local', otherSecrets: secretsOf(tests) });
+  const plan = planLocally(objectsOf(file, tests), {
+    namespace: 'local',
+    otherSecrets: secretsOf(tests),
+    volume: (claim) => claim,
+  });
   const errors = plan.findings.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) return { file, findings: errors, cases: [] };
   const integration = chosen(plan, tests.integration);
@@ -106,6 +112,7 @@ const runCase = async (
   { tests, each, server }: Setting,
 ): Promise<Result> => {
   const clock = createFakeClock(startMs);
+  const volumes = createVolumes();
   const sinks = new Map<string, Message[]>();
   const deadLetters: DeadLetter[] = [];
   const answers: Answer[] = [];
@@ -116,6 +123,8 @@ const runCase = async (
     tenant: integration.flow.tenant,
     namespace: integration.namespace,
     secrets: () => secrets,
+    volume: volumes.folder,
+    fetch: false,
     around: (_integration, sink) => ({
       ...sink,
       async send(message, attempt) {
@@ -143,7 +152,24 @@ const runCase = async (
     return { sinks, calls, deadLetters, answers, paused: tenant.paused() };
   } finally {
     await tenant.close(0);
+    volumes.remove();
   }
+};
+
+/** Each empty at first. */
+const createVolumes = () => {
+  let all: string | undefined;
+  return {
+    folder(claim: string): string {
+      all ??= mkdtempSync(join(tmpdir(), 'kanava-test-'));
+      const folder = join(all, claim);
+      mkdirSync(folder, { recursive: true });
+      return folder;
+    },
+    remove() {
+      if (all !== undefined) rmSync(all, { recursive: true, force: true });
+    },
+  };
 };
 
 const bodyOf = (file: string, given: TestCase['given'][number]): Body | undefined => {

@@ -1,5 +1,5 @@
 import { catalog } from '../../runtime/catalog.ts';
-import type { Log } from '../../runtime/connector.ts';
+import type { Log, Volume } from '../../runtime/connector.ts';
 import { createEgress } from '../../runtime/egress.ts';
 import { createCalls } from '../../runtime/engine/calls.ts';
 import { consumersOf } from '../../runtime/engine/consumers.ts';
@@ -32,6 +32,7 @@ export interface WorkerOptions {
   readonly integration: LocalIntegration;
   readonly transport: Transport;
   readonly secrets: () => LocalSecrets;
+  readonly volume: Volume;
   /** What a sink does instead of, or beside, what it would do. */
   readonly around: (sink: SinkPart) => SinkPart;
   readonly log: Log;
@@ -48,6 +49,7 @@ export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> =
     secret: ({ secretKeyRef }) => valueOf(secrets(), namespace, { kind: 'Secret', ...secretKeyRef }),
     ca: (ref) => valueOf(secrets(), namespace, ref),
     egress: createEgress(flow.egress),
+    volume: options.volume,
     publisher: createPublisher(connected, flow.integration),
     memory: createStepMemory(connected, flow.integration),
     own: createOwnInbox(connected, flow),

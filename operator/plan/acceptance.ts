@@ -1,4 +1,5 @@
 import { catalog } from '../../runtime/catalog.ts';
+import type { Placement } from '../../runtime/connector.ts';
 import { type Flow, pluginOf } from '../../runtime/flow.ts';
 import type { ConditionReason } from '../api/conditions.ts';
 import { type Connection, systemOf } from '../api/connection.ts';
@@ -9,7 +10,7 @@ import { referencesOfIntegration } from '../api/references.ts';
 import { type Verdict, verdict } from './conditions.ts';
 import { isAddressDenied, type NamespaceLabels } from './egress.ts';
 import { type ConnectionSettings, flowHash, flowTooLarge, type Identity, planFlow } from './flow.ts';
-import { type KeysOf, missingReference, type Reference, referencesOf } from './references.ts';
+import { claimsOf, type KeysOf, missingReference, type Reference, referencesOf, type Side } from './references.ts';
 
 /*
  * Whether an Integration can be put in place: a chain of checks in order, the first that finds something says what, where, and what to
@@ -34,8 +35,10 @@ export interface Resolved {
   readonly source: { readonly spec: IntegrationSpec; readonly connections: ConnectionSettings };
   readonly flow: Flow;
   readonly hash: string;
-  readonly workerReferences: readonly Reference[];
-  readonly gatewayReferences: readonly Reference[];
+  /** Files that each side mounts. */
+  readonly references: Readonly<Record<Side, readonly Reference[]>>;
+  /** PersistentVolumeClaims that each side mounts. */
+  readonly claims: Readonly<Record<Side, readonly string[]>>;
 }
 export interface Assessment {
   readonly accepted: Verdict<'Accepted'>;
@@ -78,8 +81,7 @@ export const assess = (candidate: Candidate): Assessment => {
   const resolved = resolve(candidate, { spec: parsed.value.spec, connections: settings.connections });
   const tooLarge = flowTooLarge(resolved.flow);
   if (tooLarge) return rejected('FlowTooLarge', tooLarge);
-  const { workerReferences, gatewayReferences } = resolved;
-  const missing = missingReference([...workerReferences, ...gatewayReferences], candidate.keysOf);
+  const missing = missingReference(Object.values(resolved.references).flat(), candidate.keysOf);
   if (missing) {
     const reason = missing.kind === 'Secret' ? 'SecretMissing' : 'ConfigMapMissing';
     return { accepted: acceptedVerdict, connections: verdict('ConnectionsReady', 'False', reason, missing.message) };
@@ -103,25 +105,27 @@ export const resolve = (
     network: tenant.network,
     surroundings: { closedRanges, namespaces },
   });
-  const references = referencesBySide(source);
   return {
     spec,
     source,
     flow,
     hash: flowHash(flow),
-    workerReferences: references.worker,
-    gatewayReferences: references.gateway,
+    references: referencesBySide(source),
+    claims: claimsOf(source.spec, source.connections, placementsOf(source.spec)),
   };
 };
 
-/** Who needs what it refers to. */
-export const referencesBySide = ({ spec, connections }: Resolved['source']): ReturnType<typeof referencesOf> => {
+/** Where a source of the spec runs. */
+const placementsOf = (spec: IntegrationSpec) => {
   const { sources } = effectiveIntegration(spec);
-  return referencesOf(spec, connections, (index) => {
+  return (index: number): Placement => {
     const item = sources[index];
-    return item !== undefined && pluginOf(item, catalog.sources).definition.placement === 'gateway';
-  });
+    return item === undefined ? 'broker' : pluginOf(item, catalog.sources).definition.placement;
+  };
 };
+/** Who needs what it refers to. */
+export const referencesBySide = ({ spec, connections }: Resolved['source']): ReturnType<typeof referencesOf> =>
+  referencesOf(spec, connections, placementsOf(spec));
 
 /* ---- The tenant's limits -------------------------------------------------------------------------------------------------- */
 

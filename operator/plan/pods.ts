@@ -8,6 +8,8 @@ export const podDefaults = {
   limits: { memory: '256Mi' },
 } as const;
 export const runtimeFolder = '/etc/kanava';
+/** Beside it: nothing can be mounted into a volume that others keep writing. */
+const volumesFolder = '/volumes';
 export const healthPort = 8081;
 /** Files are readable by the group of the pod, which is ours, and by nobody else. */
 export const fileMode = 0o440;
@@ -53,11 +55,14 @@ export interface PodPlan {
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
   readonly volumes: readonly Record<string, unknown>[];
   readonly mounts: readonly { readonly name: string; readonly mountPath: string }[];
+  /** PersistentVolumeClaims that it reads and writes. */
+  readonly claims?: readonly string[];
 }
 
 export const podSpec = (plan: PodPlan): Record<string, unknown> => {
   const { runtime } = plan.settings.config;
   const asked = plan.podSettings ?? noSettings;
+  const { claims = [] } = plan;
   const { workload } = plan.tenant;
   const { tolerations } = asked;
   const nodeSelector = { ...asked.nodeSelector, ...workload.nodeSelector };
@@ -71,6 +76,8 @@ export const podSpec = (plan: PodPlan): Record<string, unknown> => {
       runAsUser: userId,
       runAsGroup: userId,
       fsGroup: userId,
+      // Else the kubelet goes through all files of a volume at each start.
+      ...(claims.length > 0 ? { fsGroupChangePolicy: 'OnRootMismatch' } : {}),
       seccompProfile: { type: 'RuntimeDefault' },
     },
     ...(runtime.imagePullSecrets.length > 0
@@ -81,7 +88,7 @@ export const podSpec = (plan: PodPlan): Record<string, unknown> => {
     ...(asked.priorityClassName ? { priorityClassName: asked.priorityClassName } : {}),
     ...(workload.runtimeClassName ? { runtimeClassName: workload.runtimeClassName } : {}),
     containers: [container(plan, asked)],
-    volumes: plan.volumes,
+    volumes: [...plan.volumes, ...claims.map(claimVolume)],
   };
 };
 
@@ -121,9 +128,21 @@ const container = (plan: PodPlan, asked: PodSettings): Record<string, unknown> =
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     },
-    volumeMounts: plan.mounts.map((mount) => ({ ...mount, readOnly: true })),
+    volumeMounts: [
+      ...plan.mounts.map((mount) => ({ ...mount, readOnly: true })),
+      ...(plan.claims ?? []).map((claim, index) => ({
+        name: claimVolume(claim, index).name,
+        mountPath: `${volumesFolder}/${claim}`,
+      })),
+    ],
   };
 };
+
+/** Whole, never by subPath: what a link inside leads to is not the kubelet's to follow. */
+const claimVolume = (claim: string, index: number) => ({
+  name: `volume-${index}`,
+  persistentVolumeClaim: { claimName: claim },
+});
 
 const amounts = (resources: Readonly<Record<string, string | number>>): Record<string, string> =>
   Object.fromEntries(Object.entries(resources).map(([name, amount]) => [name, String(amount)]));

@@ -1,3 +1,5 @@
+import { catalog } from '../../runtime/catalog.ts';
+import type { Placement } from '../../runtime/connector.ts';
 import { caFile, secretFile } from '../../runtime/schema.ts';
 import type { IntegrationSpec } from '../api/integration.ts';
 import { type References, referencesOfConnection, referencesOfIntegration } from '../api/references.ts';
@@ -10,25 +12,53 @@ export interface Reference {
   readonly path: string;
 }
 
-/** Files that workers need, and those that the gateway needs for the sources that it serves; each once, in stable order. */
+/** Who runs a part of an Integration. Steps and sinks are the worker's, sources as their placement says. */
+export type Side = 'worker' | 'gateway' | 'intake';
+const sides = { broker: 'worker', gateway: 'gateway', intake: 'intake' } as const satisfies Record<Placement, Side>;
+type PlacementOf = (source: number) => Placement;
+
+const sideAt =
+  (placementOf: PlacementOf) =>
+  ({ path }: { readonly path: string }): Side => {
+    const index = /^spec\.sources\[(\d+)\]/.exec(path)?.[1];
+    return index === undefined ? 'worker' : sides[placementOf(Number(index))];
+  };
+
+/** Files that each side needs; each once, in stable order. */
 export const referencesOf = (
   spec: IntegrationSpec,
   connections: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
-  isGatewaySource: (index: number) => boolean,
-): { worker: Reference[]; gateway: Reference[] } => {
+  placementOf: PlacementOf,
+): Record<Side, Reference[]> => {
   const own = referencesOfIntegration(spec);
-  const atGateway = ({ path }: { path: string }) => {
-    const index = /^spec\.sources\[(\d+)\]/.exec(path)?.[1];
-    return index !== undefined && isGatewaySource(Number(index));
+  const sideOf = sideAt(placementOf);
+  const part = (side: Side) => {
+    const named = new Set(own.connections.filter((ref) => sideOf(ref) === side).map(({ name }) => name));
+    const used = Object.entries(connections).filter(([name]) => named.has(name));
+    const direct = {
+      secrets: own.secrets.filter((ref) => sideOf(ref) === side),
+      cas: own.cas.filter((ref) => sideOf(ref) === side),
+    };
+    return files([direct, ...used.map(([, settings]) => referencesOfConnection(settings))]);
   };
-  const part = (wanted: boolean) => ({
-    secrets: own.secrets.filter((ref) => atGateway(ref) === wanted),
-    cas: own.cas.filter((ref) => atGateway(ref) === wanted),
-  });
-  return {
-    worker: files([part(false), ...Object.values(connections).map(referencesOfConnection)]),
-    gateway: files([part(true)]),
+  return { worker: part('worker'), gateway: part('gateway'), intake: part('intake') };
+};
+
+/** Claims of the volumes that each side needs; each once, in stable order. */
+export const claimsOf = (
+  spec: IntegrationSpec,
+  connections: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  placementOf: PlacementOf,
+): Record<Side, string[]> => {
+  const sideOf = sideAt(placementOf);
+  const named = referencesOfIntegration(spec).connections;
+  const part = (side: Side) => {
+    const claims = named
+      .filter((ref) => sideOf(ref) === side)
+      .flatMap(({ name, system }) => catalog.connections.get(system)?.volumes?.(connections[name]?.[system]) ?? []);
+    return [...new Set(claims)].sort();
   };
+  return { worker: part('worker'), gateway: part('gateway'), intake: part('intake') };
 };
 
 /** Files that one Connection needs. */

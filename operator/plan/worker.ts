@@ -16,6 +16,7 @@ export interface WorkerPlan {
   /** Name of the ConfigMap with the flow. */
   readonly flow: string;
   readonly references: readonly Reference[];
+  readonly claims: readonly string[];
 }
 
 /** Without `replicas`: those are the scaler's (see operator/plan/scaling.ts). */
@@ -59,6 +60,7 @@ export const planWorker = (plan: WorkerPlan): { deployment: KubeObject; serviceA
               // One volume for everything: each costs 300 ms of a start from zero.
               volumes: [{ name: 'kanava', projected: { defaultMode: fileMode, sources: volumeSources(plan) } }],
               mounts: [{ name: 'kanava', mountPath: runtimeFolder }],
+              claims: plan.claims,
             }),
           },
         },

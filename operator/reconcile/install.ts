@@ -214,7 +214,7 @@ const ensureRoutes = async (
       return { messaging, gateway: undefined };
     }
     const composed = Object.keys((await cluster.get(Secrets, gatewaySecretsName, namespace))?.['data'] ?? {});
-    const isComposed = basis.gatewayReferences.every((reference) => composed.includes(composedKey(reference)));
+    const isComposed = basis.references.gateway.every((reference) => composed.includes(composedKey(reference)));
     const isNew = isUntouched(object);
     const revision = isComposed ? await tenant.putRoutes(routes, { isNew }) : undefined;
     // Nobody has taken up what was not there a moment ago.

@@ -28,7 +28,8 @@ export const workerOf = ({ settings, natsCa }: Context, object: KubeObject, hold
       settings,
       nats: { tls: natsCa !== undefined },
       flow: flowName(object.metadata.name, basis.hash),
-      references: basis.workerReferences,
+      references: basis.references.worker,
+      claims: basis.claims.worker,
     }),
   );
 const workers = rememberedWith<ReturnType<typeof planWorker>>();

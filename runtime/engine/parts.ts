@@ -14,11 +14,12 @@ import type {
   StepDefinition,
   StepMemory,
   StepResult,
+  Volume,
 } from '../connector.ts';
 import { reasonOf, reject } from '../errors.ts';
 import { compilePredicate } from '../expr/predicate.ts';
 import { scopeOf } from '../expr/scope.ts';
-import { type Flow, pluginOf } from '../flow.ts';
+import { connectionNamed, connectionOf, type Flow, pluginOf } from '../flow.ts';
 import type { Message } from '../message.ts';
 import { runSteps } from './steps.ts';
 
@@ -53,6 +54,7 @@ export interface Plugins {
 }
 export interface PartContext extends OpenContext {
   readonly egress: Egress;
+  readonly volume: Volume;
   /** How a sink or step of this name publishes to the bus. */
   readonly publisher: (part: string) => Publish;
   /** What a step of this name remembers. */
@@ -180,18 +182,6 @@ export const openParts = async (
       await Promise.allSettled(closers.map((close) => close()));
     },
   };
-};
-
-/** Settings of a Connection; the operator parsed them by the schema of their system. */
-const connectionNamed = (flow: Flow, name: string, definitions: ReadonlyMap<string, ConnectionDefinition>): unknown => {
-  for (const [system, settings] of Object.entries(flow.connections[name] ?? {})) {
-    if (definitions.has(system)) return settings;
-  }
-  throw new Error(`the flow has no Connection "${name}" of a system that this version knows`);
-};
-const connectionOf = (flow: Flow, config: unknown, definitions: ReadonlyMap<string, ConnectionDefinition>): unknown => {
-  const name = (config as { connectionRef?: { name?: string } }).connectionRef?.name;
-  return name === undefined ? undefined : connectionNamed(flow, name, definitions);
 };
 
 const scopeFor = ({ tenant, integration }: Flow) => {

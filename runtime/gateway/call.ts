@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Msg, RequestError } from '@nats-io/transport-node';
+import { envelope } from '../accept.ts';
 import type { Call, Log } from '../connector.ts';
 import { reasonOf, retry } from '../errors.ts';
 import { decodeAnswer, withTimeout } from '../nats/call.ts';
 import { bucketSubject, callSubject, gatewayBucket, inUseEveryMs, wakeKey } from '../nats/names.ts';
 import { headerLines, headersOf, wireHeaders } from '../transport/header-block.ts';
 import type { JetStreamTransport } from '../transport/jetstream.ts';
-import { envelope } from './accept.ts';
 
 /*
  * Request-reply, the gateway's side. While no worker listens, the request is held, a worker is asked for, and the call tried again until

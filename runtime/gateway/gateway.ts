@@ -1,16 +1,15 @@
-import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { createAccept } from '../accept.ts';
 import { type Catalog, catalog } from '../catalog.ts';
 import type { Log } from '../connector.ts';
 import { reasonOf } from '../errors.ts';
+import { mountedValues } from '../mounted.ts';
 import { headerRoom } from '../nats/envelope.ts';
-import { caFile, secretFile } from '../schema.ts';
 import type { Settings } from '../settings.ts';
 import { count, interruptionTally, serveHealth } from '../telemetry.ts';
 import { connectTransport } from '../transport/jetstream.ts';
-import { createAccept } from './accept.ts';
 import { createAppliedReports } from './applied.ts';
 import { createCaller } from './call.ts';
 import { createListener } from './listener.ts';
@@ -64,8 +63,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     catalog: options.catalog,
     tenant,
     context: {
-      secret: (ref) => mounted(join(folder, secretFile(ref))),
-      ca: (ref) => readFileSync(join(folder, caFile(ref)), 'utf8'),
+      ...mountedValues(folder),
       signal: shutdown.signal,
     },
     accept: (entry, source) => createAccept(transport, entry, source, log),
@@ -155,6 +153,3 @@ const anyAddress = (): string =>
   Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'))
     ? '::'
     : '0.0.0.0';
-
-/** A line break at the end belongs to the editor that wrote the Secret, not to the secret. */
-const mounted = (file: string): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '');

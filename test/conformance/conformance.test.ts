@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { catalog } from '../../runtime/catalog.ts';
 import {
+  type Accept,
   defineGatewaySource,
   defineStep,
   type GatewayContext,
@@ -12,11 +14,16 @@ import {
 } from '../../runtime/connector.ts';
 import type { Message } from '../../runtime/message.ts';
 import { type Opened, type OtherSide, sinkPromises } from './sink.ts';
-import { gatewayPromises } from './source.ts';
+import { type Fetching, gatewayPromises, intakePromises } from './source.ts';
 import { openStep, type StepCase, stepPromises } from './step.ts';
 
 /* The suites see what they are for: each promise fails for a part that breaks it. And nothing of the catalogue is left out. */
 const config = z.strictObject({});
+const event = (id: string): Message => ({
+  attrs: { id, source: '/s', type: 't', specversion: '1.0' },
+  headers: {},
+  body: undefined as never,
+});
 const breaks = async (checking: Promise<void>) => expect(checking).rejects.toThrow();
 
 describe('what a source breaks is seen', () => {
@@ -37,11 +44,6 @@ describe('what a source breaks is seen', () => {
         return { routes: [{ path: '/a', methods: ['POST'], maxBytes: 1, handle: handled }] };
       },
     }),
-  });
-  const event = (id: string): Message => ({
-    attrs: { id, source: '/s', type: 't', specversion: '1.0' },
-    headers: {},
-    body: undefined as never,
   });
   const honest: Handle = ({ accept }) =>
     accept(event('a')).then(
@@ -91,6 +93,50 @@ describe('what a source breaks is seen', () => {
   });
   it('every promise has its control', () => {
     expect(broken.map(([promise]) => promise)).toEqual(Object.keys(gatewayPromises));
+  });
+});
+
+describe('what an intake source breaks is seen', () => {
+  type Take = (accept: Accept, event: Message) => Promise<unknown>;
+  /** A system in memory whose messages go when they are acknowledged, and sources that fetch of it. */
+  const meeting = (take: Take, isDeaf = false): Fetching => {
+    const waiting: string[] = [];
+    return {
+      put: async (names) => void waiting.push(...names),
+      left: async () => waiting.toSorted(),
+      nameOf: ({ id }) => id?.slice(0, 1),
+      async run(accept, signal) {
+        while (!signal.aborted) {
+          const [first = ''] = waiting;
+          const acknowledge = () => void waiting.splice(waiting.indexOf(first), 1);
+          if (first !== '') await take(accept, event(first)).then(acknowledge, () => undefined);
+          await pause(1);
+        }
+        if (isDeaf) waiting.length = 0;
+      },
+    };
+  };
+  const honest: Take = (accept, message) => accept(message);
+  const broken: readonly (readonly [promise: string, planted: () => Fetching])[] = [
+    [
+      'acknowledges no sooner than the inbox did',
+      () =>
+        meeting(async (accept, message) => {
+          void accept(message);
+        }),
+    ],
+    [
+      'comes again with what the inbox did not take, under the same id',
+      () => meeting((accept, message) => accept(event(`${message.attrs.id}${Math.random()}`))),
+    ],
+    ['ends when it is told to, and what it did not hand over is there for the next one', () => meeting(honest, true)],
+  ];
+  it.each(broken)('%s', async (promise, planted) => {
+    await intakePromises[promise]?.(meeting(honest));
+    await breaks(intakePromises[promise]?.(planted()) ?? Promise.resolve());
+  });
+  it('every promise has its control', () => {
+    expect(broken.map(([promise]) => promise)).toEqual(Object.keys(intakePromises));
   });
 });
 

@@ -28,7 +28,7 @@ export interface OtherSide {
   sessions?(): number;
 }
 export interface SinkUnderTest {
-  readonly context: Pick<SinkContext, 'egress' | 'connection' | 'publish'>;
+  readonly context: Pick<SinkContext, 'egress' | 'connection' | 'publish'> & Partial<Pick<SinkContext, 'volume'>>;
   readonly other: OtherSide;
   /** Of a flow with this sink. */
   readonly connections?: Flow['connections'];
@@ -39,6 +39,8 @@ export interface SinkCase {
   readonly bad: BadConfigs;
   readonly make: (workshop: Workshop) => Promise<SinkUnderTest>;
 }
+
+const noVolume = (claim: string) => `/volumes/${claim}`;
 
 const messageOf = (id: string): Message => ({
   attrs: { id, source: '/shop', type: 'order', specversion: '1.0', datacontenttype: 'application/json' },
@@ -56,6 +58,7 @@ const open = async ({ definition, config, make }: SinkCase): Promise<Opened> => 
   const made = await make(await startWorkshop());
   const parsed = definition.config.parse(config);
   const context: SinkContext = {
+    volume: noVolume,
     ...made.context,
     scope,
     secret: () => 'secret',

@@ -14,6 +14,7 @@ it('the first Integration of docs/local.md runs as it stands', () => {
   const [text = ''] = blocksOf('docs/local.md');
   const { integrations, findings } = planLocally([{ name: 'greeting.yaml', text, named: true }], {
     namespace: 'local',
+    volume: () => undefined,
   });
   expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
   expect(integrations.map(({ name }) => name)).toEqual(['greeting']);

@@ -54,6 +54,7 @@ const start = (given: { paths?: string[]; print?: boolean; secretsFolder?: strin
     paths: [folder],
     namespace: 'local',
     secretsFolder: undefined,
+    volumesFolder: undefined,
     once: undefined,
     to: undefined,
     port: 0,

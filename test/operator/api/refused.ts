@@ -22,7 +22,7 @@ const integrations: readonly Refused[] = [
     why: 'a source without a connector would accept nothing',
     object: integration({ sources: [{ name: 'in' }] }),
     path: 'spec.sources[0]',
-    text: 'set one source: bus, http, schedule',
+    text: 'set one source: bus, file, http, schedule',
   },
   {
     why: 'the same for a step',
@@ -278,7 +278,7 @@ const integrations: readonly Refused[] = [
 ];
 
 const others: readonly Refused[] = [
-  { why: 'a Connection of nothing', object: connection({}), path: 'spec', text: 'set one system: http' },
+  { why: 'a Connection of nothing', object: connection({}), path: 'spec', text: 'set one system: file, http' },
   {
     why: 'kube-* belongs to Kubernetes',
     object: tenant({ namespace: { name: 'kube-public' } }),

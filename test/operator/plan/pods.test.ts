@@ -24,7 +24,8 @@ const worker = (changes: Parameters<typeof orders>[0] = {}, tenant = acme()) => 
     nats: { tls: true },
     flow: 'flow-orders-0123456789ab',
     spec: basis.spec,
-    references: basis.workerReferences,
+    references: basis.references.worker,
+    claims: basis.claims.worker,
   }).deployment;
 };
 const gateway = () => planGateway({ tenant: 'acme', namespace: 'acme' }, acme(), settings(), { tls: true }).deployment;

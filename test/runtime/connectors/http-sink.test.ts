@@ -49,6 +49,7 @@ const open = async ({ connection, config = {}, rules = local, lookup = toLocal }
       return value;
     },
     ca: () => readFileSync(ca.ca, 'utf8'),
+    volume: (claim) => `/volumes/${claim}`,
     log,
     signal: new AbortController().signal,
     scope,

@@ -22,7 +22,7 @@ import { changedDelivery, faults } from './broken-rules.ts';
  * The real engine in a process that harms itself: it dies at a chosen point of a message (TEST_KILL), or its transport breaks one rule
  * (TEST_FAULT), for controls. Everything is done by wrapping what the engine is given.
  */
-const { dir } = readSettings(process.env);
+const { dir, volumes } = readSettings(process.env);
 const log = pino({ level: process.env['KANAVA_LOG_LEVEL'] ?? 'info' });
 const counters = newCounters();
 const plan = JSON.parse(process.env['TEST_KILL'] ?? 'null') as KillPlan | null;
@@ -112,6 +112,7 @@ const plugins = {
 const parts = await openParts(flow, plugins, {
   secret: () => '',
   ca: () => '',
+  volume: (claim) => join(volumes, claim),
   egress: createEgress(flow.egress),
   publisher: createPublisher(Promise.resolve(real), flow.integration),
   memory: createStepMemory(Promise.resolve(transport), flow.integration),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createAccept } from '../../../runtime/gateway/accept.ts';
+import { createAccept } from '../../../runtime/accept.ts';
 import { Body } from '../../../runtime/message.ts';
 import { inboxPartitionFilter, workerConsumer } from '../../../runtime/nats/names.ts';
 import { consumer } from '../../operator/broker/specs.ts';

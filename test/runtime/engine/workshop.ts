@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -19,7 +20,7 @@ import { freePort } from '../../cluster/ports.ts';
 import type { KillPlan } from '../../faults/kill-plan.ts';
 import { bucketSpec, consumer, deadLetterSpec, inboxSpec } from '../../operator/broker/specs.ts';
 import { startWorld, type World, type WorldTenant } from '../../operator/broker/world.ts';
-import { program } from '../../programs.ts';
+import { type Program, program } from '../../programs.ts';
 import type { Fault } from './broken-rules.ts';
 
 /*
@@ -125,6 +126,18 @@ export interface How {
   /** It kills itself at a point of a message. */
   readonly kill?: KillPlan;
 }
+interface Start {
+  readonly node: readonly string[];
+  readonly entry: Program;
+  readonly env: Readonly<Record<string, string>>;
+  /** In its log when it has started. */
+  readonly started: string;
+}
+/** Where an intake kills itself, and what it breaks, for controls (dying-intake.ts). */
+export interface IntakeHarm {
+  readonly kill?: { readonly point: 'before accept' | 'accepted'; readonly after: number };
+  readonly fault?: 'random-ids';
+}
 export interface Workshop {
   readonly world: World;
   readonly tenant: WorldTenant;
@@ -135,7 +148,10 @@ export interface Workshop {
   publish(ids: readonly string[], body?: unknown): Promise<void>;
   /** `fault`: the same engine with one rule broken (faulty-worker.ts), for controls. */
   startWorker(flow: Flow, fault?: Fault, how?: How): Promise<WorkerProcess>;
+  startIntake(flow: Flow, harm?: IntakeHarm): Promise<WorkerProcess>;
   messages(stream: string): Promise<number>;
+  /** Holds the mounted volumes by the names of their claims. */
+  readonly volumes: string;
 }
 
 const root = join(import.meta.dirname, '../../..');
@@ -159,6 +175,8 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
   ]) {
     await tenant.broker.ensureStream(spec);
   }
+  const volumes = await mkdtemp(join(tmpdir(), 'kanava-volumes-'));
+  onTestFinished(() => rm(volumes, { recursive: true, force: true }));
   const admin = await tenant.admin();
   const manager = await jetstreamManager(admin);
   const gateway = await connectTransport({
@@ -169,12 +187,63 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
   });
   onTestFinished(() => gateway.close());
 
+  const startProcess = async (
+    role: 'worker' | 'intake',
+    flow: Flow,
+    { node, entry, env, started }: Start,
+  ): Promise<WorkerProcess> => {
+    const dir = dirname(await tenant.folder(role, flow.integration));
+    await mkdir(join(dir, 'secrets'), { recursive: true });
+    await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
+    const healthPort = await freePort();
+    let end: () => void = () => undefined;
+    // Before there is a process: outside a test this throws, and then nobody would end it.
+    onTestFinished(() => end());
+    const child = spawn(process.execPath, [...node, program(entry), role], {
+      cwd: root,
+      env: {
+        ...process.env,
+        ...env,
+        KANAVA_DIR: dir,
+        KANAVA_VOLUMES: volumes,
+        KANAVA_HEALTH_PORT: String(healthPort),
+        KANAVA_TENANT: 'acme',
+        KANAVA_INTEGRATION: flow.integration,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    end = () => void child.kill('SIGKILL');
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
+    const exited = once(child, 'exit');
+    await expect
+      .poll(() => output.includes(started) || child.exitCode !== null, { timeout: 90_000, interval: 20 })
+      .toBe(true);
+    if (child.exitCode !== null) throw new Error(`the ${role} did not start: ${output}`);
+    return {
+      process: child,
+      output: () => output,
+      healthUrl: `http://127.0.0.1:${healthPort}`,
+      ended: exited,
+      async kill() {
+        child.kill('SIGKILL');
+        await exited;
+      },
+      async stop() {
+        child.kill('SIGTERM');
+        await exited;
+        return child.exitCode;
+      },
+    };
+  };
+
   return {
     world,
     tenant,
     admin,
     manager,
     gateway,
+    volumes,
     async publish(ids, body = { total: 20 }) {
       const publications = ids.map((id) => {
         const attrs = {
@@ -194,52 +263,20 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
       });
       await Promise.all(publications);
     },
-    async startWorker(flow, fault, { node = [], kill } = {}) {
-      const dir = dirname(await tenant.folder('worker', flow.integration));
-      await mkdir(join(dir, 'secrets'), { recursive: true });
-      await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
-      const entry = program(fault || kill ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts');
-      const healthPort = await freePort();
-      let end: () => void = () => undefined;
-      // Before there is a process: outside a test this throws, and then nobody would end it.
-      onTestFinished(() => end());
-      const child = spawn(process.execPath, [...node, entry, 'worker'], {
-        cwd: root,
-        env: {
-          ...process.env,
-          ...(fault ? { TEST_FAULT: fault } : {}),
-          ...(kill ? { TEST_KILL: JSON.stringify(kill) } : {}),
-          KANAVA_DIR: dir,
-          KANAVA_HEALTH_PORT: String(healthPort),
-          KANAVA_TENANT: 'acme',
-          KANAVA_INTEGRATION: flow.integration,
-        },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      end = () => void child.kill('SIGKILL');
-      let output = '';
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
-      const exited = once(child, 'exit');
-      await expect
-        .poll(() => output.includes('worker pulls') || child.exitCode !== null, { timeout: 90_000, interval: 20 })
-        .toBe(true);
-      if (child.exitCode !== null) throw new Error(`the worker did not start: ${output}`);
-      return {
-        process: child,
-        output: () => output,
-        healthUrl: `http://127.0.0.1:${healthPort}`,
-        ended: exited,
-        async kill() {
-          child.kill('SIGKILL');
-          await exited;
-        },
-        async stop() {
-          child.kill('SIGTERM');
-          await exited;
-          return child.exitCode;
-        },
-      };
-    },
+    startWorker: (flow, fault, { node = [], kill } = {}) =>
+      startProcess('worker', flow, {
+        node,
+        entry: fault || kill ? 'test/runtime/engine/faulty-worker.ts' : 'runtime/main.ts',
+        env: { ...(fault ? { TEST_FAULT: fault } : {}), ...(kill ? { TEST_KILL: JSON.stringify(kill) } : {}) },
+        started: 'worker pulls',
+      }),
+    startIntake: (flow, { kill, fault } = {}) =>
+      startProcess('intake', flow, {
+        node: [],
+        entry: kill ? 'test/runtime/intake/dying-intake.ts' : 'runtime/main.ts',
+        env: { ...(kill ? { TEST_KILL: JSON.stringify(kill) } : {}), ...(fault ? { TEST_FAULT: fault } : {}) },
+        started: 'intake runs',
+      }),
     messages: async (stream) => (await manager.streams.info(stream)).state.messages,
   };
 };

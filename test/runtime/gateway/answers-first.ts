@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { createAccept } from '../../../runtime/accept.ts';
 import { catalog } from '../../../runtime/catalog.ts';
-import { createAccept } from '../../../runtime/gateway/accept.ts';
 import { createListener } from '../../../runtime/gateway/listener.ts';
 import { createRouteTable } from '../../../runtime/gateway/route-table.ts';
 import { watchRoutes } from '../../../runtime/gateway/watch.ts';

@@ -1,11 +1,12 @@
-import type { Accept, Accepted, Log } from '../connector.ts';
-import { type InstructionError, reject, retry } from '../errors.ts';
-import { compileKey } from '../expr/key.ts';
-import type { Message } from '../message.ts';
-import { encodeMessage, headerRoom, keyAttribute, messageId } from '../nats/envelope.ts';
-import { inboxSubject } from '../nats/names.ts';
-import { partitionOf } from '../nats/partition.ts';
-import { type Transport, TransportError } from '../transport/transport.ts';
+import type { Accept, Accepted, Log } from './connector.ts';
+import { type InstructionError, reject, retry } from './errors.ts';
+import { compileKey } from './expr/key.ts';
+import type { Flow } from './flow.ts';
+import type { Message } from './message.ts';
+import { encodeMessage, headerRoom, keyAttribute, messageId } from './nats/envelope.ts';
+import { inboxSubject } from './nats/names.ts';
+import { partitionOf } from './nats/partition.ts';
+import { type Transport, TransportError } from './transport/transport.ts';
 
 export interface Inbox {
   readonly tenant: string;
@@ -14,6 +15,14 @@ export interface Inbox {
   /** CEL, where order is kept. */
   readonly key?: string | undefined;
 }
+
+export const inboxOf = ({ tenant, integration, delivery: { ordering, partitions, key } }: Flow): Inbox => ({
+  tenant,
+  integration,
+  partitions,
+  // Else nobody needs it, and a message without one need not be refused.
+  key: ordering === 'Key' ? key : undefined,
+});
 
 /** How a message goes on from here. The event's first appearance is the start of its correlation. */
 export const envelope = (message: Message, maxPayload: number): ReturnType<typeof encodeMessage> => {
