@@ -25,6 +25,7 @@ export const run = async (args: string[]): Promise<boolean> => {
     // Both log in anew with what is in their folders.
     await site.world.restart();
     const warm = site.delivered.size;
+    const memory = watchMemory(site.worker.pid);
     const load = site.load(seconds, rate);
     const third = (seconds * 1_000) / 3;
     for (let waited = 0; waited < third; waited += renewEveryMs) {
@@ -32,7 +33,6 @@ export const run = async (args: string[]): Promise<boolean> => {
       await site.renew(lifetimeMs);
       say(`  renewed: ${load.accepted.size} accepted, ${site.delivered.size} delivered`);
     }
-    const memory = watchMemory(site.worker.pid);
     const movedWhileRenewed = site.delivered.size - warm;
     await pause(lifetimeMs + 2_000);
     const before = [load.accepted.size, site.delivered.size] as const;

@@ -16,13 +16,15 @@ const windows = 20;
 const mib = 1024 ** 2;
 const pageBytes = 4096;
 
+const statmOf = (pid: number) => `/proc/${pid}/statm`;
+export const residentMib = (pid: number): number =>
+  (Number(readFileSync(statmOf(pid), 'utf8').split(' ')[1]) * pageBytes) / mib;
+
 export const watchMemory = (pid: number): MemoryWatch => {
   const samples: number[] = [];
   const timer = setInterval(() => {
-    const file = `/proc/${pid}/statm`;
-    if (!existsSync(file)) return clearInterval(timer);
-    const pages = Number(readFileSync(file, 'utf8').split(' ')[1]);
-    samples.push((pages * pageBytes) / mib);
+    if (!existsSync(statmOf(pid))) return clearInterval(timer);
+    samples.push(residentMib(pid));
   }, everyMs);
   return {
     stop() {
