@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { catalog } from './catalog.ts';
@@ -9,11 +10,12 @@ import { createEngine } from './engine/engine.ts';
 import { createOwnInbox } from './engine/own-inbox.ts';
 import { openParts } from './engine/parts.ts';
 import { createPausedSign } from './engine/paused-sign.ts';
+import { createPeers } from './engine/peers.ts';
 import { createPublisher } from './engine/publisher.ts';
 import { createStepMemory } from './engine/step-memory.ts';
 import { answersRequests } from './flow.ts';
 import { mountedValues, readFlow } from './mounted.ts';
-import { callSubject } from './nats/names.ts';
+import { callSubject, peerSubject } from './nats/names.ts';
 import { type Counters, count, type Gauge, interruptionTally, newCounters, serveHealth } from './telemetry.ts';
 import { connectTransport } from './transport/jetstream.ts';
 import type { ConsumerFill } from './transport/transport.ts';
@@ -50,6 +52,7 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
       gauges: [
         gauge('held', 'Messages held by this worker.', ({ load }) => load().held),
         gauge('running', 'Messages in work.', ({ load }) => load().running),
+        gauge('partitions', 'Partitions that this worker reads in order.', ({ load }) => load().partitions),
         gauge('pending', 'Stored, not delivered yet.', ({ fill }) => fill('pending')),
         gauge('ack_pending', 'Delivered or parked, not done.', ({ fill }) => fill('ackPending')),
         gauge('ready', 'Connected and pulling.', ({ ready }) => Number(ready().ok)),
@@ -80,7 +83,7 @@ export const runWorker = async (settings: WorkerSettings, log: Log): Promise<{ c
 
 interface Worker {
   ready(): { ok: boolean; detail: Readonly<Record<string, unknown>> };
-  load(): { held: number; running: number };
+  load(): { held: number; running: number; partitions: number };
   /** Sum over the consumers, as last seen. */
   fill(of: 'pending' | 'ackPending'): number;
   /** Stops pulling, finishes what runs, gives back the rest. */
@@ -128,7 +131,17 @@ const startWorker = async ({ folder, volumes, counters, interrupted, closed, log
       log,
     }),
   ]);
-  const engine = createEngine({ flow, parts, transport, counters, log });
+  const peers =
+    flow.delivery.ordering === 'Key'
+      ? createPeers({
+          notices: transport,
+          subject: peerSubject(flow.integration),
+          id: randomUUID(),
+          healthy: transport.healthy,
+          now: Date.now,
+        })
+      : undefined;
+  const engine = createEngine({ flow, parts, transport, counters, log, ...(peers ? { peers } : {}) });
   engine.start(consumers);
   const calls = createCalls({ flow, parts, counters, log });
   const serving = answersRequests(flow.sources)

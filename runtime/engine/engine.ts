@@ -10,9 +10,11 @@ import { createHandler } from './handler.ts';
 import { createHeld } from './held.ts';
 import type { Job } from './job.ts';
 import { laneOf } from './lane-key.ts';
+import { createOwnership } from './ownership.ts';
 import { createPartition, type Partition } from './partition.ts';
 import type { Parts } from './parts.ts';
 import { createPause, type Pause } from './pause.ts';
+import type { Peers } from './peers.ts';
 import { createRecords } from './record.ts';
 import { isShort, type RetryPolicy } from './retry.ts';
 import { type After, createScheduler } from './scheduler.ts';
@@ -27,6 +29,8 @@ export interface EngineOptions {
   readonly transport: Transport;
   readonly counters: Counters;
   readonly log: Log;
+  /** Other workers of the Integration, where partitions are divided among them. */
+  readonly peers?: Peers;
   readonly now?: () => number;
   readonly random?: () => number;
   readonly after?: After;
@@ -35,7 +39,7 @@ export interface Engine {
   start(consumers: readonly Consumer[]): void;
   /** Stops pulling, lets what runs finish within `graceMs`, gives back the rest. */
   drain(graceMs: number): Promise<void>;
-  readonly load: () => { held: number; running: number };
+  readonly load: () => { held: number; running: number; partitions: number };
   /** Set while nothing is started because configuration or credentials are wrong. */
   readonly paused: Pause['reason'];
 }
@@ -75,7 +79,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     left(job) {
       held.remove(job);
       job.partition?.left(job);
-      for (const consumption of consumptions) consumption.more();
+      more();
     },
     counters,
     after: options.after ?? inRealTime,
@@ -94,22 +98,24 @@ export const createEngine = (options: EngineOptions): Engine => {
     if (pause.reason()) return held.size() === 0 ? 1 : 0;
     return Math.max(0, 2 * concurrency - held.size());
   };
-  const consume = ({ exclusive, ...consumer }: Consumer): Consumption => {
-    if (!exclusive) return transport.consume(consumer, { credit, deliver: deliver(undefined) });
+  const ownership = createOwnership({
+    transport,
+    window: 2 * concurrency,
+    deliver,
+    giveBack: scheduler.giveBack,
+    peers: options.peers,
+    log: options.log,
+  });
+  const more = () => {
+    for (const consumption of consumptions) consumption.more();
+    ownership.more();
+  };
+  const consume = ({ exclusive, ...consumer }: Consumer) => {
+    if (!exclusive) return void consumptions.push(transport.consume(consumer, { credit, deliver: deliver(undefined) }));
     const fill = () => transport.fill(consumer);
     const partition = createPartition(`${consumer.stream}/${consumer.name}`, fill, scheduler.add);
     partitions.push(partition);
-    // The broker bounds what is unacknowledged in a partition, and a pull must stay open: it is the sign that the owner lives.
-    return transport.consume(consumer, {
-      credit: () => Math.max(1, 2 * concurrency - partition.size()),
-      deliver: deliver(partition),
-      exclusive: {
-        changed() {
-          const arrived = partition.changed();
-          void scheduler.giveBack((job) => job.partition === partition && job.term !== partition.term(), arrived);
-        },
-      },
-    });
+    ownership.add({ consumer, partition });
   };
 
   const timer = setInterval(
@@ -117,30 +123,30 @@ export const createEngine = (options: EngineOptions): Engine => {
       held.tick(now());
       attempts.tick(now());
       for (const partition of partitions) void partition.check();
+      ownership.balance();
       if (!pause.reason()) return;
       scheduler.pump();
-      for (const consumption of consumptions) consumption.more();
+      more();
     },
     Math.min(250, Math.max(20, timeoutMs / 4)),
   );
 
   return {
-    load: () => ({ held: held.size(), running: scheduler.running() }),
+    load: () => ({ held: held.size(), running: scheduler.running(), partitions: ownership.owned() }),
     paused: pause.reason,
     start(consumers) {
-      for (const consumer of consumers) consumptions.push(consume(consumer));
+      for (const consumer of consumers) consume(consumer);
     },
     async drain(graceMs) {
       scheduler.stop();
       // Only when no pull is open any more: else the broker would deliver again what is given back.
-      await Promise.all(consumptions.map((consumption) => consumption.stop()));
-      const arrived = partitions.flatMap((partition) => partition.changed());
-      await scheduler.giveBack(() => true, arrived);
+      await Promise.all([ownership.stop(), ...consumptions.map((consumption) => consumption.stop())]);
+      await scheduler.giveBack(() => true, []);
       const grace = setTimeout(attempts.abortAll, graceMs);
       await scheduler.idle();
       clearTimeout(grace);
       // After the last ack: whoever takes over has nothing to wait for.
-      await Promise.all(consumptions.map((consumption) => consumption.handOver()));
+      await ownership.handOver();
       clearInterval(timer);
     },
   };

@@ -20,6 +20,8 @@ export interface Partition {
   /** Starts a new term; returns what had arrived and not been passed on. */
   changed(): Job[];
   size(): number;
+  /** Resolves when nothing of it is here. */
+  empty(): Promise<void>;
   /** Looks again whether everything is here. */
   check(): Promise<void>;
 }
@@ -34,6 +36,7 @@ export const createPartition = (
   let term = 1;
   let running = 0;
   let checking = false;
+  let emptied = Promise.withResolvers<void>();
 
   const check = async () => {
     // An ack on its way would be counted by the one and not by the other.
@@ -67,7 +70,12 @@ export const createPartition = (
     },
     started: () => void (running += 1),
     ended: () => void (running -= 1),
-    left: ({ delivery }) => void held.delete(delivery.sequence),
+    left({ delivery }) {
+      held.delete(delivery.sequence);
+      if (held.size > 0) return;
+      emptied.resolve();
+      emptied = Promise.withResolvers();
+    },
     changed() {
       const before = arrivals ?? [];
       arrivals = [];
@@ -75,6 +83,7 @@ export const createPartition = (
       return before;
     },
     size: () => held.size,
+    empty: () => (held.size === 0 ? Promise.resolve() : emptied.promise),
     check,
   };
 };

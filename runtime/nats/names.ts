@@ -65,6 +65,9 @@ export const wakeSubjects = `$KV.${gatewayBucket}.wake.*`;
 /** How often the gateway writes it while workers answer: for so long nothing may be seen of calls that come all the time. */
 export const inUseEveryMs = 10_000;
 
+/** Where the workers of an Integration that keeps order tell each other that they are there. */
+export const peerSubject = (integration: string) => `peers.${integration}`;
+
 /** Request-reply; workers are a queue group by the Integration's name. */
 export const callSubject = (integration: string) => `call.${integration}`;
 

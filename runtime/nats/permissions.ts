@@ -1,5 +1,5 @@
 import { longestCallSeconds } from '../schema.ts';
-import { deadLetterSubject, inboxPrefix, type Role } from './names.ts';
+import { callSubject, deadLetterSubject, inboxPrefix, peerSubject, type Role } from './names.ts';
 
 /*
  * What each role may do in its tenant's account, as templates of a scoped signing key: `{{tag(i)}}` is the integration. Tried on a
@@ -25,16 +25,16 @@ export const rolePermissions: Record<Role, Permissions> = {
       ...['INFO', 'MSG.NEXT', 'UNPIN'].map((call) => `$JS.API.CONSUMER.${call}.inbox_${i}.*`),
       ...acks(`inbox_${i}`),
       ...['bus', 'tick'].flatMap((stream) => [
-        `$JS.API.CONSUMER.INFO.${stream}.${i}`,
-        `$JS.API.CONSUMER.MSG.NEXT.${stream}.${i}`,
+        ...['INFO', 'MSG.NEXT', 'UNPIN'].map((call) => `$JS.API.CONSUMER.${call}.${stream}.${i}`),
         ...acks(`${stream}.${i}`),
       ]),
       `inbox.${i}.*.*`,
       deadLetterSubject(i, '*'),
       'bus.*',
+      peerSubject(i),
       ...ownState,
     ],
-    sub: [`${inboxPrefix('worker', i)}.>`, `call.${i}`],
+    sub: [`${inboxPrefix('worker', i)}.>`, callSubject(i), peerSubject(i)],
     resp: { max: 1, ttl: (longestCallSeconds + 5) * second },
   },
   intake: { pub: [`inbox.${i}.*.*`, ...ownState], sub: [`${inboxPrefix('intake', i)}.>`] },

@@ -13,7 +13,14 @@ import { subscribeLasting } from './lasting.ts';
 import { entryLines, readPubAck } from './pub-acks.ts';
 import { type Pull, type PullTrouble, startPull } from './pull.ts';
 import { createState } from './state.ts';
-import { type CallServer, type ConsumerFill, type State, type Transport, TransportError } from './transport.ts';
+import {
+  type CallServer,
+  type ConsumerFill,
+  type Notices,
+  type State,
+  type Transport,
+  TransportError,
+} from './transport.ts';
 import { createWire } from './wire.ts';
 
 export interface ConnectOptions {
@@ -29,7 +36,7 @@ export interface ConnectOptions {
   /** Something that is being healed. */
   readonly onTrouble?: (trouble: PullTrouble | 'connection') => void;
 }
-export interface JetStreamTransport extends Transport, CallServer {
+export interface JetStreamTransport extends Transport, CallServer, Notices {
   /** Another bucket than `state`, for those who may use it. */
   bucket(name: string): State;
   /** Why it is not healthy. */
@@ -53,6 +60,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
   const calls = createCalls(connection, wire, { replyPrefix: `${session}.c`, window });
   const events = createBatches(calls, wire);
   const pulls = new Set<Pull>();
+  let pullsMade = 0;
   let online = true;
   let maxPayload = connection.info?.max_payload ?? 0;
 
@@ -106,6 +114,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
           ackPending: found.num_ack_pending ?? 0,
           maxAckPending: found.config?.max_ack_pending ?? 0,
           deliveredTo: found.delivered?.stream_seq ?? 0,
+          owner: found.priority_groups?.[0]?.pinned_client_id,
         };
       },
     });
@@ -136,6 +145,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
         headersOf: createHeaderReader(),
         isClosed: () => connection.isClosed(),
       };
+      pullsMade += 1;
       const pull = startPull(connection, wire, {
         stream,
         name,
@@ -143,7 +153,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
         deliver,
         ...(exclusive ? { exclusive } : {}),
         log,
-        replyPrefix: `${session}.p${pulls.size}`,
+        replyPrefix: `${session}.p${pullsMade}`,
         online: () => online,
         probe: () => info(stream, name),
         unpin: () =>
@@ -156,7 +166,13 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
         onTrouble: (trouble) => options.onTrouble?.(trouble),
       });
       pulls.add(pull);
-      return pull;
+      return {
+        ...pull,
+        async stop() {
+          await pull.stop();
+          pulls.delete(pull);
+        },
+      };
     },
     serve(subject, group, handle) {
       const subscription = subscribeLasting(connection, subject, {
@@ -175,6 +191,16 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
           else subscription.close();
         },
       };
+    },
+    tell(subject, text) {
+      // Who comes back tells again.
+      if (online) wire.publish(subject, '', text);
+    },
+    hear(subject, take) {
+      const subscription = subscribeLasting(connection, subject, {
+        take: ({ data }) => take(Buffer.from(data).toString()),
+      });
+      return { stop: subscription.close };
     },
     fill: ({ stream, name }) => info(stream, name),
     state: createState(calls, stateBucket),
@@ -201,6 +227,7 @@ interface ConsumerInfo {
   readonly num_pending?: number;
   readonly num_ack_pending?: number;
   readonly config?: { readonly max_ack_pending?: number };
+  readonly priority_groups?: readonly { readonly pinned_client_id?: string }[];
   readonly delivered?: { readonly stream_seq?: number };
   readonly error?: { readonly description?: string };
 }

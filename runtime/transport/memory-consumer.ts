@@ -64,7 +64,7 @@ export const createMemoryConsumer = (stream: MemoryStream, spec: MemoryConsumerS
     if (!reader.exclusive || owner === reader) return true;
     if (owner) return false;
     owner = reader;
-    reader.exclusive.changed();
+    reader.exclusive.changed(true);
     return true;
   };
   const endTurn = (reader: ConsumeOptions) => {

@@ -97,7 +97,7 @@ export const startPull = (connection: NatsConnection, wire: Wire, options: PullO
     if (current === pin) return;
     log.info({ stream, consumer: name, owner: current !== undefined }, 'the turn to read in order changed');
     pin = current;
-    exclusive?.changed();
+    exclusive?.changed(current !== undefined);
   };
 
   const trouble = (kind: PullTrouble, reason: string) => {
@@ -192,13 +192,19 @@ export const startPull = (connection: NatsConnection, wire: Wire, options: PullO
       stopped = true;
       clearInterval(timer);
       // What the server sent before it saw the end still reaches `deliver`, which gives it back.
-      if (subscription && online()) await subscription.drain();
+      if (online()) await subscription?.drain();
+      else subscription?.unsubscribe();
     },
     async handOver() {
-      if (pin === undefined || !online()) return;
+      const own = pin;
+      if (own === undefined || !online()) return;
       pin = undefined;
-      // Else the next one waits until this one is taken for dead.
-      await options.unpin().catch(() => undefined);
+      // Else the next one waits until this one is taken for dead. Who took long is taken for dead already: that is another one's turn.
+      const isOwn = await options.probe().then(
+        ({ owner }) => owner === own,
+        () => false,
+      );
+      if (isOwn) await options.unpin().catch(() => undefined);
     },
   };
 };

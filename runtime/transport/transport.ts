@@ -65,6 +65,8 @@ export interface ConsumerFill {
   /** Sequence of the last message in the stream that was delivered, to whomever. */
   readonly deliveredTo: number;
   readonly pending: number;
+  /** Whose turn it is, where one reads at a time; as the broker names it. */
+  readonly owner?: string | undefined;
   readonly ackPending: number;
   readonly maxAckPending: number;
 }
@@ -105,6 +107,11 @@ export interface CallServer {
   /** One of the group gets each call. `stop` resolves when no more come. */
   serve(subject: string, group: string, handle: (call: IncomingCall) => void): { stop(): Promise<void> };
 }
+/** Words among the workers of one Integration: nothing is stored, some may be lost, and who tells one hears it, too. */
+export interface Notices {
+  tell(subject: string, text: string): void;
+  hear(subject: string, take: (text: string) => void): { stop(): void };
+}
 export interface ConsumeOptions {
   readonly credit: () => number;
   readonly deliver: (delivery: Delivery) => void;
@@ -112,5 +119,5 @@ export interface ConsumeOptions {
    * One reader at a time: this one may have to wait for its turn. `changed` is called before the first delivery of a turn and when a turn
    * was lost: others may have read meanwhile. Its credit must not fall to 0, since an open pull is the sign that the owner lives.
    */
-  readonly exclusive?: { changed(): void };
+  readonly exclusive?: { changed(isOwner: boolean): void };
 }

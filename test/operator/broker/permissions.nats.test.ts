@@ -92,7 +92,18 @@ describe.each([
         if (message?.info.deliveryCount !== 2) expect(await message?.ackAck()).toBe(true);
       }
       expect(await message.ackAck()).toBe(true);
-      await worker.request('$JS.API.CONSUMER.UNPIN.inbox_mine.worker-0', '{"group":"a"}', { timeout: 60_000 });
+      // No owner is there to be ended: an answer is what shows that it may be asked.
+      for (const consumer of ['inbox_mine.worker-0', 'bus.mine', 'tick.mine'])
+        await worker.request(`$JS.API.CONSUMER.UNPIN.${consumer}`, '{"group":"a"}', { timeout: 60_000 });
+    });
+
+    test('tells the others of its Integration that it is there, and hears them', async () => {
+      const colleague = await tenant.connect('worker', 'mine');
+      const words: string[] = [];
+      colleague.subscribe('peers.mine', { callback: (_, message) => void words.push(message.string()) });
+      await colleague.flush();
+      worker.publish('peers.mine', 'here');
+      await expect.poll(() => words).toEqual(['here']);
     });
 
     test.each([

@@ -97,6 +97,7 @@ const cross: readonly Refusal[] = [
   heard('_INBOX_ops.x'),
   heard('_INBOX.x'),
   heard('_INBOX_w_other.x'),
+  heard('peers.other'),
   stored('cron.mine.nightly'),
   stored('cron.other.nightly'),
   stored('tick.mine.nightly'),
@@ -158,6 +159,7 @@ export const intakeRefusals: readonly Refusal[] = [
   ...foreignReads,
   ...gatewayBucketCalls,
   heard('call.mine'),
+  heard('peers.mine'),
   stored('inbox.other.0.shop'),
   stored('dlq.mine.erp'),
   stored('bus.created'),
@@ -172,6 +174,7 @@ export const gatewayRefusals: readonly Refusal[] = [
   ...consumerCalls,
   ...cross,
   ...foreignReads,
+  heard('peers.mine'),
   stored('$KV.gateway.routes.mine'),
   stored('dlq.mine.erp'),
   stored('bus.created'),
@@ -197,6 +200,7 @@ export const opsRefusals: readonly Refusal[] = [
   stored('tick.mine.nightly'),
   stored('$KV.state.mine.k'),
   heard('call.mine'),
+  heard('peers.mine'),
   heard('foo'),
   heard('_INBOX_gw.x'),
   json('$JS.API.STREAM.MSG.GET.inbox_mine', { last_by_subj: 'inbox.mine.0.shop' }),
@@ -220,6 +224,7 @@ export const replayRefusals: readonly Refusal[] = [
   ...foreignReads.filter(({ subject }) => subject !== '$JS.API.DIRECT.GET.dlq_mine'),
   ...gatewayBucketCalls,
   heard('call.mine'),
+  heard('peers.mine'),
   stored('inbox.other.0.shop'),
   stored('dlq.mine.erp'),
   stored('dlq.other.erp'),
@@ -231,7 +236,8 @@ export const replayRefusals: readonly Refusal[] = [
 ];
 
 /** A foreign reply prefix would show what others were answered; a raw subscription shows messages as they are published. */
-const all = ['>', '_INBOX.>', 'inbox.>', 'dlq.>', 'bus.>', 'tick.>', 'cron.>', 'call.*', '$KV.>', '$JS.>', '$SYS.>'];
+const shared = ['>', '_INBOX.>', 'inbox.>', 'dlq.>', 'bus.>', 'tick.>', 'cron.>', 'call.*', '$KV.>', '$JS.>', '$SYS.>'];
+const all = [...shared, 'peers.*', 'peers.other'];
 export const subscriptionRefusals = {
   worker: [...all, '_INBOX_w_other.>', '_INBOX_gw.>', '_INBOX_ops.>', 'inbox.mine.>', 'call.other', '$JS.ACK.>'],
   intake: [...all, '_INBOX_w_mine.>', '_INBOX_i_other.>', '_INBOX_ops.>', 'inbox.mine.>', 'call.mine'],

@@ -10,6 +10,7 @@ import type { Delivery, Transport } from '../../../runtime/transport/transport.t
  *   max-deliver       a message that was delivered often is a dead letter, whatever happened to it
  *   one-phase         a step that drops repeats takes a message for delivered as soon as it has seen it
  *   forgets-parts     a step that gathers forgets who was in a group as soon as it has ended
+ *   hurried           who gives up a partition does not wait until its messages are done, nor does who takes it over
  *   no-credit         as much is pulled as the broker gives, whatever the worker can hold
  */
 export type Fault =
@@ -19,6 +20,7 @@ export type Fault =
   | 'max-deliver'
   | 'one-phase'
   | 'forgets-parts'
+  | 'hurried'
   | 'no-credit';
 
 const mostDeliveries = 3;
@@ -59,6 +61,20 @@ export const faults: Readonly<Record<string, (transport: Transport, flow: Flow) 
   'no-credit': (transport) => ({
     ...transport,
     consume: (consumer, options) => transport.consume(consumer, { ...options, credit: () => unbounded }),
+  }),
+  hurried: (transport) => ({
+    ...transport,
+    consume(consumer, options) {
+      const consumption = transport.consume(consumer, options);
+      return {
+        ...consumption,
+        async stop() {
+          await consumption.stop();
+          await consumption.handOver();
+        },
+      };
+    },
+    fill: async (consumer) => ({ ...(await transport.fill(consumer)), ackPending: 0 }),
   }),
   'ack-before-sink': (transport) =>
     onDelivery(transport, (delivery) => {

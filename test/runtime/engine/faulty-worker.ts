@@ -7,9 +7,11 @@ import { consumersOf } from '../../../runtime/engine/consumers.ts';
 import { createEngine } from '../../../runtime/engine/engine.ts';
 import { createOwnInbox } from '../../../runtime/engine/own-inbox.ts';
 import { openParts, type Parts } from '../../../runtime/engine/parts.ts';
+import { createPeers } from '../../../runtime/engine/peers.ts';
 import { createPublisher } from '../../../runtime/engine/publisher.ts';
 import { createStepMemory } from '../../../runtime/engine/step-memory.ts';
 import type { Flow } from '../../../runtime/flow.ts';
+import { peerSubject } from '../../../runtime/nats/names.ts';
 import { readSettings } from '../../../runtime/settings.ts';
 import { newCounters } from '../../../runtime/telemetry.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
@@ -121,7 +123,14 @@ const parts = await openParts(flow, plugins, {
   signal: new AbortController().signal,
   log,
 });
-const engine = createEngine({ flow, parts: deadlyParts(parts), transport, counters, log });
+const peers = createPeers({
+  notices: real,
+  subject: peerSubject(flow.integration),
+  id: String(process.pid),
+  healthy: real.healthy,
+  now: Date.now,
+});
+const engine = createEngine({ flow, parts: deadlyParts(parts), transport, counters, log, peers });
 running = () => engine.load().running;
 process.once('SIGTERM', () => {
   void engine.drain(20_000).then(async () => {
