@@ -1,4 +1,3 @@
-import { catalog } from '../../runtime/catalog.ts';
 import { durationPattern, milliseconds, quantityValue } from '../../runtime/schema.ts';
 import { integrationDefaults as absent } from './defaults.ts';
 import type { Rule, Transition } from './rules.ts';
@@ -60,20 +59,6 @@ const atLeast = (part: 'inbox' | 'deadLetter'): Rule<Ruled> => ({
 
 const backoffCel = (field: 'initial' | 'max') =>
   effective('self', `delivery.retry.backoff.${field}`, `'${absent.delivery.retry.backoff[field]}'`);
-const brokerSources = [...catalog.sources].filter(([, { placement }]) => placement === 'broker').map(([kind]) => kind);
-const noPartitionsOfBroker: readonly Rule<Ruled>[] = brokerSources.length
-  ? [
-      {
-        rule: `${partitionsCel('self')} == 1 || !self.sources.exists(s, ${brokerSources.map((kind) => `has(s.${kind})`).join(' || ')})`,
-        message: `delivery.partitions above 1 does not work with these sources: ${brokerSources.join(', ')}`,
-        fieldPath: '.delivery.partitions',
-        check: (self) =>
-          partitions(self) === 1 ||
-          !self.sources.some((source) => brokerSources.some((kind) => source[kind] !== undefined)),
-      },
-    ]
-  : [];
-
 export const integrationRules: readonly Rule<Ruled>[] = [
   {
     rule: `${orderingCel} != 'Key' || has(self.delivery.key)`,
@@ -87,7 +72,6 @@ export const integrationRules: readonly Rule<Ruled>[] = [
     fieldPath: '.delivery.partitions',
     check: (self) => partitions(self) === 1 || ordering(self) === 'Key',
   },
-  ...noPartitionsOfBroker,
   {
     // Texts that are no durations have their own finding.
     rule: `!${backoffCel('initial')}.matches('${durationPattern}') || !${backoffCel('max')}.matches('${durationPattern}') || duration(${backoffCel('initial')}) <= duration(${backoffCel('max')})`,

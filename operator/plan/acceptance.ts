@@ -188,19 +188,7 @@ const tolerationFields = ['key', 'operator', 'value', 'effect', 'tolerationSecon
 type Toleration = EffectiveTenant['workload']['tolerations'][number];
 const sameToleration = (a: Toleration, b: Toleration) => tolerationFields.every((field) => a[field] === b[field]);
 
-/** Order is kept by partitions that one worker reads at a time; shared streams have none. Said here, where it can be read. */
-const availableOrdering: TenantCheck = ({ delivery, sources }) => {
-  if (delivery.ordering !== 'Key') return undefined;
-  const index = sources.findIndex((item) => pluginOf(item, catalog.sources).definition.placement === 'broker');
-  if (index < 0) return undefined;
-  const { kind } = pluginOf(sources[index] as (typeof sources)[number], catalog.sources);
-  return {
-    reason: 'NotAvailable',
-    message: `spec.delivery.ordering: Key is not available in this version of Kanava with a ${kind} source (spec.sources[${index}]); use None`,
-  };
-};
-
-const tenantChecks: readonly TenantCheck[] = [withinQuota, allowedConnectors, allowedPodSettings, availableOrdering];
+const tenantChecks: readonly TenantCheck[] = [withinQuota, allowedConnectors, allowedPodSettings];
 
 /* ---- Connections ---------------------------------------------------------------------------------------------------------- */
 

@@ -5,11 +5,11 @@ import { busStream, busSubject, busSubjects, tickStream, tickSubject, tickSubjec
 import { type ScheduleEntry, scheduleEntry } from '../../runtime/nats/ticks.ts';
 import type { EffectiveIntegration, EffectiveTenant } from '../api/effective.ts';
 import type { ConsumerSpec, StreamSpec } from '../reconcile/ports.ts';
-import { ackWaitMs, duplicateWindowMs, maxAckPending } from './streams.ts';
+import { ackWaitMs, duplicateWindowMs, planReaders } from './streams.ts';
 
 /*
  * What all Integrations of a tenant share: the bus and the ticks. Each subscriber has a durable consumer of its own name there; nothing is
- * copied into inboxes.
+ * copied into inboxes, unless one keeps order by key: its workers move there what they read, one at a time.
  */
 const mebibyte = 1024 * 1024;
 /** NATS cannot change it later. Only the operator makes consumers, one an Integration: it is a bound, not a setting. */
@@ -69,7 +69,7 @@ export interface Subscription {
  */
 export const planSubscriptions = (
   owner: { readonly name: string; readonly uid: string },
-  spec: Pick<EffectiveIntegration, 'sources'>,
+  spec: Pick<EffectiveIntegration, 'sources' | 'delivery'>,
   position?: number,
 ): Subscription[] => {
   const filters = { bus: new Set<string>(), tick: new Set<string>() };
@@ -86,7 +86,7 @@ export const planSubscriptions = (
         name: owner.name,
         filters: [...filters[stream]],
         ackWaitMs,
-        maxAckPending,
+        ...planReaders(spec.delivery, 1),
         deliver: deliver[stream],
         metadata: { 'kanava.dev/uid': owner.uid, 'kanava.dev/integration': owner.name },
       },

@@ -10,7 +10,7 @@ import type { EffectiveIntegration } from '../api/effective.ts';
 import type { ConsumerSpec, StreamSpec } from '../reconcile/ports.ts';
 
 export const ackWaitMs = 30_000;
-export const maxAckPending = 20_000;
+const maxAckPending = 20_000;
 export const duplicateWindowMs = 120_000;
 
 interface Owner {
@@ -59,16 +59,19 @@ const ownerTimeoutMs = 15_000;
  * Where order is kept nothing is parked, and what is unacknowledged in a partition is all in one worker: the window bounds what a worker
  * holds, and makes sure that one who takes over has room for everything that another held.
  */
-const planConsumers = (
-  integration: string,
-  { partitions, ordering, concurrency }: EffectiveIntegration['delivery'],
-): ConsumerSpec[] =>
-  Array.from({ length: partitions }, (_, partition) => ({
+export const planReaders = (
+  { ordering, concurrency }: Pick<EffectiveIntegration['delivery'], 'ordering' | 'concurrency'>,
+  partitions: number,
+): Pick<ConsumerSpec, 'maxAckPending' | 'exclusive'> =>
+  ordering === 'Key'
+    ? { maxAckPending: Math.max(2, Math.ceil((2 * concurrency) / partitions)), exclusive: { ownerTimeoutMs } }
+    : { maxAckPending };
+
+const planConsumers = (integration: string, delivery: EffectiveIntegration['delivery']): ConsumerSpec[] =>
+  Array.from({ length: delivery.partitions }, (_, partition) => ({
     name: workerConsumer(partition),
     filters: [inboxPartitionFilter(integration, partition)],
     ackWaitMs,
     deliver: 'all',
-    ...(ordering === 'Key'
-      ? { maxAckPending: Math.max(2, Math.ceil((2 * concurrency) / partitions)), exclusive: { ownerTimeoutMs } }
-      : { maxAckPending }),
+    ...planReaders(delivery, delivery.partitions),
   }));

@@ -18,12 +18,13 @@ export const consumersOf = (flow: Flow, sources: ReadonlyMap<string, SourceDefin
     const { definition, config } = pluginOf(item, sources);
     return definition.placement === 'broker' ? [definition.bind(config).stream] : [];
   });
+  const exclusive = flow.delivery.ordering === 'Key';
   return [
     ...Array.from({ length: flow.delivery.partitions }, (_, partition) => ({
       stream: inboxStream(flow.integration),
       name: workerConsumer(partition),
-      exclusive: flow.delivery.ordering === 'Key',
+      exclusive,
     })),
-    ...[...new Set(shared)].map((stream) => ({ stream, name: flow.integration, exclusive: false })),
+    ...[...new Set(shared)].map((stream) => ({ stream, name: flow.integration, exclusive })),
   ];
 };

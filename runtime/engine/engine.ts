@@ -10,6 +10,7 @@ import { createHandler } from './handler.ts';
 import { createHeld } from './held.ts';
 import type { Job } from './job.ts';
 import { laneOf } from './lane-key.ts';
+import { createMover } from './mover.ts';
 import { createOwnership } from './ownership.ts';
 import { createPartition, type Partition } from './partition.ts';
 import type { Parts } from './parts.ts';
@@ -61,6 +62,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     attempts,
     records,
     policy,
+    mover: inOrder ? createMover(transport, flow) : undefined,
     // A key's later messages must not overtake: it waits here, however long.
     mayWait: (job, delayMs, fatal) =>
       inOrder ||

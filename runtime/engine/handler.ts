@@ -11,6 +11,7 @@ import { deadLetter } from './dead-letter.ts';
 import type { Job, Memory } from './job.ts';
 import { type Arrival, travel } from './journey.ts';
 import { createMemories, memoryOf } from './memories.ts';
+import type { Mover } from './mover.ts';
 import type { Parts } from './parts.ts';
 import { deadlyAfter, fresh, isSuspect, type MessageRecord, type Records, type Stored } from './record.ts';
 import { delayMs, type Failure, failureOf, judge, type RetryPolicy } from './retry.ts';
@@ -33,6 +34,8 @@ export interface HandlerOptions {
   readonly records: Records;
   readonly attempts: Attempts;
   readonly policy: RetryPolicy;
+  /** Where order is kept: for what must go through the inbox first. */
+  readonly mover: Mover | undefined;
   /** Whether a failed message waits here for its next attempt instead of being parked with the broker. */
   readonly mayWait: (job: Job, delayMs: number, fatal: boolean) => boolean;
   readonly counters: Counters;
@@ -45,7 +48,7 @@ export interface HandlerOptions {
  * What happens to one delivery, in this order and no other:
  *   1. what is remembered of it (only if it was delivered before)
  *   2. a suspect's start mark
- *   3. steps and sinks
+ *   3. steps and sinks; or into the inbox, where order is kept and it comes from elsewhere
  *   4. all confirmed: ack, confirmed by the broker; then its record goes
  *   5. failed for good: dead letters; all settled: as 4
  *   6. else it waits here for its next attempt, when the wait is short or its key's order depends on it
@@ -53,7 +56,7 @@ export interface HandlerOptions {
  * It never rejects. A worker that dies anywhere in between leaves the message with the broker.
  */
 export const createHandler = (options: HandlerOptions) => {
-  const { flow, parts, transport, attempts, policy, mayWait, counters, log, now, random } = options;
+  const { flow, parts, transport, attempts, policy, mover, mayWait, counters, log, now, random } = options;
   const memories = createMemories(options);
 
   const handle = async (job: Job, alone: boolean): Promise<Outcome> => {
@@ -79,8 +82,13 @@ export const createHandler = (options: HandlerOptions) => {
         : attempts.begin(1, delivery);
     let arrival: Arrival;
     try {
-      const course = courseOf(delivery, flow.integration);
-      arrival = await travel(parts, decode(delivery), running, { course, confirmed });
+      if (mover?.concerns(delivery)) {
+        await mover.move(delivery);
+        arrival = { failures: [], filtered: false, confirmed };
+      } else {
+        const course = courseOf(delivery, flow.integration);
+        arrival = await travel(parts, decode(delivery), running, { course, confirmed });
+      }
     } catch (error) {
       const failure = failureOf(firstPart(parts), undefined, error, running.timedOut());
       arrival = { failures: [failure], filtered: false, confirmed };
@@ -129,6 +137,8 @@ export const createHandler = (options: HandlerOptions) => {
 
   const acked = (delivery: Delivery): Promise<void> =>
     delivery.ack().then(countAcked, async (error: unknown) => {
+      // What was moved is in the inbox under its id: a shared stream may have dropped it meanwhile, and then nobody answers.
+      if (mover?.concerns(delivery) && isUnanswered(error)) return;
       if (!mayPass(error)) throw error;
       await persistently(() => delivery.ack());
       countAcked();
@@ -256,6 +266,8 @@ const mayPass = (error: unknown): boolean =>
   error instanceof TransportError
     ? error.code !== 'Denied' && error.code !== 'Unanswered'
     : error instanceof InstructionError && error.instruction === 'postpone';
+
+const isUnanswered = (error: unknown): boolean => error instanceof TransportError && error.code === 'Unanswered';
 
 /** What could not arrive is sent again: without the ack the sinks would be called once more. */
 const persistently = async (act: () => Promise<void>): Promise<void> => {

@@ -31,16 +31,16 @@ export const createOwnInbox =
         return true;
       } catch (error) {
         if (error instanceof TransportError && error.code === 'StreamFull') return false;
-        return instructed(error);
+        throw refusalOf(error);
       }
     },
   });
 
 /** That nothing can be stored is no message's fault. */
-const instructed = (cause: unknown): never => {
-  if (!(cause instanceof TransportError)) throw cause;
-  if (cause.code === 'TooLarge') throw reject('MessageTooLarge', cause.message, { cause });
+export const refusalOf = (cause: unknown): unknown => {
+  if (!(cause instanceof TransportError)) return cause;
+  if (cause.code === 'TooLarge') return reject('MessageTooLarge', cause.message, { cause });
   if (cause.code === 'Unavailable' || cause.code === 'Unanswered')
-    throw postpone('InboxUnavailable', cause.message, { cause });
-  throw retry('InboxRefused', cause.message, { cause, failure: 'fatal' });
+    return postpone('InboxUnavailable', cause.message, { cause });
+  return retry('InboxRefused', cause.message, { cause, failure: 'fatal' });
 };

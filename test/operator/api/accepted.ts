@@ -1,4 +1,16 @@
-import { choice, connection, filter, http, httpSink, integration, map, secretKeyRef, tenant } from '../../build.ts';
+import {
+  bus,
+  choice,
+  connection,
+  filter,
+  http,
+  httpSink,
+  integration,
+  map,
+  schedule,
+  secretKeyRef,
+  tenant,
+} from '../../build.ts';
 
 /** Objects that the API server and our parser take alike. */
 export const accepted: readonly { readonly why: string; readonly object: unknown }[] = [
@@ -58,7 +70,10 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
   { why: 'durations of several parts', object: integration({ delivery: { timeout: '1h30m5s250ms' } }) },
   {
     why: 'order by key over several partitions',
-    object: integration({ delivery: { ordering: 'Key', key: 'body.orderId', partitions: 16 } }),
+    object: integration({
+      sources: [http(), bus(['order.placed']), schedule({ cron: '0 2 * * *' })],
+      delivery: { ordering: 'Key', key: 'body.orderId', partitions: 16 },
+    }),
   },
   { why: 'a body that is one expression', object: integration({ steps: [map('=body.order')] }) },
   { why: 'a body that is a list', object: integration({ steps: [map(['=body.id', 1, true, { a: null }])] }) },

@@ -23,13 +23,6 @@ const rows: [why: string, changes: Partial<Candidate>, accepted: string, connect
     'NotChecked',
     'spec.sources[1]',
   ],
-  [
-    'what this version cannot do is said before a worker fails to start',
-    spec({ sources: [{ name: 'in', bus: { types: ['a'] } }], delivery: { ordering: 'Key', key: 'body.orderId' } }),
-    'NotAvailable',
-    'NotChecked',
-    'spec.delivery.ordering',
-  ],
   ['older ones use up the quota', { position: 21 }, 'QuotaExceeded', 'NotChecked', 'quota.integrations'],
   [
     'the connector is not allowed',

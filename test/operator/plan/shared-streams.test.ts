@@ -24,6 +24,14 @@ describe('what an Integration reads of shared streams', () => {
     ]);
   });
 
+  it('where order is kept is read by one worker at a time, which holds few', () => {
+    const delivery = { ordering: 'Key', key: 'body.id', partitions: 8, concurrency: 32 } as const;
+    const spec = effectiveIntegration(integration({ sources: [bus(['a'])], delivery }).spec);
+    expect(planSubscriptions(owner, spec).map(({ consumer }) => [consumer.maxAckPending, consumer.exclusive])).toEqual([
+      [64, { ownerTimeoutMs: 15_000 }],
+    ]);
+  });
+
   it('goes on behind the last known position, should somebody delete the consumer', () => {
     const [subscription] = planSubscriptions(owner, specOf([bus(['a'])]), 41);
     expect(subscription?.consumer.deliver).toEqual({ after: 41 });

@@ -34,7 +34,9 @@ const replicas = async () =>
 /** As its worker would; nothing waits afterwards. */
 const readAll = async (stream: string) => {
   const from = await jetstream(admin).consumers.get(stream, 'mail');
-  for await (const message of await from.fetch({ max_messages: 100, expires: 1_000 })) await message.ackAck();
+  const { priority_groups: [group] = [] } = (await from.info()).config;
+  const asked = { max_messages: 100, expires: 1_000, ...(group === undefined ? {} : { group }) };
+  for await (const message of await from.fetch(asked)) await message.ackAck();
 };
 
 const open = async () => {
@@ -98,6 +100,20 @@ describe('an Integration on the bus', { timeout: 2 * slow }, () => {
   it('gets it back where it was, should somebody delete it', async () => {
     await manager.consumers.delete('bus', 'mail');
     await becomes(async () => (await consumer('bus'))?.num_pending).toBe(1);
+  });
+
+  it('whose order is kept has one reader at a time, and a small window; both are edited in place', async () => {
+    const { created } = (await consumer('bus')) ?? {};
+    const order = { ordering: 'Key', key: 'body.id', partitions: 1, concurrency: 32 } as const;
+    const readers = async () => {
+      const { priority_policy, priority_groups, max_ack_pending } = (await consumer('bus'))?.config ?? {};
+      return [priority_policy ?? 'none', priority_groups ?? [], max_ack_pending];
+    };
+    await world.apply(mail({ ...sources(bus(['a', 'c.d'])), delivery: order }));
+    await becomes(readers).toEqual(['pinned_client', ['owner'], 64]);
+    await world.apply(mail(sources(bus(['a', 'c.d']))));
+    await becomes(readers).toEqual(['none', [], 20_000]);
+    expect(await consumer('bus')).toMatchObject({ created, num_pending: 1 });
   });
 
   it('that the bus left behind is stalled, says how many it missed, and goes on when somebody knows', async () => {
@@ -203,6 +219,12 @@ describe('a subscriber that sleeps', { timeout: 2 * slow }, () => {
 
   it.each([
     ['an event', 'bus', sources(bus(['a'])), () => jetstream(admin).publish('bus.a', 'x')],
+    [
+      'an event whose order is kept',
+      'bus',
+      { ...sources(bus(['a'])), delivery: { ordering: 'Key' as const, key: 'body.id' } },
+      () => jetstream(admin).publish('bus.a', 'x'),
+    ],
     ['a schedule', 'tick', sources(schedule({ cron: '*/5 * * * * *' })), () => undefined],
   ])('is woken by %s, and sleeps again when it is worked on', async (_, stream, from, act) => {
     await world.apply(mail({ ...from, ...sleepy }));

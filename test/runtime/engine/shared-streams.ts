@@ -8,6 +8,7 @@ import type { Workshop } from './workshop.ts';
 
 /* Streams and consumers of Integrations that read shared streams, as the operator plans them, for tests with workers as processes. */
 type Sources = NonNullable<NonNullable<Parameters<typeof integration>[0]>['sources']>;
+type Delivery = NonNullable<NonNullable<Parameters<typeof integration>[0]>['delivery']>;
 export const shared = planSharedStreams({ uid: 'uid-t', messaging: acme().messaging });
 /** Where nobody is killed: on a machine that stands still for a while nothing is delivered twice. */
 export const patient = { ackWaitMs: 30_000 };
@@ -19,8 +20,9 @@ export const subscribe = async (
   name: string,
   sources: Sources,
   { ackWaitMs, ...changed }: Partial<StreamSpec> & { ackWaitMs: number } = patient,
+  delivery: Delivery = {},
 ) => {
-  const { spec } = integration({ sources });
+  const { spec } = integration({ sources, delivery });
   for (const { stream, consumer } of planSubscriptions({ name, uid: name }, effectiveIntegration(spec))) {
     await tenant.broker.ensureStream({ ...shared[stream], ...changed, consumers: [{ ...consumer, ackWaitMs }] });
   }
