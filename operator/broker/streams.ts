@@ -66,6 +66,7 @@ const ownMetadata = (metadata: Readonly<Record<string, string>> | undefined): Re
   Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => !key.startsWith('_nats.')));
 
 const differs = (wanted: Config, actual: StreamConfig, key: keyof Config): boolean => {
+  if (wanted[key] === actual[key]) return false;
   if (key === 'metadata') return !isDeepStrictEqual(wanted.metadata, ownMetadata(actual.metadata));
   if (key === 'subjects') return !isDeepStrictEqual([...wanted.subjects].sort(), [...(actual.subjects ?? [])].sort());
   return !(isEmpty(wanted[key]) && isEmpty(actual[key])) && !isDeepStrictEqual(wanted[key], actual[key]);

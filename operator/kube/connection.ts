@@ -33,18 +33,22 @@ export const connectKube = (options: {
   const { transport, metrics, log, instance } = options;
   const open = new Map<ListWatch, Cache>();
   /** By resource name, then by namespace ('' = all). One kind may have hundreds: Secrets are watched by namespace. */
-  const byKind = new Map<string, Map<string, Set<Cache>>>();
-  const cachesOf = (name: string, namespace = ''): Set<Cache> => {
-    const ofKind = byKind.get(name) ?? new Map<string, Set<Cache>>();
-    const found = ofKind.get(namespace) ?? new Set();
-    byKind.set(name, ofKind.set(namespace, found));
-    return found;
+  const byKind = new Map<string, Map<string, readonly Cache[]>>();
+  const change = (name: string, namespace = '', changed: (caches: readonly Cache[]) => readonly Cache[]) => {
+    const ofKind = byKind.get(name) ?? new Map<string, readonly Cache[]>();
+    const caches = changed(ofKind.get(namespace) ?? []);
+    byKind.set(name, ofKind);
+    if (caches.length > 0) ofKind.set(namespace, caches);
+    else ofKind.delete(namespace);
   };
+  /** Asked for at every read, so it makes nothing anew for the kinds that are watched as a whole. */
   const holding: ClusterOptions['caches'] = (kind, namespace) => {
     const ofKind = byKind.get(resourceName(kind));
     if (!ofKind) return [];
-    if (namespace === undefined) return [...ofKind.values()].flatMap((found) => [...found]);
-    return [...(ofKind.get('') ?? []), ...(ofKind.get(namespace) ?? [])];
+    if (namespace === undefined) return [...ofKind.values()].flat();
+    const [everywhere = [], here = []] = [ofKind.get(''), ofKind.get(namespace)];
+    if (here.length === 0) return everywhere;
+    return everywhere.length === 0 ? here : [...everywhere, ...here];
   };
   const events = createEventRecorder({ transport, log, controller: 'kanava.dev/operator', instance });
   return {
@@ -64,14 +68,13 @@ export const connectKube = (options: {
         ...started,
         close: async () => {
           open.delete(watch);
-          cachesOf(started.name, namespace).delete(cache);
-          if (cachesOf(started.name, namespace).size === 0) byKind.get(started.name)?.delete(namespace ?? '');
+          change(started.name, namespace, (caches) => caches.filter((one) => one !== cache));
           await started.close();
         },
       };
       const cache: Cache = { kind, scope, watch };
       open.set(watch, cache);
-      cachesOf(started.name, namespace).add(cache);
+      change(started.name, namespace, (caches) => [...caches, cache]);
       return watch;
     },
     watches: () => [...open.keys()],

@@ -1,5 +1,6 @@
 import type { Flow } from '../../runtime/flow.ts';
 import type { EffectiveIntegration, EffectiveTenant } from '../api/effective.ts';
+import { remembered } from '../api/remembered.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
 import { canonicalJson, contentHash } from './canonical.ts';
 import { child, flowName, type Home } from './children.ts';
@@ -41,10 +42,9 @@ export const planFlow = (
 });
 
 /** Of what a worker does: a new generation with the same content, such as other scaling, rolls no pods. */
-export const flowHash = (flow: Flow): string => {
-  const { generation: _generation, ...content } = flow;
-  return contentHash(content);
-};
+export const flowHash: (flow: Flow) => string = remembered(({ generation: _generation, ...content }) =>
+  contentHash(content),
+);
 
 /** A sentence when the flow is larger than an object may be. */
 export const flowTooLarge = (flow: Flow): string | undefined => {
