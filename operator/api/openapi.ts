@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationPattern, durationText, quantityPattern, quantityText } from '../../runtime/schema.ts';
+import { remembered } from './remembered.ts';
 
 /* From zod to the structural OpenAPI of a CRD: what JSON Schema can say becomes keywords, the rest CEL. */
 
@@ -46,14 +47,16 @@ export interface CelRule {
 }
 
 /** JSON Schema with all our marks: for editors, and to find what a value refers to. */
-export const annotated = (schema: z.ZodType): SchemaNode =>
-  z.toJSONSchema(schema, {
-    target: 'openapi-3.0',
-    io: 'input',
-    cycles: 'throw',
-    reused: 'inline',
-    unrepresentable: 'any',
-  }) as SchemaNode;
+export const annotated: (schema: z.ZodType) => SchemaNode = remembered(
+  (schema) =>
+    z.toJSONSchema(schema, {
+      target: 'openapi-3.0',
+      io: 'input',
+      cycles: 'throw',
+      reused: 'inline',
+      unrepresentable: 'any',
+    }) as SchemaNode,
+);
 
 export const structural = (schema: z.ZodType): SchemaNode => structuralNode(annotated(schema), '');
 

@@ -1,6 +1,7 @@
 import { type ConnectionSpec, connectionSpec } from './connection.ts';
 import { type IntegrationSpec, integrationSpec } from './integration.ts';
 import { annotated, type SchemaNode } from './openapi.ts';
+import { remembered } from './remembered.ts';
 import { type Path, pathText, walkSchema } from './schema-walk.ts';
 
 /*
@@ -27,12 +28,12 @@ export const referencesIn = (schema: SchemaNode, value: unknown, root: Path): Re
   const flows: { path: Path; name: string }[] = [];
   walkSchema(schema, value, root, (node, found, path) => {
     const system = node['x-kanava-connection'];
-    const at = pathText(path);
-    if (system !== undefined) connections.push({ path: at, system, ...(found as { name: string }) });
+    if (system !== undefined) connections.push({ path: pathText(path), system, ...(found as { name: string }) });
     if (node['x-kanava-flow']) flows.push({ path, name: found as string });
-    if (path.at(-1) === 'secretKeyRef') secrets.push({ path: at, ...(found as { name: string; key: string }) });
-    if (path.at(-1) === 'caRef') {
-      cas.push({ path: at, ...(found as { kind: 'Secret' | 'ConfigMap'; name: string; key: string }) });
+    const key = path.at(-1);
+    if (key === 'secretKeyRef') secrets.push({ path: pathText(path), ...(found as { name: string; key: string }) });
+    if (key === 'caRef') {
+      cas.push({ path: pathText(path), ...(found as { kind: 'Secret' | 'ConfigMap'; name: string; key: string }) });
     }
   });
   return { connections, secrets, cas, flows };
@@ -41,7 +42,9 @@ export const referencesIn = (schema: SchemaNode, value: unknown, root: Path): Re
 const integrationSchema = annotated(integrationSpec);
 const connectionSchema = annotated(connectionSpec);
 
-export const referencesOfIntegration = (spec: IntegrationSpec): References =>
-  referencesIn(integrationSchema, spec, ['spec']);
+/** Checks and plans ask for them one after the other. */
+export const referencesOfIntegration: (spec: IntegrationSpec) => References = remembered((spec) =>
+  referencesIn(integrationSchema, spec, ['spec']),
+);
 export const referencesOfConnection = (spec: ConnectionSpec): References =>
   referencesIn(connectionSchema, spec, ['spec']);
