@@ -192,7 +192,8 @@ export const startPull = (connection: NatsConnection, wire: Wire, options: PullO
       stopped = true;
       clearInterval(timer);
       // What the server sent before it saw the end still reaches `deliver`, which gives it back.
-      if (online()) await subscription?.drain();
+      // Where the connection is gone, or goes meanwhile, nothing more comes.
+      if (online()) await subscription?.drain().catch(() => undefined);
       else subscription?.unsubscribe();
     },
     async handOver() {
