@@ -225,6 +225,24 @@ describe('kanava run', () => {
       );
   });
 
+  it('keeps it also of what comes over the bus', async () => {
+    const shop = 'sources: [{name: shop, http: {path: /in}}]\nsinks: [{name: events, bus: {type: placed}}]';
+    const mail = `sources: [{name: events, bus: {types: [placed]}}]
+delivery: {ordering: Key, key: "string(body.id)", partitions: 4}
+sinks: [{name: erp, http: {connectionRef: {name: erp}, path: /x}}]`;
+    write('a.yaml', connection('https://erp.example.com') + integration('shop', shop) + integration('mail', mail));
+    const running = start({});
+    const url = await running.url();
+    for (let n = 0; n < 20; n += 1) await post(url, { id: n % 3, n });
+    const mailed = () => running.printed().filter((line) => line.integration === 'mail');
+    await expect.poll(() => mailed().length, { timeout: 60_000 }).toBe(20);
+    const found = mailed().map(({ body }) => body as { id: number; n: number });
+    for (const key of [0, 1, 2]) {
+      const numbers = found.filter(({ id }) => id === key).map(({ n }) => n);
+      expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+    }
+  });
+
   it('makes messages by the clock', async () => {
     const text = 'sources: [{name: clock, schedule: {cron: "* * * * * *", body: "{}"}}]\n';
     const sinks = 'sinks: [{name: erp, http: {connectionRef: {name: erp}}}]';
