@@ -41,6 +41,13 @@ export const watchMemory = (pid: number): MemoryWatch => {
 export const isFlat = ({ medianMib, lowestMib, highestMib }: MemoryUse): boolean =>
   highestMib <= 1.1 * medianMib && lowestMib >= 0.9 * medianMib;
 
+/**
+ * Where a process has nothing to do for a while it gives memory back and takes it again, and only what it takes beyond that is growth: at
+ * most 10 % above its most before.
+ */
+export const isNoMore = ({ highestMib }: MemoryUse, before: MemoryUse): boolean =>
+  highestMib <= 1.1 * before.highestMib;
+
 export const inWords = ({ medianMib, lowestMib, highestMib }: MemoryUse): string =>
   `${lowestMib.toFixed(1)} to ${highestMib.toFixed(1)} MiB, median ${medianMib.toFixed(1)}`;
 
