@@ -7,11 +7,13 @@ import {
   flowName,
   gatewayCredentialsName,
   gatewaySecretsName,
+  intakeCredentialsName,
   replayCredentialsName,
   workerCredentialsName,
 } from '../operator/plan/children.ts';
 import { planFlowConfig } from '../operator/plan/flow.ts';
 import { planGateway } from '../operator/plan/gateway.ts';
+import { fetches, planIntake } from '../operator/plan/intake.ts';
 import { planNamespace } from '../operator/plan/namespace.ts';
 import { planNatsConfig } from '../operator/plan/nats-config.ts';
 import { planNetworkPolicies } from '../operator/plan/network-policies.ts';
@@ -166,24 +168,35 @@ const integrationPart = (
 ): Part => {
   const home = { tenant: holder.name, namespace, integration: { name, uid } };
   const { spec, flow, hash, source, references, claims } = resolved;
-  const { deployment, serviceAccount } = planWorker({
+  const common = {
     home,
     spec,
     tenant: holder.spec,
     settings,
     nats: { tls: natsCa !== undefined },
     flow: flowName(name, hash),
-    references: references.worker,
-    claims: claims.worker,
-  });
+  };
+  const worker = planWorker({ ...common, references: references.worker, claims: claims.worker });
+  const suspended = spec.suspend || holder.spec.suspend;
+  const intake = fetches(spec)
+    ? [planIntake({ ...common, references: references.intake, claims: claims.intake, suspended })]
+    : [];
   const endpoints = planEndpoints({ namespace, integration: name }, spec);
   const accepted = planAccepted(home, { uid, generation, hash, ...source });
   return {
-    objects: [planFlowConfig(home, flow), accepted, serviceAccount, deployment],
+    objects: [
+      planFlowConfig(home, flow),
+      accepted,
+      ...[worker, ...intake].flatMap(({ serviceAccount, deployment }) => [serviceAccount, deployment]),
+    ],
     streams: [{ tenant: holder.name, streams: planStreams({ name, uid }, spec) }],
     reading: readingOf(`${namespace}/${name}`, spec),
     endpoints: [[`${namespace}/${name}`, endpoints]],
-    secrets: [workerCredentialsName(name), replayCredentialsName(name)].map((secret) => `${namespace}/${secret}`),
+    secrets: [
+      workerCredentialsName(name),
+      ...intake.map(() => intakeCredentialsName(name)),
+      replayCredentialsName(name),
+    ].map((secret) => `${namespace}/${secret}`),
     ...(endpoints.length > 0 ? { listener: holder } : {}),
   };
 };

@@ -18,10 +18,13 @@ export const scalerManager = 'kanava-scaler';
 export type Component = 'worker' | 'gateway' | 'intake';
 
 export const workerName = (integration: string) => `worker-${integration}`;
+/** Fetches for sources with a session of their own. */
+export const intakeName = (integration: string) => `intake-${integration}`;
 export const gatewayName = 'gateway';
 export const flowName = (integration: string, hash: string) => `flow-${integration}-${hash}`;
 export const acceptedName = (integration: string) => `accepted-${integration}`;
 export const workerCredentialsName = (integration: string) => `nats-worker-${integration}`;
+export const intakeCredentialsName = (integration: string) => `nats-intake-${integration}`;
 /** For people: `kanava dlq` and `kanava replay` find it. */
 export const replayCredentialsName = (integration: string) => `nats-replay-${integration}`;
 export const gatewayCredentialsName = 'nats-gateway';

@@ -30,6 +30,10 @@ export interface Facts {
         /** Why the API server refuses pods, such as a quota. */
         readonly failure?: string | undefined;
       };
+  /** Of the one pod that fetches; absent without sources to fetch from. */
+  readonly intake?:
+    | undefined
+    | { readonly ready: number; readonly rollout: Rollout; readonly failure?: string | undefined };
   /** What workers that are not ready say of themselves. */
   readonly paused?: undefined | { readonly part: string; readonly code: string };
   /** Absent without sources that the gateway serves. */
@@ -111,11 +115,12 @@ const pausedText = ({ part, code }: NonNullable<Facts['paused']>): string =>
   `"${part}" fails every message with ${code}: configuration or credentials are wrong. Messages are accepted and wait, none of them becomes a dead letter. Repair the Secret, the Connection or the spec (the worker's log has the whole text); workers try one message at least each minute and go on by themselves`;
 
 const availableVerdict = (facts: Facts, waking: boolean): Verdict<'Available'> => {
-  const { workers, gateway } = facts;
+  const { workers, gateway, intake } = facts;
   if (!workers) return verdict('Available', 'False', 'NotDeployed', 'there was no spec that could be used yet');
   if (isSuspended(facts)) return verdict('Available', 'False', 'Suspended', 'messages are accepted and wait');
   const problem = gateway && notServed(gateway);
   if (problem) return verdict('Available', 'False', 'GatewayNotReady', problem);
+  if (intake && intake.ready === 0) return verdict('Available', 'False', 'IntakeNotReady', intakeText(intake));
   if (workers.wanted === 0) return verdict('Available', 'True', 'Idle');
   if (waking) return verdict('Available', 'True', 'Waking');
   if (workers.ready === 0 && facts.paused) return verdict('Available', 'False', 'Paused', pausedText(facts.paused));
@@ -128,6 +133,9 @@ const availableVerdict = (facts: Facts, waking: boolean): Verdict<'Available'> =
     );
   return verdict('Available', 'True', 'Serving');
 };
+
+const intakeText = ({ failure }: NonNullable<Facts['intake']>): string =>
+  `the pod that fetches for the sources is not ready: nothing new is accepted; what is wrong says its log, or kubectl describe when it does not start${failure ? ` (${failure})` : ''}`;
 
 type Gateway = NonNullable<Facts['gateway']>;
 /** Served is what the gateway itself says, for this object; maybe still by older routes. */
@@ -148,7 +156,7 @@ const readyVerdict = (
   found: { stalled: Verdict<'Stalled'>; available: Verdict<'Available'>; waking: boolean },
   previous: readonly Condition[],
 ): Verdict<'Ready'> => {
-  const { messaging, workers, gateway } = facts;
+  const { messaging, workers, gateway, intake } = facts;
   const { stalled, available, waking } = found;
   if (stalled.status === 'True') return verdict('Ready', 'False', 'Stalled', stalled.message);
   if (facts.suspended.tenant) return suspendedReady;
@@ -156,6 +164,8 @@ const readyVerdict = (
   if (isSuspended(facts)) return suspendedReady;
   const behind = gateway && notCurrent(gateway);
   if (behind) return verdict('Ready', 'Unknown', 'GatewayNotReady', behind);
+  if (intake && (intake.ready === 0 || (intake.rollout === 'running' && !wasReady(facts, previous))))
+    return verdict('Ready', 'Unknown', 'IntakeNotReady', intakeText(intake));
   if (!workers) return verdict('Ready', 'Unknown', 'Waiting', available.message);
   if (workers.wanted === 0) return verdict('Ready', 'True', 'Idle');
   if (waking) return verdict('Ready', 'True', 'Waking', 'messages wait; a worker is starting');

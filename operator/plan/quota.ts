@@ -5,11 +5,11 @@ import { LimitRanges, ResourceQuotas } from './kinds.ts';
 import { podDefaults } from './pods.ts';
 
 /**
- * Pods beyond `quota.replicas` while Deployments roll: each brings up one pod more than it has. Without the room a tenant that uses all
- * of its quota could never roll anything out.
+ * Pods beyond `quota.replicas`: each Integration may have one that fetches, and while Deployments roll each of the others brings up one more
+ * than it has. Without the room a tenant that uses all of its quota could never roll anything out.
  */
 export const surgePods = (quota: EffectiveTenant['quota'], gatewayReplicas: number): number =>
-  quota.replicas + quota.integrations + gatewayReplicas + 1;
+  quota.replicas + 2 * quota.integrations + gatewayReplicas + 1;
 
 export const quotaName = 'kanava';
 

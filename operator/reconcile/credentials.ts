@@ -9,7 +9,7 @@ import type { AccountKeys } from './ports.ts';
 export const ensureCredentials = async (
   { cluster, broker, credentialsMs, now }: Context,
   home: Home,
-  secret: { readonly name: string; readonly role: 'worker' | 'gateway' | 'replay' },
+  secret: { readonly name: string; readonly role: 'worker' | 'intake' | 'gateway' | 'replay' },
   keys: AccountKeys,
 ): Promise<void> => {
   const live = await cluster.get(Secrets, secret.name, home.namespace);

@@ -1,5 +1,3 @@
-import { catalog } from '../../runtime/catalog.ts';
-import { pluginOf } from '../../runtime/flow.ts';
 import type { Connection } from '../api/connection.ts';
 import type { IntegrationSpec } from '../api/integration.ts';
 import { Connections } from '../api/meta.ts';
@@ -30,29 +28,12 @@ export interface Examined extends Assessment {
 export const examine = async (context: Context, object: KubeObject, holder: Holder): Promise<Examined> => {
   const assessment = await assessed(context, object, holder);
   if (!assessment.resolved) return assessment;
-  const fetching = fetchingSource(assessment.resolved);
-  if (fetching !== undefined) return notAvailable(assessment, fetching);
   const { deployment } = workerOf(context, object, holder, assessment.resolved);
   if (isPlain(object, assessment.resolved) && !context.cluster.cached(Deployments, ...nameOf(deployment)))
     return { ...assessment, isNew: true };
   const { refusal, isNew = false } = await rehearse(context.cluster, deployment);
   return refusal === undefined ? { ...assessment, isNew } : refused(assessment, refusal);
 };
-
-/** The index of a source that needs a pod of its own. */
-const fetchingSource = ({ spec }: Resolved): number | undefined => {
-  const index = spec.sources.findIndex((item) => pluginOf(item, catalog.sources).definition.placement === 'intake');
-  return index < 0 ? undefined : index;
-};
-const notAvailable = ({ connections }: Assessment, index: number): Examined => ({
-  accepted: verdict(
-    'Accepted',
-    'False',
-    'NotAvailable',
-    `spec.sources[${index}]: this source is not available in a cluster in this version of Kanava (it runs with kanava run); use another one`,
-  ),
-  connections,
-});
 
 /** Pods without settings are what they always are: a rehearsal would cost as much as the real thing, which may be refused, too. */
 const isPlain = (object: KubeObject, { source }: Resolved): boolean =>

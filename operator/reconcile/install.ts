@@ -29,6 +29,7 @@ import { applyChild, applyDeployment, refusalIn } from './apply.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
 import { type Examined, lastAccepted } from './examine.ts';
+import { ensureIntake } from './intake.ts';
 import {
   type AccountKeys,
   BrokerError,
@@ -52,6 +53,8 @@ export interface Installed {
   readonly lastDeadLetter: { readonly reason: string; readonly time: string } | undefined;
   readonly subscribed: Subscribed;
   readonly deployment: KubeObject | undefined;
+  /** Absent where nothing is to be fetched. */
+  readonly intake: KubeObject | undefined;
   readonly wanted: number;
   readonly needed: number;
   readonly work: Work | undefined;
@@ -68,6 +71,7 @@ export const nothingInstalled = (why: string): Installed => ({
   lastDeadLetter: undefined,
   subscribed: {},
   deployment: undefined,
+  intake: undefined,
   wanted: 0,
   needed: 0,
   work: undefined,
@@ -113,12 +117,13 @@ export const install = async (
   const target = scalingTarget(context, object, holder, basis, keys);
   const key = keyOf(object);
   scaler.track(key, target);
+  const intake = await ensureIntake(context, object, holder, basis, keys);
   const routed = await ensureRoutes(context, object, basis, keys, streams.messaging);
-  await pruneFlows(context, object, basis, deployment);
+  await pruneFlows(context, object, basis, intake ? [deployment, intake] : [deployment]);
   const wanted = scaler.wanted(key) ?? replicasOf(deployment) ?? 0;
   const needed = neededReplicas(target.policy, wanted);
   const paused = await pauseOf(context, object, deployment, wanted, keys);
-  return { ...streams, ...routed, basis, deployment, wanted, needed, work: scaler.work(key), paused };
+  return { ...streams, ...routed, basis, deployment, intake, wanted, needed, work: scaler.work(key), paused };
 };
 
 /** Asked for only while pods of the newest template are not ready: those that are say nothing, and older ones go. */
@@ -227,14 +232,19 @@ const ensureRoutes = async (
 
 const routesOf = rememberedWith<ReturnType<typeof planRoutes>>();
 
-const pruneFlows = async ({ cluster }: Context, object: KubeObject, basis: Resolved, deployment: KubeObject) => {
+const pruneFlows = async (
+  { cluster }: Context,
+  object: KubeObject,
+  basis: Resolved,
+  deployments: readonly KubeObject[],
+) => {
   const { name, namespace = '' } = object.metadata;
   const labels = { ...managedBy, [integrationLabel]: name };
   const flows = cluster
     .list(ConfigMaps, { namespace, labels })
     .filter(({ metadata }) => metadata.name.startsWith(flowName(name, '')));
-  const live = cluster.cached(Deployments, deployment.metadata.name, namespace);
-  const workloads = [deployment, ...(live ? [live] : []), ...cluster.list(ReplicaSets, { namespace, labels })];
+  const live = deployments.flatMap(({ metadata }) => cluster.cached(Deployments, metadata.name, namespace) ?? []);
+  const workloads = [...deployments, ...live, ...cluster.list(ReplicaSets, { namespace, labels })];
   for (const flow of unusedFlows(flows, { accepted: flowName(name, basis.hash), workloads }))
     await cluster.delete(ConfigMaps, flow, namespace);
 };

@@ -63,7 +63,7 @@ const report = async (
   assessment: Assessment,
   installed: Installed,
 ) => {
-  const { basis, deployment, wanted, needed, deadLetters } = installed;
+  const { basis, deployment, intake, wanted, needed, deadLetters } = installed;
   const bus = busStatusOf(object, installed);
   const facts: Facts = {
     generation: object.metadata.generation ?? 0,
@@ -72,6 +72,7 @@ const report = async (
     suspended: { integration: isSuspended(object), tenant: holder?.spec.suspend ?? false },
     messaging: installed.messaging,
     workers: basis && deployment && { wanted, needed, ...deploymentState(deployment) },
+    intake: intake && deploymentState(intake),
     gateway: installed.gateway,
     paused: installed.paused,
     deadLetters: deadLetters && {

@@ -1,5 +1,5 @@
 import { Integrations, Tenants } from '../api/meta.ts';
-import { messagingFinalizer, tenantLabel, workerName } from '../plan/children.ts';
+import { intakeName, messagingFinalizer, tenantLabel, workerName } from '../plan/children.ts';
 import { secondsTime, stampConditions, statusConditions, verdict } from '../plan/conditions.ts';
 import { Deployments, Namespaces } from '../plan/kinds.ts';
 import { applyStatus } from './apply.ts';
@@ -30,7 +30,8 @@ const cleanUp = async (context: Context, object: KubeObject): Promise<string | u
   if (tenant === undefined || keys === undefined || (await takesAll(context, tenant))) return undefined;
   const messages = policyOf(object) === 'Delete';
   // Its pods would go on working while we remove. In a namespace that goes, they go with it, and so do our rights.
-  if (messages && !home?.metadata.deletionTimestamp) await cluster.delete(Deployments, workerName(name), namespace);
+  if (messages && !home?.metadata.deletionTimestamp)
+    await Promise.all([workerName(name), intakeName(name)].map((each) => cluster.delete(Deployments, each, namespace)));
   try {
     await broker.releaseIntegration(tenant, keys, { name, uid }, { messages, lifetimeMs: credentialsMs });
     return undefined;

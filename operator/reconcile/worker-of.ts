@@ -5,8 +5,9 @@ import type { Resolved } from '../plan/acceptance.ts';
 import { planAccepted } from '../plan/accepted.ts';
 import { flowName, messagingFinalizer, workerName } from '../plan/children.ts';
 import { scalingPolicy } from '../plan/decide-replicas.ts';
+import { fetches, planIntake } from '../plan/intake.ts';
 import { bindingsOf } from '../plan/shared-streams.ts';
-import { planWorker } from '../plan/worker.ts';
+import { planWorker, type WorkerPlan } from '../plan/worker.ts';
 import type { Context } from './context.ts';
 import type { AccountKeys, KubeObject } from './ports.ts';
 import type { ScalingTarget } from './scaler.ts';
@@ -19,20 +20,43 @@ export const homeOf = ({ metadata }: KubeObject, holder: Holder) => ({
 });
 
 /** The same objects as long as nothing has changed that they are made from. */
-export const workerOf = ({ settings, natsCa }: Context, object: KubeObject, holder: Holder, basis: Resolved) =>
-  workers(basis, [settings, natsCa, object.metadata.uid, holder.name, holder.spec], () =>
-    planWorker({
-      home: homeOf(object, holder),
-      spec: basis.spec,
-      tenant: holder.spec,
-      settings,
-      nats: { tls: natsCa !== undefined },
-      flow: flowName(object.metadata.name, basis.hash),
-      references: basis.references.worker,
-      claims: basis.claims.worker,
-    }),
-  );
+export const workerOf = (context: Context, object: KubeObject, holder: Holder, basis: Resolved) =>
+  workers(basis, partsOf(context, object, holder), () => planWorker(planOf('worker', context, object, holder, basis)));
 const workers = rememberedWith<ReturnType<typeof planWorker>>();
+
+/** `undefined` when nothing is to be fetched. */
+export const intakeOf = (context: Context, object: KubeObject, holder: Holder, basis: Resolved) => {
+  if (!fetches(basis.spec)) return undefined;
+  const suspended = isSuspended(object) || holder.spec.suspend;
+  return intakes(basis, [...partsOf(context, object, holder), suspended], () =>
+    planIntake({ ...planOf('intake', context, object, holder, basis), suspended }),
+  );
+};
+const intakes = rememberedWith<ReturnType<typeof planIntake>>();
+
+const partsOf = ({ settings, natsCa }: Context, object: KubeObject, holder: Holder) => [
+  settings,
+  natsCa,
+  object.metadata.uid,
+  holder.name,
+  holder.spec,
+];
+const planOf = (
+  side: 'worker' | 'intake',
+  { settings, natsCa }: Context,
+  object: KubeObject,
+  holder: Holder,
+  basis: Resolved,
+): WorkerPlan => ({
+  home: homeOf(object, holder),
+  spec: basis.spec,
+  tenant: holder.spec,
+  settings,
+  nats: { tls: natsCa !== undefined },
+  flow: flowName(object.metadata.name, basis.hash),
+  references: basis.references[side],
+  claims: basis.claims[side],
+});
 
 export const acceptedRecordOf = (object: KubeObject, holder: Holder, basis: Resolved): KubeObject =>
   records(basis, [object.metadata.uid, object.metadata.generation, holder.name], () =>

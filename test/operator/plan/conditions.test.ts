@@ -104,6 +104,20 @@ const rows: [why: string, changes: Partial<Facts>, ready: string, available: str
     'InProgress',
   ],
   [
+    'the pod that fetches is not ready',
+    { intake: { ready: 0, rollout: 'done' }, gateway: undefined },
+    'Unknown/IntakeNotReady',
+    'False',
+    'InProgress',
+  ],
+  [
+    'the pod that fetches is ready, and no worker is needed',
+    { intake: { ready: 1, rollout: 'done' }, workers: { wanted: 0, needed: 0, ready: 0, rollout: 'done' } },
+    'True/Idle',
+    'True',
+    'Current',
+  ],
+  [
     'dead letters do not make it unready',
     { deadLetters: { count: 7, full: false, lastReason: 'HttpStatus502' } },
     'True/Running',

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { parseIntegration } from '../../../operator/api/parse.ts';
+import { parseConnection, parseIntegration } from '../../../operator/api/parse.ts';
 import { planFlowConfig } from '../../../operator/plan/flow.ts';
 import { planGateway } from '../../../operator/plan/gateway.ts';
+import { planIntake } from '../../../operator/plan/intake.ts';
 import { planWorker } from '../../../operator/plan/worker.ts';
-import { acme, home, orders, resolved, settings } from './fixtures.ts';
+import { connection } from '../../build.ts';
+import { acme, erp, home, orders, resolved, settings } from './fixtures.ts';
 
 interface Pod {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
@@ -28,12 +30,32 @@ const worker = (changes: Parameters<typeof orders>[0] = {}, tenant = acme()) => 
     claims: basis.claims.worker,
   }).deployment;
 };
+const exchange = () => connection({ file: { claim: 'exchange' } }, { name: 'exchange' });
+const fetching = (suspended = false) => {
+  const drop = { name: 'drop', file: { connectionRef: { name: 'exchange' } } };
+  const basis = resolved({
+    parsed: parseIntegration(orders({ sources: [drop] })),
+    connection: (name) => parseConnection(name === 'erp' ? erp() : exchange()),
+  });
+  return planIntake({
+    home,
+    tenant: acme(),
+    settings: settings(),
+    nats: { tls: true },
+    flow: 'flow-orders-0123456789ab',
+    spec: basis.spec,
+    references: basis.references.intake,
+    claims: basis.claims.intake,
+    suspended,
+  }).deployment;
+};
 const gateway = () => planGateway({ tenant: 'acme', namespace: 'acme' }, acme(), settings(), { tls: true }).deployment;
 
 describe('pods', () => {
   it.each([
     ['worker', worker()],
     ['gateway', gateway()],
+    ['intake', fetching()],
   ])('of the %s pass Pod Security restricted', (_name, deployment) => {
     const { spec } = podOf(deployment);
     expect(spec).toMatchObject({
@@ -48,7 +70,9 @@ describe('pods', () => {
       });
     expect(Object.keys(spec)).not.toEqual(expect.arrayContaining(['hostNetwork']));
     const kinds = spec.volumes.flatMap((volume) => Object.keys(volume)).filter((key) => key !== 'name');
-    expect(kinds.every((kind) => ['projected', 'secret', 'configMap'].includes(kind))).toBe(true);
+    expect(kinds.every((kind) => ['projected', 'secret', 'configMap', 'persistentVolumeClaim'].includes(kind))).toBe(
+      true,
+    );
   });
 
   it('have one volume at the worker, with exactly what the flow names', () => {
@@ -82,6 +106,20 @@ describe('pods', () => {
       }),
     ).metadata;
     expect(labels).toMatchObject({ 'app.kubernetes.io/component': 'worker', 'kanava.dev/tenant': 'acme', team: 'a' });
+  });
+
+  it('mount volumes and files where they are used, and nowhere else', () => {
+    const text = JSON.stringify(podOf(fetching()).spec);
+    expect(text).toContain('"persistentVolumeClaim":{"claimName":"exchange"}');
+    expect(text).toContain('"mountPath":"/volumes/exchange"');
+    // Those of the sink's Connection are the worker's.
+    expect(text).not.toContain('erp');
+    expect(JSON.stringify(worker())).not.toContain('persistentVolumeClaim');
+  });
+
+  it('fetch one at a time, and not while the Integration is suspended', () => {
+    expect(fetching()['spec']).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
+    expect(fetching(true)['spec']).toMatchObject({ replicas: 0 });
   });
 
   it('are placed where the tenant must be', () => {

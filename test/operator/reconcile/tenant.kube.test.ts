@@ -126,7 +126,7 @@ describe('a tenant', () => {
   it('gets its quota made anew when that refuses what it should count', async () => {
     const uid = async () => (await world.get('resourcequota', 'kanava', 'acme'))?.metadata.uid;
     const before = await uid();
-    const status = { hard: { 'count/integrations.kanava.dev': '20', pods: '62' }, used: { pods: '0' } };
+    const status = { hard: { 'count/integrations.kanava.dev': '20', pods: '82' }, used: { pods: '0' } };
     const patch = ['--subresource=status', '--type=merge', '-p', JSON.stringify({ status })];
     await world.kubectl(['patch', 'resourcequota', 'kanava', '-n', 'acme', ...patch]);
     await until('a new quota', async () => ![undefined, before].includes(await uid()));
