@@ -125,13 +125,14 @@ describe('an integration', () => {
   });
 
   it('has a gateway whose secrets are composed, and routes', async () => {
-    const composed = await until('gateway-secrets', () => world.get('secret', 'gateway-secrets', 'acme'));
-    expect(composed['data']).toEqual({ 'shop..token': Buffer.from(canary).toString('base64') });
+    const composed = async () => (await world.get('secret', 'gateway-secrets', 'acme'))?.['data'];
+    await expect.poll(composed).toEqual({ 'shop..token': Buffer.from(canary).toString('base64') });
     const service = await until('its Service', () => world.get('service', 'gateway', 'acme'));
     expect(service['spec']).toMatchObject({ ports: [{ port: 80, targetPort: 8080 }] });
     await until('one gateway', async () => (await world.get('deployment', 'gateway', 'acme'))?.['spec']);
-    const names = (await (await account()).broker.streams()).map(({ name }) => name).sort();
-    expect(names).toEqual(['KV_answer', 'KV_gateway', 'KV_state', 'bus', 'dlq_orders', 'inbox_orders', 'tick']);
+    const { broker } = await account();
+    const names = async () => (await broker.streams()).map(({ name }) => name).sort();
+    await expect.poll(names).toEqual(['KV_answer', 'KV_gateway', 'KV_state', 'bus', 'dlq_orders', 'inbox_orders', 'tick']);
   });
 
   it('is ready only when pods are ready and the gateway says that it serves these routes', async () => {
