@@ -153,7 +153,9 @@ describe('without NATS', () => {
     await world.apply(named('leaving', { deletionPolicy: 'Delete' }));
     await world.becomes(tenants, 'leaving', { Ready: 'True' });
     await world.nats.kill();
-    await world.apply(named('late'), integration({ sources: [http()] }, { namespace: 'late' }));
+    await world.apply(named('late'));
+    await until('its namespace', () => world.get('namespace', 'late'));
+    await world.apply(integration({ sources: [http()] }, { namespace: 'late' }));
     await world.becomes(tenants, 'late', { Ready: 'MessagingUnreachable', Reconciling: 'NewGeneration' });
     await becomes('orders', { Ready: 'Waiting' }, 'late');
     await remove(integrations, 'leaving', '-n', 'acme', '--wait=false');
