@@ -28,7 +28,7 @@ describe('connections into tenants', () => {
   test('are one per tenant however many ask at once, and closed when nobody asks any more', async () => {
     const tenants = await Promise.all(['a', 'b', 'c'].map((name) => world.tenant(name)));
     const others = await clients();
-    const pool = tenantConnections({ url: world.url, folder: world.natsFolder }, log, 50);
+    const pool = tenantConnections({ url: world.url, folder: world.natsFolder }, log, 2_000);
     const keysOf = (index: number) => (tenants[index % 3] as WorldTenant).keys;
     const ask = (index: number) => pool.use(keysOf(index), 'test', ({ manager }) => manager.getAccountInfo());
     await Promise.all(Array.from({ length: 30 }, (_, index) => ask(index)));

@@ -132,7 +132,9 @@ describe('an integration', () => {
     await until('one gateway', async () => (await world.get('deployment', 'gateway', 'acme'))?.['spec']);
     const { broker } = await account();
     const names = async () => (await broker.streams()).map(({ name }) => name).sort();
-    await expect.poll(names).toEqual(['KV_answer', 'KV_gateway', 'KV_state', 'bus', 'dlq_orders', 'inbox_orders', 'tick']);
+    await expect
+      .poll(names)
+      .toEqual(['KV_answer', 'KV_gateway', 'KV_state', 'bus', 'dlq_orders', 'inbox_orders', 'tick']);
   });
 
   it('is ready only when pods are ready and the gateway says that it serves these routes', async () => {

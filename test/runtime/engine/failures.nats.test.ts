@@ -103,7 +103,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('of one sink do not keep the message from the others', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop({ ackWaitMs: 60_000 }), startReceiver()]);
     await workshop.publish(['m0']);
     receiver.behave(({ path }, calls) => (path === '/no' ? 400 : calls.length < 4 ? 503 : 200));
     await workshop.startWorker(flowTo(receiver.url, { sinks: [sink('no'), sink('slow')] }));
