@@ -10,6 +10,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers } from '@nats-io/transport-node';
 import { build, type Plugin } from 'esbuild';
+import { jsonataSource } from './runtime/expr/threads/jsonata-source.ts';
+import type { ProgramName } from './runtime/expr/threads/programs.ts';
 import { startNats } from './test/cluster/nats.ts';
 import { resolvedFlow } from './test/flow.ts';
 
@@ -96,13 +98,27 @@ const keptApart: Plugin = {
 const threadsBeside = (ending: 'cjs' | 'mjs'): Plugin => ({
   name: 'threads beside',
   setup({ onLoad }) {
-    onLoad({ filter: /runtime\/expr\/liquid-program\.ts$/ }, () => ({
-      contents: `export const liquidProgram = process.getBuiltinModule('node:path').join(process.argv[1], '../liquid.${ending}');`,
+    onLoad({ filter: /runtime\/expr\/threads\/programs\.ts$/ }, () => ({
+      contents: `export const programOf = (name) => process.getBuiltinModule('node:path').join(process.argv[1], '../' + name + '.${ending}');`,
       loader: 'js',
     }));
   },
 });
-const liquidThread = { to: 'liquid', from: 'runtime/expr/liquid-thread.ts' };
+/** A library that is not imported but read: by an engine that has no imports. */
+const jsonataAsText: Plugin = {
+  name: 'jsonata as text',
+  setup({ onLoad }) {
+    onLoad({ filter: /runtime\/expr\/threads\/jsonata-source\.ts$/ }, () => ({
+      contents: `export const jsonataSource = ${JSON.stringify(jsonataSource)};`,
+      loader: 'js',
+    }));
+  },
+};
+const threads = (['jsonata', 'liquid', 'script'] as const satisfies readonly ProgramName[]).map((name) => ({
+  to: name,
+  from: `runtime/expr/threads/${name}.ts`,
+  plugins: [lazyBuiltins, jsonataAsText],
+}));
 
 export const bundles = {
   runtime: [
@@ -125,12 +141,12 @@ export const bundles = {
       external: ['./worker.ts', './intake/intake.ts'],
     },
     ...[...apart].map(([from, to]) => ({ to, from, plugins: [lazyBuiltins] })),
-    { ...liquidThread, plugins: [lazyBuiltins] },
+    ...threads,
   ],
   operator: [
     { to: 'operator', from: 'operator/main.ts' },
     { to: 'kanava', from: 'cli/main.ts', plugins: [threadsBeside('mjs')] },
-    liquidThread,
+    ...threads,
   ],
   receiver: [{ to: 'receiver', from: 'test/e2e/demo/receiver.ts' }],
 } as const satisfies Record<string, readonly Program[]>;

@@ -9,12 +9,14 @@ import { choiceStep } from './steps/choice.ts';
 import { dedupeStep } from './steps/dedupe.ts';
 import { delayStep } from './steps/delay.ts';
 import { filterStep } from './steps/filter.ts';
+import { jsonataStep } from './steps/jsonata.ts';
 import { logStep } from './steps/log.ts';
 import { lookupStep } from './steps/lookup.ts';
 import { mapStep } from './steps/map.ts';
 import { parallelStep } from './steps/parallel.ts';
 import { publishStep } from './steps/publish.ts';
 import { removeStep } from './steps/remove.ts';
+import { scriptStep } from './steps/script.ts';
 import { setStep } from './steps/set.ts';
 import { splitStep } from './steps/split.ts';
 import { tapStep } from './steps/tap.ts';
@@ -31,12 +33,14 @@ const stepList: readonly StepDefinition[] = [
   dedupeStep,
   delayStep,
   filterStep,
+  jsonataStep,
   logStep,
   lookupStep,
   mapStep,
   parallelStep,
   publishStep,
   removeStep,
+  scriptStep,
   setStep,
   splitStep,
   tapStep,

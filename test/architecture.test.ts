@@ -27,8 +27,8 @@ const rules: readonly Rule[] = [
       /^runtime\/expr\//,
       /^zod$/,
       /^@marcbachmann\/cel-js/,
-      /^(ajv|re2js|liquidjs)(\/|$)/,
-      /^node:worker_threads$/,
+      /^(ajv|jsonata|re2js|liquidjs|quickjs-emscripten-core|@jitl\/.*)(\/|$)/,
+      /^node:(fs|module|vm|worker_threads)$/,
     ],
   },
   {

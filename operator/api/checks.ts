@@ -1,6 +1,8 @@
 import { catalog } from '../../runtime/catalog.ts';
 import { schemaProblems } from '../../runtime/expr/json-schema.ts';
+import { jsonataProblem } from '../../runtime/expr/jsonata.ts';
 import { templateProblem } from '../../runtime/expr/liquid.ts';
+import { scriptProblem } from '../../runtime/expr/script.ts';
 import { pluginOf } from '../../runtime/flow.ts';
 import type { Finding } from './findings.ts';
 import { unknownFlowText } from './flow-rules.ts';
@@ -141,12 +143,19 @@ export const ambiguousKeys = (schema: SchemaNode, spec: unknown): Finding[] => {
   return found;
 };
 
-/** JSON Schemas of bodies and templates of texts, wherever a step takes one. */
+/** What is wrong with a text in a language that the schema only names. */
+const languages: Readonly<Record<string, (text: string) => string | undefined>> = {
+  liquid: templateProblem,
+  jsonata: jsonataProblem,
+  javascript: scriptProblem,
+};
+
+/** JSON Schemas of bodies and texts in other languages, wherever a step takes one. */
 export const foreignLanguages = (schema: SchemaNode, spec: unknown): Finding[] => {
   const found: Finding[] = [];
   walkSchema(schema, spec, ['spec'], (node, value, path) => {
     const form = node['x-kanava-form'];
-    const problem = form === 'liquid' ? templateProblem(String(value)) : undefined;
+    const problem = form === undefined ? undefined : languages[form]?.(String(value));
     if (problem !== undefined) found.push(finding('InvalidExpression', path, problem));
     if (form !== 'json-schema') return;
     for (const wrong of schemaProblems(value))

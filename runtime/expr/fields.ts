@@ -26,3 +26,11 @@ export const jsonSchema = (description: string) =>
 /** A Liquid template. Operator and CLI parse it where they check; a worker leaves that to the thread that runs it. */
 export const liquid = (description: string) =>
   text(description, 16_384).meta({ description, 'x-kanava-form': 'liquid' });
+
+/** A JSONata expression; parsed and run as templates are. */
+export const jsonata = (description: string) =>
+  text(description, 16_384).meta({ description, 'x-kanava-form': 'jsonata' });
+
+/** JavaScript, the body of a function; compiled and run as templates are. */
+export const script = (description: string) =>
+  text(description, 16_384).meta({ description, 'x-kanava-form': 'javascript' });

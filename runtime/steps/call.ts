@@ -5,7 +5,8 @@ import { reject } from '../errors.ts';
 import { compileTree, exprTree } from '../expr/tree.ts';
 import { Body } from '../message.ts';
 import { choiceOf, shape } from '../schema.ts';
-import { namesAreValues, openRequest, requestFields, variableName, withVariable } from './http-request.ts';
+import { namesAreValues, openRequest, requestFields } from './http-request.ts';
+import { variableName, withVariable } from './variables.ts';
 
 /** It is kept with the message until the sinks have it. */
 const mostAnswerBytes = 1024 * 1024;
@@ -13,7 +14,7 @@ const mostAnswerBytes = 1024 * 1024;
 const config = shape(
   'Asks another system; the answer is a variable.',
   {
-    as: variableName,
+    as: variableName('The answer is vars.<name> for later steps.'),
     http: shape('Request to an HTTP server.', {
       method: choiceOf('HTTP method; default GET, with a body POST.', [
         'GET',

@@ -5,11 +5,8 @@ import { compileTree, exprTree } from '../expr/tree.ts';
 import type { Message } from '../message.ts';
 
 /* Headers that a step sets, the same for every step that does. */
-const headerName = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, 'header names are lower case');
+const nameForm = /^[a-z0-9!#$%&'*+.^_`|~-]{1,128}$/;
+const headerName = z.string().min(1).max(128).regex(nameForm, 'header names are lower case');
 
 export const headersField = z
   .record(headerName, exprTree('Header value; text that starts with = is CEL.'))
@@ -29,6 +26,16 @@ export const compileHeaders = (step: string, config: Readonly<Record<string, unk
     return headers;
   };
 };
+
+/** Headers whose names are not known before: those that have no value are left out. */
+export const headersFrom = (step: string, values: Readonly<Record<string, unknown>>): Message['headers'] =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => {
+      if (value === null) return [];
+      if (!nameForm.test(name)) throw reject('HeaderNotText', `${step}: ${name} is no name of a header (lower case)`);
+      return [[name, textOf(`${step}.headers.${name}`, value)]];
+    }),
+  );
 
 const textOf = (field: string, value: unknown): string => {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);

@@ -6,7 +6,7 @@ import { fixedHeaders } from '../connectors/http-headers.ts';
 import { lowerCase } from '../connectors/http-send.ts';
 import { reject, retry } from '../errors.ts';
 import { compileTree, exprRecord } from '../expr/tree.ts';
-import type { JsonValue, Message } from '../message.ts';
+import type { JsonValue } from '../message.ts';
 import { choiceOf, connectionRef, pattern } from '../schema.ts';
 
 /* A request of a step to an HTTP server, made of the message; the same for every step that asks. */
@@ -94,13 +94,6 @@ export const openRequest = async (
     close: () => exchange.close(),
   };
 };
-
-/** The message with one more variable. */
-export const withVariable = (message: Message, name: string, value: JsonValue): Message => ({
-  ...message,
-  vars: { ...message.vars, [name]: value },
-});
-export const variableName = pattern('The answer is vars.<name> for later steps.', /^[a-z][A-Za-z0-9_]*$/, 40);
 
 const encoded = (text: string): string => encodeURIComponent(text.toWellFormed());
 

@@ -3,7 +3,8 @@ import { defineStep } from '../connector.ts';
 import type { JsonValue } from '../message.ts';
 import { duration, integer, milliseconds, shape } from '../schema.ts';
 import { unlessAborted } from '../waiting.ts';
-import { namesAreValues, openRequest, requestFields, variableName, withVariable } from './http-request.ts';
+import { namesAreValues, openRequest, requestFields } from './http-request.ts';
+import { variableName, withVariable } from './variables.ts';
 
 /** Many of them are kept. */
 const mostAnswerBytes = 64 * 1024;
@@ -13,7 +14,7 @@ const longestMs = 30_000;
 const config = shape(
   'Looks something up; answers are used again.',
   {
-    as: variableName,
+    as: variableName('The answer is vars.<name> for later steps.'),
     http: shape('Request to an HTTP server; always GET.', requestFields).superRefine((value, context) => {
       const message = namesAreValues(value);
       if (message !== undefined) context.addIssue({ code: 'custom', path: ['path'], message });

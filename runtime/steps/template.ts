@@ -3,6 +3,7 @@ import { defineStep } from '../connector.ts';
 import { liquid } from '../expr/fields.ts';
 import { Body } from '../message.ts';
 import { choiceOf, shape, text } from '../schema.ts';
+import { threadLimits } from './thread-limits.ts';
 
 const config = shape(
   'Makes a text of the message.',
@@ -14,7 +15,7 @@ const config = shape(
     }).optional(),
   },
   {
-    doc: 'Variables are those of expressions: body, headers, attrs, vars, meta. A field that is not there fails the message, except in an if or with the filter default. Files cannot be included. A template runs in a thread of its own, with 64 MiB and 500 ms of CPU time for a message: beyond, the message is a dead letter (TooMuchMemory, TooSlow).',
+    doc: `Variables are those of expressions: body, headers, attrs, vars, meta. A field that is not there fails the message, except in an if or with the filter default. Files cannot be included. ${threadLimits}`,
   },
 );
 
@@ -24,31 +25,20 @@ export const templateStep = defineStep<z.infer<typeof config>>({
   summary: 'Makes a text of the message, by a Liquid template.',
   config,
   state: 'none',
-  async open({ text: source, contentType = 'text/plain; charset=utf-8', escape = 'None' }, { scope }) {
-    const [{ createSandbox }, { liquidProgram }] = await Promise.all([
-      import('../expr/sandbox.ts'),
-      import('../expr/liquid-program.ts'),
-    ]);
-    const sandbox = createSandbox({
-      program: liquidProgram,
-      data: { text: source, escape },
-      what: 'template',
-      code: 'TemplateFailed',
-    });
+  async open({ text: source, contentType = 'text/plain; charset=utf-8', escape = 'None' }, context) {
+    const { openInThread } = await import('./in-thread.ts');
+    const data = { text: source, escape };
+    const thread = openInThread('template', { language: 'liquid', data, code: 'TemplateFailed' }, context);
     return {
       async run(message, attempt) {
-        // Says what is no JSON here; the thread reads it again, because a value that is too deep cannot be handed over.
-        message.body.value();
-        const { headers, attrs, vars, meta } = scope(message, attempt);
-        const body = Buffer.from(message.body.bytes()).toString();
-        const made = await sandbox.run(JSON.stringify({ headers, attrs, vars, meta, body }));
+        const made = await thread.run(message, attempt);
         return {
           ...message,
           attrs: { ...message.attrs, datacontenttype: contentType },
           body: Body.fromBytes(Buffer.from(made)),
         };
       },
-      close: () => sandbox.close(),
+      close: () => thread.close(),
     };
   },
   examples: () => [

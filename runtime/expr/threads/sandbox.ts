@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import { reject, retry } from '../errors.ts';
-import type { Result } from './sandbox-thread.ts';
+import { reject, retry } from '../../errors.ts';
+import { heapMib, longestCpuMs } from './limits.ts';
+import { type ProgramName, programOf } from './programs.ts';
+import type { Result } from './serve.ts';
 
 /*
  * Code of users that cannot be bounded from within runs in a thread: it has a heap of its own, nothing of the environment, and is ended when
@@ -12,7 +14,8 @@ export interface Sandbox {
   close(): Promise<void>;
 }
 export interface SandboxOptions {
-  readonly program: URL | string;
+  readonly program: ProgramName;
+  /** What the program runs. */
   readonly data: unknown;
   /** Names it in errors: `template`. */
   readonly what: string;
@@ -21,12 +24,9 @@ export interface SandboxOptions {
 }
 
 const mostOfABatch = 50;
-const heapMib = 64;
 const lookEveryMs = 50;
-/** CPU time of one input. */
-const longestCpuMs = 500;
 /** When the thread does not even say what it used. */
-const longestSilenceMs = 10_000;
+const longestSilenceMs = 30_000;
 
 interface Item {
   readonly input: string;
@@ -42,7 +42,7 @@ export const createSandbox = ({ program, data, what, code }: SandboxOptions): Sa
   let watch: NodeJS.Timeout | undefined;
 
   const start = (): Worker => {
-    const started = new Worker(program, {
+    const started = new Worker(programOf(program), {
       workerData: { data, progress },
       env: {},
       execArgv: [],
@@ -66,7 +66,7 @@ export const createSandbox = ({ program, data, what, code }: SandboxOptions): Sa
     for (const [index, item] of done.entries()) {
       const result = results[index];
       if (result && 'value' in result) item.resolve(result.value);
-      else item.reject(reject(code, `${what}: ${result?.error ?? 'it gave nothing'}`));
+      else item.reject(reject(result?.code ?? code, `${what}: ${result?.error ?? 'it gave nothing'}`));
     }
     next();
   };

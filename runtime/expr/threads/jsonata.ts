@@ -1,0 +1,26 @@
+import { jsonataSource } from './jsonata-source.ts';
+import { openMachine } from './quickjs.ts';
+import { serve } from './serve.ts';
+
+/* The program of a thread in which a JSONata expression runs: the library itself is in the machine, because it has let expressions out. */
+const program = (expression: string) => `
+  ${jsonataSource};
+  (() => {
+    const expression = jsonata(${JSON.stringify(expression)});
+    const wrong = (text) => Object.assign(new Error(text), { name: '' });
+    const plain = (key, item) => {
+      if (typeof item === 'function' || (item && item._jsonata_lambda)) throw wrong('the result holds a function');
+      if (typeof item === 'number' && !Number.isFinite(item)) throw wrong('the result holds ' + item + ', which is no JSON');
+      return item;
+    };
+    return (text) => {
+      const { body, ...rest } = JSON.parse(text);
+      return expression.evaluate({ ...rest, body: JSON.parse(body) }).then((value) => JSON.stringify(value, plain) ?? '');
+    };
+  })();
+`;
+
+void serve<{ expression: string }>(async ({ expression }) => {
+  const machine = await openMachine(program(expression), { keep: true, file: 'library' });
+  return machine.run;
+});
