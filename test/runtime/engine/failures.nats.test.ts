@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { percentDecoded } from '../../../runtime/nats/envelope.ts';
 import { bucketSpec } from '../../operator/broker/specs.ts';
+import { patient } from './shared-streams.ts';
 import { eventually, flowTo, ids, startReceiver, startWorkshop, type Workshop } from './workshop.ts';
 
 const sink = (name: string) => ({
@@ -19,7 +20,7 @@ describe('failures', { timeout: 120_000 }, () => {
     ['in memory, without a trace in the broker, when the wait is short', '50ms', 0],
     ['by the broker, with a record, when the wait is long', '2500ms', 1],
   ])('are repeated %s; sinks that confirmed are not called again', async (_, wait, records) => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.publish(['m0']);
     receiver.behave((call, calls) =>
       call.path === '/b' && calls.filter(({ path }) => path === '/b').length < 3 ? 503 : 200,
@@ -36,7 +37,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('of one message in four at most wait in memory: the others are parked, and what works goes on', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     const [bad, good] = [ids(40), Array.from({ length: 40 }, (_, index) => `good${index}`)];
     receiver.behave(({ id }) => (id.startsWith('good') ? 200 : 503));
     await workshop.publish([...bad, ...good]);
@@ -50,7 +51,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('become dead letters that carry everything when the attempts are used up', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.publish(['m0'], { total: 1, text: 'å' });
     receiver.behave(() => 502);
     await workshop.startWorker(flowTo(receiver.url));
@@ -84,7 +85,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('that a step declares final are dead letters at once', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.publish(['m0'], { other: 1 });
     const worker = await workshop.startWorker(
       flowTo(receiver.url, { steps: [{ name: 'big', filter: { when: 'body.total > 10' } }] }),
@@ -115,7 +116,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('of credentials pause the worker, cost no attempt and make no dead letter', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     const sent = ids(200);
     await workshop.publish(sent);
     receiver.behave(() => 401);
@@ -140,7 +141,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('by time-out end the attempt, not the worker', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.publish(['m0', 'fine']);
     receiver.behave(({ id }) => (id === 'm0' ? 'hang' : 200));
     await workshop.startWorker(flowTo(receiver.url, { delivery: delivery({ timeout: '300ms', concurrency: 1 }) }));
@@ -155,7 +156,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('keep the message while the dead letter stream is full, and say so', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.manager.streams.update('dlq_orders', { max_msgs: 1 });
     receiver.behave(() => 400);
     await workshop.publish(['m0', 'm1']);
@@ -168,7 +169,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('to remember an attempt keep the message until the bucket is back', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop({ ackWaitMs: 30_000 }), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.manager.streams.delete('KV_state');
     receiver.behave((_, calls) => (calls.length < 2 ? 503 : 200));
     await workshop.publish(['m0', 'm1']);
@@ -187,7 +188,7 @@ describe('failures', { timeout: 120_000 }, () => {
   });
 
   it('to read an entry are dead letters of the first part', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     const admin = await workshop.tenant.admin();
     admin.publish('inbox.orders.0.in', 'not an envelope');
     await workshop.startWorker(flowTo(receiver.url));

@@ -13,13 +13,13 @@ import { type Call, integration } from './workshop.ts';
 const keys = Array.from({ length: 12 }, (_, index) => `k${index}`);
 const idOf = (key: string, n: number) => `${key}-${n}`;
 
-const start = async (ordering: 'Key' | 'None' = 'Key') => {
-  const world = await startOrdered({ ordering });
+const start = async (ordering: 'Key' | 'None' = 'Key', ackWaitMs = 3_000) => {
+  const world = await startOrdered({ ordering, ackWaitMs });
   const { workshop, flow } = world;
   const sources = [http({ path: '/in' }, 'in'), bus(['order.placed'])];
   const { ordering: _, partitions, key, concurrency } = flow.delivery;
   const kept = ordering === 'Key' ? { ordering, partitions, key: key ?? '', concurrency } : {};
-  await subscribe(workshop, integration, sources, { ackWaitMs: 3_000 }, kept);
+  await subscribe(workshop, integration, sources, { ackWaitMs }, kept);
   const client = jetstream(workshop.admin);
   /** As another Integration publishes it, which kept another order and may have been replayed. */
   const publish = async (id: string, body: unknown) => {
@@ -85,7 +85,7 @@ describe('order by key over the bus', { timeout: 300_000 }, () => {
   });
 
   it('is one for all sources: two workers never work on two messages of a key', async () => {
-    const { workshop, receiver, flow, event, send, settled } = await start();
+    const { workshop, receiver, flow, event, send, settled } = await start('Key', 30_000);
     const busy = new Map<string, number>();
     const together: string[] = [];
     receiver.behave(async (call) => {

@@ -13,18 +13,25 @@ export interface Ordered {
   readonly ordering?: 'Key' | 'None';
   readonly partitions?: number;
   readonly ownerTimeoutMs?: number;
+  /** Short, because most tests kill workers. Where nobody is killed a machine that stands still must not look like that. */
+  readonly ackWaitMs?: number;
 }
 
 /** Consumers as the operator plans them, with shorter times. */
-const consumersWith = ({ ordering, partitions, ownerTimeoutMs }: Required<Ordered>) =>
+const consumersWith = ({ ordering, partitions, ownerTimeoutMs, ackWaitMs }: Required<Ordered>) =>
   Array.from({ length: partitions }, (_, partition) => ({
     ...consumer(workerConsumer(partition), [inboxPartitionFilter(integration, partition)]),
-    ackWaitMs: 3_000,
+    ackWaitMs,
     ...(ordering === 'Key' ? { maxAckPending: 16, exclusive: { ownerTimeoutMs } } : {}),
   }));
 
-export const startOrdered = async ({ ordering = 'Key', partitions = 4, ownerTimeoutMs = 8_000 }: Ordered = {}) => {
-  const consumers = consumersWith({ ordering, partitions, ownerTimeoutMs });
+export const startOrdered = async ({
+  ordering = 'Key',
+  partitions = 4,
+  ownerTimeoutMs = 8_000,
+  ackWaitMs = 3_000,
+}: Ordered = {}) => {
+  const consumers = consumersWith({ ordering, partitions, ownerTimeoutMs, ackWaitMs });
   const [workshop, receiver] = await Promise.all([startWorkshop({ consumers }), startReceiver()]);
   const accept = createAccept(
     workshop.gateway,

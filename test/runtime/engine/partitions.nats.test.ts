@@ -25,7 +25,7 @@ const mostWaiting = 3 * keys.length;
 
 describe('partitions are divided among the workers', { timeout: 300_000 }, () => {
   it('of those that are added each gets its part, of those that stop the others; nothing comes twice or out of order', async () => {
-    const { workshop, receiver, flow, send } = await startOrdered({ partitions });
+    const { workshop, receiver, flow, send } = await startOrdered({ partitions, ackWaitMs: 30_000 });
     receiver.behave(() => new Promise((resolve) => setTimeout(() => resolve(200), 20)));
     const sender = startSender({ keys, send, receiver, mostWaiting });
     const first = await workshop.startWorker(flow);

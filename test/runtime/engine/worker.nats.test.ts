@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { patient } from './shared-streams.ts';
 import { eventually, flowTo, ids, startReceiver, startWorkshop } from './workshop.ts';
 
 describe('a worker process', () => {
@@ -16,7 +17,7 @@ describe('a worker process', () => {
   });
 
   it('runs steps, and what they filter is done', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     await workshop.startWorker(
       flowTo(receiver.url, {
         steps: [
@@ -33,7 +34,7 @@ describe('a worker process', () => {
   });
 
   it('gives every sink its own condition', async () => {
-    const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
+    const [workshop, receiver] = await Promise.all([startWorkshop(patient), startReceiver()]);
     const sink = (name: string, when: string) => ({
       name,
       when,
@@ -53,7 +54,7 @@ describe('a worker process', () => {
   });
 
   it('does not start with a flow that it cannot read, and says where', async () => {
-    const workshop = await startWorkshop();
+    const workshop = await startWorkshop(patient);
     const flow = flowTo('http://127.0.0.1:1', { steps: [{ name: 'x', filter: { when: 'body +' } }] });
     await expect(workshop.startWorker(flow)).rejects.toThrow(/step .*x.* cannot be opened: filter\.when: not a CEL/);
     const newer = { ...flowTo('http://127.0.0.1:1'), version: 2 } as unknown as typeof flow;
