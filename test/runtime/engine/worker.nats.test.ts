@@ -58,6 +58,6 @@ describe('a worker process', () => {
     const flow = flowTo('http://127.0.0.1:1', { steps: [{ name: 'x', filter: { when: 'body +' } }] });
     await expect(workshop.startWorker(flow)).rejects.toThrow(/step .*x.* cannot be opened: filter\.when: not a CEL/);
     const newer = { ...flowTo('http://127.0.0.1:1'), version: 2 } as unknown as typeof flow;
-    await expect(workshop.startWorker(newer)).rejects.toThrow('a flow of version 2, this worker reads version 1');
+    await expect(workshop.startWorker(newer)).rejects.toThrow('a flow of version 2, this program reads version 1');
   });
 });
