@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -46,7 +46,15 @@ const write = (name: string, text: string): string => {
   return file;
 };
 
-const start = (given: { paths?: string[]; print?: boolean; secretsFolder?: string; once?: string; to?: string }) => {
+interface Given {
+  readonly paths?: string[];
+  readonly print?: boolean;
+  readonly secretsFolder?: string;
+  readonly volumesFolder?: string;
+  readonly once?: string;
+  readonly to?: string;
+}
+const start = (given: Given) => {
   let data = '';
   let notes = '';
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
@@ -124,6 +132,54 @@ describe('kanava run', () => {
       ['POST', '/x', 'Bearer s3cret'],
       ['POST', '/x', 'Bearer s3cret'],
     ]);
+  });
+
+  const files = (to: string) =>
+    `apiVersion: kanava.dev/v1alpha1
+kind: Connection
+metadata: {name: exchange}
+spec: {file: {claim: exchange}}
+${integration(
+  'copy',
+  `sources: [{name: files, file: {connectionRef: {name: exchange}, folder: in, every: 20ms, stableFor: 1ms}}]
+sinks: [{name: out, file: {connectionRef: {name: exchange}, folder: ${to}, name: =attrs.filename}}]`,
+)}`;
+  const filesOf = (name: string) => readdirSync(join(folder, 'volumes', 'exchange', name));
+
+  it('takes files of a folder that stands for a volume, writes others, and follows edits', async () => {
+    write('a.yaml', files('out'));
+    mkdirSync(join(folder, 'volumes', 'exchange', 'in'), { recursive: true });
+    const running = start({ paths: [join(folder, 'a.yaml')], print: false, volumesFolder: join(folder, 'volumes') });
+    await running.says(/runs 1 Integration/);
+    write('volumes/exchange/in/a.txt', 'a');
+    await running.says(/out has /);
+    expect(filesOf('out')).toEqual(['a.txt']);
+    await expect.poll(() => filesOf('in/done'), { timeout: 60_000 }).toEqual(['a.txt']);
+    write('a.yaml', files('other'));
+    await running.says(/taken over/);
+    write('volumes/exchange/in/b.txt', 'b');
+    await expect.poll(() => filesOf('in/done'), { timeout: 60_000 }).toEqual(['a.txt', 'b.txt']);
+    expect(await running.end()).toBe(true);
+    expect(filesOf('out')).toEqual(['a.txt']);
+    expect(filesOf('other')).toEqual(['b.txt']);
+  });
+
+  it('gives one message to an Integration that fetches, and leaves the files alone', async () => {
+    write('a.yaml', files('out'));
+    mkdirSync(join(folder, 'volumes', 'exchange', 'in'), { recursive: true });
+    write('volumes/exchange/in/a.txt', 'a');
+    const once = write('once.json', '{"sum": 7}');
+    const running = start({ paths: [join(folder, 'a.yaml')], volumesFolder: join(folder, 'volumes'), once });
+    expect(await running.finished).toBe(true);
+    expect(running.printed()).toMatchObject([{ sink: 'out', body: { sum: 7 } }]);
+    expect(filesOf('in')).toEqual(['a.txt']);
+  });
+
+  it('says of a missing volume how to give it, and starts nothing', async () => {
+    write('a.yaml', files('out'));
+    const running = start({ paths: [join(folder, 'a.yaml')], volumesFolder: join(folder, 'volumes') });
+    expect(await running.finished).toBe(false);
+    expect(running.notes()).toMatch(/volume of the claim exchange: make a folder exchange, and name .* --volumes/);
   });
 
   it('says of a missing Secret both ways to give it, and starts nothing', async () => {
