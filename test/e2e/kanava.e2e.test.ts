@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { nativeProvider } from '../cluster/providers/native.ts';
 import { chartsLife } from './charts.ts';
 import { platformOf } from './demo/platform.ts';
+import { filesOfAVolume } from './files.ts';
 import { firstLight } from './first-light.ts';
 import { e2eLayout } from './layout.ts';
 import { sleepingIntegration } from './sleeping.ts';
@@ -23,5 +24,6 @@ describe('kanava on a node', () => {
 
   firstLight(platform);
   sleepingIntegration(platform);
+  filesOfAVolume(platform);
   chartsLife(platform);
 });
