@@ -71,7 +71,6 @@ export const catalogue = [
   { kinds: ['Connection', 'Integration'], type: 'Accepted', status: 'False', reason: 'NoTenant', means: 'The namespace belongs to no Tenant.', action: 'Make it in the namespace of a Tenant.' },
   { kinds: integration, type: 'Accepted', status: 'False', reason: 'ConnectorNotAllowed', means: 'The Tenant does not allow this connector.', action: 'Use another, or ask the platform team to allow it.' },
   { kinds: integration, type: 'Accepted', status: 'False', reason: 'NotAllowed', means: 'A pod setting is outside of what the Tenant allows.', action: 'Remove it, or ask the platform team to allow it.' },
-  { kinds: integration, type: 'Accepted', status: 'False', reason: 'NotAvailable', means: 'The field is reserved; this version cannot do it yet.', action: 'Use the value that the message names.' },
   { kinds: integration, type: 'Accepted', status: 'False', reason: 'QuotaExceeded', means: 'The tenant has as many Integrations as it may.', action: 'Delete one, or ask the platform team for more.' },
   { kinds: ['Connection', 'Integration'], type: 'Accepted', status: 'False', reason: 'EgressDenied', means: "The address is outside of the tenant's ceiling.", action: 'Use an allowed address, or ask the platform team to allow it.' },
   { kinds: tenant, type: 'Accepted', status: 'False', reason: 'NamespaceReserved', means: "The namespace is one of the platform's.", action: 'Make the Tenant with another namespace.' },
