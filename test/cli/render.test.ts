@@ -39,6 +39,25 @@ describe('kanava render', () => {
     expect(stdout).toContain('# NATS Integration shop/order-stock hears events of type order.placed, order.cancelled');
     expect(stdout).toContain('# NATS Integration shop/stock-report: schedule nightly, 0 30 2 * * *, Europe/Helsinki');
   });
+  it('shows the pod that fetches, with its volume', async () => {
+    const { code, titles, stdout, objects } = await render(
+      'examples/order-events/tenant.yaml',
+      'examples/article-files/article-files.yaml',
+    );
+    expect(code).toBe(0);
+    expect(titles).toEqual(
+      expect.arrayContaining(['ServiceAccount intake-article-files', 'Deployment intake-article-files']),
+    );
+    expect(stdout).toContain('# Secret shop/nats-intake-article-files: made by the operator');
+    const intake = objects.find(
+      ({ kind, metadata }) => `${kind} ${metadata.name}` === 'Deployment intake-article-files',
+    );
+    expect(intake?.['spec']).toMatchObject({
+      strategy: { type: 'Recreate' },
+      template: { spec: { volumes: [{}, { persistentVolumeClaim: { claimName: 'exchange' } }] } },
+    });
+  });
+
   it('assumes a Tenant by name, and takes image, NATS and namespace from flags', async () => {
     const flags = ['--tenant', 'acme', '--image', 'registry.example/runtime:9', '--nats-url', 'nats://nats:4222'];
     const { code, stdout } = await render(example[1] ?? '', ...flags);
