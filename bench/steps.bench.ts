@@ -13,7 +13,8 @@ import { order, type StepTrial, stepTrials } from './steps/trials.ts';
 
 /*
  * `npm run bench -- steps [rounds]`: each step from bytes to bytes (read the body, run the step in the engine, write what comes
- * out), beside a function written by hand that does the same, in turns. What counts is the CPU time of this thread.
+ * out), beside a function written by hand that does the same, in turns. What counts is the CPU time of this thread; where a step works in
+ * another one, that of all threads.
  */
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -63,7 +64,8 @@ const messagesOfATurn = 50;
 const shortestRoundUs = 60_000;
 
 /** CPU microseconds of so many messages. */
-const spent = async (run: Run, bytes: Uint8Array, messages: number): Promise<number> => {
+type Spend = (run: Run, bytes: Uint8Array, messages: number) => Promise<number>;
+const spent: Spend = async (run, bytes, messages) => {
   const before = process.threadCpuUsage();
   for (let count = 1; count <= messages; count += 1) {
     const size = run(bytes);
@@ -73,11 +75,18 @@ const spent = async (run: Run, bytes: Uint8Array, messages: number): Promise<num
   const { user, system } = process.threadCpuUsage(before);
   return user + system;
 };
+const spentInThreads: Spend = async (run, bytes, messages) => {
+  const before = process.cpuUsage();
+  for (let count = 0; count < messages; count += messagesOfATurn)
+    await Promise.all(Array.from({ length: messagesOfATurn }, () => run(bytes)));
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
+};
 
 /** Messages of a round; what is found out is the compiler's round, too. */
-const roundOf = async (run: Run, bytes: Uint8Array): Promise<number> => {
-  for (let messages = 2_000; ; messages *= 2)
-    if ((await spent(run, bytes, messages)) >= shortestRoundUs) return messages;
+const roundOf = async (spend: Spend, run: Run, bytes: Uint8Array): Promise<number> => {
+  for (let messages = spend === spent ? 2_000 : 100; ; messages *= 2)
+    if ((await spend(run, bytes, messages)) >= shortestRoundUs) return messages;
 };
 
 export const run = async (args: string[]): Promise<void> => {
@@ -89,14 +98,15 @@ export const run = async (args: string[]): Promise<void> => {
     const [name = ''] = Object.keys(trial.step);
     const ours = await openTrial(trial);
     const { byHand } = trial;
+    const spend = trial.inThread ? spentInThreads : spent;
     if (byHand && byHand(bytes) !== (await ours.run(bytes)))
       throw new Error(`${name}: the function written by hand makes something else`);
     const costs: number[] = [];
     const yardsticks: number[] = [];
-    const messages = await roundOf(ours.run, bytes);
-    const messagesByHand = byHand ? await roundOf(byHand, bytes) : 0;
+    const messages = await roundOf(spend, ours.run, bytes);
+    const messagesByHand = byHand ? await roundOf(spent, byHand, bytes) : 0;
     for (let round = 0; round < rounds; round += 1) {
-      costs.push((await spent(ours.run, bytes, messages)) / messages);
+      costs.push((await spend(ours.run, bytes, messages)) / messages);
       if (byHand) yardsticks.push((await spent(byHand, bytes, messagesByHand)) / messagesByHand);
     }
     await ours.close();
@@ -108,8 +118,6 @@ export const run = async (args: string[]): Promise<void> => {
   }
   const measured = new Set(stepTrials.flatMap(({ step }) => Object.keys(step)));
   const left = [...catalog.steps.keys()].filter((name) => !measured.has(name));
-  console.log(
-    `not measured, because a server, a clock, a thread or what is stored decides what they cost: ${left.join(', ')}`,
-  );
+  console.log(`not measured, because a server, a clock or what is stored decides what they cost: ${left.join(', ')}`);
   for (const line of lines) console.log(line);
 };

@@ -4,6 +4,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 export interface StepTrial {
   readonly step: Readonly<Record<string, unknown>>;
   readonly flows?: Readonly<Record<string, readonly object[]>>;
+  /** Its work is done in another thread, in batches: several messages at a time, and the CPU time of all threads counts. */
+  readonly inThread?: true;
   /** Bytes that were written. */
   readonly byHand?: (bytes: Uint8Array) => number;
 }
@@ -135,4 +137,24 @@ export const stepTrials: readonly StepTrial[] = [
   { step: { publish: { type: 'order.came', body: { no: '=body.id' } } } },
   { step: { tap: { flow: 'audit' } }, flows: { audit: [{ map: { body: '=body.id' } }] } },
   { step: { dedupe: { key: 'body.id', window: '1h' } } },
+  {
+    step: {
+      template: {
+        text: 'Dear {{ body.customer.name }},\n{% for line in body.lines %}{{ line.qty }} x {{ line.sku }}\n{% endfor %}',
+      },
+    },
+    inThread: true,
+  },
+  {
+    step: { jsonata: { expression: '{"no": body.id, "lines": body.lines.{"sku": sku, "sum": qty * price}}' } },
+    inThread: true,
+  },
+  {
+    step: {
+      script: {
+        code: 'const { id, lines } = message.body; return { body: { no: id, lines: lines.map(({ sku, qty, price }) => ({ sku, sum: qty * price })) } };',
+      },
+    },
+    inThread: true,
+  },
 ];
