@@ -4,6 +4,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 export interface StepTrial {
   readonly step: Readonly<Record<string, unknown>>;
   readonly flows?: Readonly<Record<string, readonly object[]>>;
+  /** It asks the Connection `crm`: its server is in the same process, and counts. */
+  readonly asks?: true;
   /** Its work is done in another thread, in batches: several messages at a time, and the CPU time of all threads counts. */
   readonly inThread?: true;
   /** Bytes that were written. */
@@ -137,6 +139,12 @@ export const stepTrials: readonly StepTrial[] = [
   { step: { publish: { type: 'order.came', body: { no: '=body.id' } } } },
   { step: { tap: { flow: 'audit' } }, flows: { audit: [{ map: { body: '=body.id' } }] } },
   { step: { dedupe: { key: 'body.id', window: '1h' } } },
+  { step: { aggregate: { key: 'body.country', until: { count: 10, timeout: '1h' } } } },
+  {
+    step: { lookup: { as: 'customer', http: { connectionRef: { name: 'crm' }, path: '/a' }, cache: { for: '1h' } } },
+    asks: true,
+  },
+  { step: { call: { as: 'customer', http: { connectionRef: { name: 'crm' }, path: '/a' } } }, asks: true },
   {
     step: {
       template: {

@@ -3,6 +3,7 @@ import { scriptProblem } from '../../../runtime/expr/script.ts';
 import type { Message } from '../../../runtime/message.ts';
 import { scriptStep } from '../../../runtime/steps/script.ts';
 import { stepConformance } from '../../conformance/step.ts';
+import { longestStallMs, spentOn } from '../evil/spent.ts';
 import { attempt, messageOf } from './harness.ts';
 import { said, withStep } from './threads.ts';
 
@@ -200,6 +201,14 @@ describe('hostile scripts', { timeout: 600_000 }, () => {
       /^reject (ScriptFailed|TooSlow|TooMuchMemory)$/,
     ],
   ])('%s', async (_, code, expected) => expect(await ran(code)).toMatch(expected));
+
+  it('the thread that all messages share has next to nothing to do with it', async () => {
+    await withStep(scriptStep, { code: 'for (;;);' }, async (step) => {
+      const { result, spentMs } = await spentOn(() => said(step, {}));
+      expect(result).toBe('reject TooSlow');
+      expect(spentMs).toBeLessThan(longestStallMs);
+    });
+  });
 
   it('one message that takes too long costs the others of its batch nothing', async () => {
     const code = 'if (message.body.evil) for (;;); return { body: message.body.no };';
