@@ -35,6 +35,16 @@ export const openMachine = async (program: string, { keep, file }: MachineOption
     world?.close();
     world = undefined;
   };
+  /** Where memory or time ended, the engine may not be able to clean up: that hides nothing of why. */
+  const leaveAfter = (error: unknown) => {
+    try {
+      leave();
+    } catch (cause) {
+      world = undefined;
+      if (error instanceof InstructionError) throw new BrokenThread(error.message, { cause, code: error.code });
+      throw cause;
+    }
+  };
   return {
     run(input) {
       world ??= create();
@@ -43,7 +53,7 @@ export const openMachine = async (program: string, { keep, file }: MachineOption
         if (!keep) leave();
         return made;
       } catch (error) {
-        if (!keep || isSpent(error)) leave();
+        if (!keep || isSpent(error)) leaveAfter(error);
         throw error;
       }
     },

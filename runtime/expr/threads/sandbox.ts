@@ -23,6 +23,7 @@ export interface SandboxOptions {
   readonly code: string;
 }
 
+const isLimit = (code: string | undefined): code is string => code === 'TooSlow' || code === 'TooMuchMemory';
 const mostOfABatch = 50;
 const lookEveryMs = 50;
 /** When the thread does not even say what it used. */
@@ -53,8 +54,8 @@ export const createSandbox = ({ program, data, what, code }: SandboxOptions): Sa
     });
     started.on('error', (error: Error & { code?: string }) => {
       if (thread !== started) return;
-      const memory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-      ended(memory ? ['TooMuchMemory', `it takes more than ${heapMib} MiB`] : ['SandboxFailed', error.message]);
+      if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') ended(['TooMuchMemory', `it takes more than ${heapMib} MiB`]);
+      else ended([isLimit(error.code) ? error.code : 'SandboxFailed', error.message]);
     });
     return started;
   };

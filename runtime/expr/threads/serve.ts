@@ -7,8 +7,14 @@ import { InstructionError } from '../../errors.ts';
 export type Result = { readonly value: string } | { readonly error: string; readonly code?: string };
 export type Run = (input: string) => string;
 
-/** Nothing more may run in this thread: it ends, and the input that it had is rejected. */
-export class BrokenThread extends Error {}
+/** Nothing more may run in this thread: it ends, and the input that it had is rejected, with `code` where it is known what it did. */
+export class BrokenThread extends Error {
+  readonly code: string;
+  constructor(message: string, { cause, code = 'SandboxFailed' }: { readonly cause: unknown; readonly code?: string }) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
 
 const mostCharacters = 4 * 1024 * 1024;
 

@@ -71,7 +71,7 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
   {
     why: 'order by key over several partitions',
     object: integration({
-      sources: [http(), bus(['order.placed']), schedule({ cron: '0 2 * * *' })],
+      sources: [bus(['order.placed']), http(), schedule({ cron: '0 2 * * *' })],
       delivery: { ordering: 'Key', key: 'body.orderId', partitions: 16 },
     }),
   },
