@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { within } from './load.ts';
-import { inWords, isNoMore, watchMemory } from './memory.ts';
+import { inWords, isFlat, isNoMore, watchMemory } from './memory.ts';
 import { readOptions, report } from './report.ts';
 import { startSite } from './site.ts';
 
@@ -65,6 +65,7 @@ export const run = async (args: string[]): Promise<boolean> => {
         { text: 'renewed again, the same worker goes on by itself', holds: recovered && site.worker.alive() },
         { text: 'all were accepted in the end', holds: result.accepted === result.sent },
         { text: 'none lost', holds: lost === 0 },
+        { text: `the worker's memory is flat: ${inWords(use)}`, holds: isFlat(use) },
         {
           text: `the worker's memory is at most 10 % above its most before (${before.highestMib.toFixed(1)} MiB): ${inWords(use)}`,
           holds: isNoMore(use, before),
