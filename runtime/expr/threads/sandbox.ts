@@ -28,6 +28,8 @@ const mostOfABatch = 50;
 const lookEveryMs = 50;
 /** When the thread does not even say what it used. */
 const longestSilenceMs = 30_000;
+/** The engine counts its own stack (`stackBytes`); its parsers take up to forty times as much of the thread's, which must not end first. */
+const stackMib = 24;
 
 interface Item {
   readonly input: string;
@@ -47,7 +49,7 @@ export const createSandbox = ({ program, data, what, code }: SandboxOptions): Sa
       workerData: { data, progress },
       env: {},
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: heapMib, maxYoungGenerationSizeMb: 8, stackSizeMb: 2 },
+      resourceLimits: { maxOldGenerationSizeMb: heapMib, maxYoungGenerationSizeMb: 8, stackSizeMb: stackMib },
     });
     started.on('message', (results: readonly Result[]) => {
       if (thread === started) answered(results);

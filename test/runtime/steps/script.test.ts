@@ -168,6 +168,9 @@ describe('hostile scripts', { timeout: 600_000 }, () => {
       'let a = []; for (let n = 0; n < 1e5; n += 1) a = [a]; return { body: a };',
       /^reject (ScriptFailed|TooSlow|TooMuchMemory)$/,
     ],
+    ['a recursion of JSON.parse', "JSON.parse('['.repeat(1e5) + ']'.repeat(1e5));", /^reject ScriptFailed$/],
+    ['a recursion of eval', "eval('('.repeat(1e5) + '1' + ')'.repeat(1e5));", /^reject ScriptFailed$/],
+    ['a recursion of lists in eval', "eval('[-'.repeat(1e5));", /^reject ScriptFailed$/],
     [
       'a recursion of toString',
       'const a = []; a[0] = { toString: () => String(a) }; return { body: String(a) };',
