@@ -12,19 +12,18 @@ import {
   program,
 } from './hop/participants.ts';
 import { fillSources, type Hops, runHops } from './hop/throughput.ts';
-import { median } from './measure.ts';
+import { median, roundsOf, UsageError } from './measure.ts';
 
-/*
- * `npm run bench -- hop`: one message from the inbox through a `map` step to the bus, with everything that is switched on in production,
- * beside the same hop in plain JavaScript (raw), with the client library (tuned) and in C. All take turns on one server; each round has
- * fresh processes, consumers and destinations, and every message is verified. What counts are the medians of each round's ratios.
- *
- *   npm run bench -- hop [--rounds 5] [--messages 60000] [--part rates|fsync|latency ...] [--only NAME ...]
- *                        [--profile FOLDER] [PROGRAM ...]
- *
- * `--only` leaves the others out, `--profile` writes CPU profiles of the workers.
- * A PROGRAM takes part through the environment: PORT, N messages from stream SRC by consumer CONS, W in flight, to out.<DST>.
- */
+/* What counts are the medians of each round's ratios; each round has fresh processes, consumers and destinations. */
+export const help = `hop [--rounds 5] [--messages 60000] [--part rates|fsync|latency ...] [--only NAME ...] [--profile FOLDER] [PROGRAM...]
+
+  One message from the inbox through a map step to the bus, with everything that is switched on in production, beside the same hop in plain
+  JavaScript (raw), with the client library (tuned) and in C. All take turns on one server, every message is verified.
+  --part     only this; may be given several times
+  --only     leaves the others out: raw, tuned, c, kanava, kanava-5, kanava-single
+  --profile  CPU profiles of the workers
+  PROGRAM    takes part through the environment: PORT, N messages from stream SRC by consumer CONS, W in flight, to out.<DST>`;
+
 const parts = ['rates', 'fsync', 'latency'] as const;
 const slowRate = { perSecond: 1_000, seconds: 5 };
 const fastRate = { perSecond: 5_000, seconds: 6 };
@@ -46,9 +45,9 @@ export const run = async (args: string[]): Promise<void> => {
       profile: { type: 'string' },
     },
   });
-  const [rounds, messages] = [Number(values.rounds), Number(values.messages)];
+  const [rounds, messages] = [roundsOf(values.rounds, 5), Number(values.messages)];
   const unknown = values.part.find((part) => !parts.some((each) => each === part));
-  if (unknown !== undefined) throw new Error(`there is no part "${unknown}"; parts: ${parts.join(', ')}`);
+  if (unknown !== undefined) throw new UsageError(`there is no part "${unknown}"; parts: ${parts.join(', ')}`);
 
   const wanted = ({ name }: Participant) => values.only?.includes(name) ?? true;
   const worker = (name: string, flow: FlowOptions, allowBatch: boolean) =>

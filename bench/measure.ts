@@ -36,3 +36,11 @@ export const machineTime = (): MachineTime => {
 /** Share of the machine, 0 to 1, that others than `ownMs` used between two readings. */
 export const foreignShare = (before: MachineTime, after: MachineTime, ownMs: number): number =>
   Math.max(0, (after.busyMs - before.busyMs - ownMs) / Math.max(1, after.allMs - before.allMs));
+
+/** Of the command line. */
+export const roundsOf = (text: string | undefined, usual: number): number => {
+  const rounds = Number(text ?? usual);
+  if (Number.isInteger(rounds) && rounds > 0) return rounds;
+  throw new UsageError(`"${text}" is no number of rounds: give a whole number from 1 on`);
+};
+export class UsageError extends Error {}

@@ -31,7 +31,7 @@ import { countConnections, cpuSeconds, ended, residentMebibytes } from './operat
 import { rehearse } from './operator/rehearsal.ts';
 import { openScene, type Scene, type Sizes } from './operator/scene.ts';
 
-const help = `npm run bench -- operator [--integrations 1000] [--per-tenant 10] [--rounds 1] [--large 5000] [--profile FOLDER]
+export const help = `operator [--integrations 1000] [--per-tenant 10] [--rounds 1] [--large 5000] [--profile FOLDER]
 
   The bundled operator as a process of its own puts Integrations in place from nothing, against a real API server and a real NATS; beside
   it, in turns, a bare client that only does the same writes. Each run has fresh servers. No pods run.
@@ -44,7 +44,6 @@ const options = {
   rounds: { type: 'string', default: '1' },
   large: { type: 'string', default: '5000' },
   profile: { type: 'string' },
-  help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
 /** Reconciles of Integrations that the operator has at once. */
@@ -228,7 +227,6 @@ const bareRun = (sizes: Sizes): Promise<BareResult> =>
 
 export const run = async (args: string[]): Promise<void> => {
   const { values } = parseArgs({ args, options });
-  if (values.help) return console.log(help);
   const perTenant = Number(values['per-tenant']);
   const sizesFor = (integrations: number): Sizes => ({ integrations, tenants: Math.ceil(integrations / perTenant) });
   const sizes = sizesFor(Number(values.integrations));

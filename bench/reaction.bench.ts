@@ -18,7 +18,7 @@ import { mainLayout } from '../test/cluster/node/layout.ts';
 import { nativeProvider } from '../test/cluster/providers/native.ts';
 import { installChart, platformOf, provideImages } from '../test/e2e/demo/platform.ts';
 import { createReport } from '../test/e2e/demo/report.ts';
-import { median } from './measure.ts';
+import { median, roundsOf } from './measure.ts';
 import {
   badStep,
   goodStep,
@@ -30,11 +30,12 @@ import {
   until,
 } from './reaction/world.ts';
 
-/*
- * `npm run bench -- reaction [rounds]`: seconds from an act to the truth, on the native node. A mistake in a spec until the status says so;
- * anything that belongs to an Integration or its tenant deleted, until it is there again; a Secret changed until it is used by the gateway
- * and by the worker. A cluster that was not there is removed again.
- */
+export const help = `reaction [ROUNDS]    ROUNDS: 5 unless said otherwise
+
+  Seconds from an act to the truth, on the native node: a mistake in a spec until the status says so; anything that belongs to an
+  Integration or its tenant deleted, until it is there again; a Secret changed until the gateway and the worker use it. A cluster that was
+  not there is removed again.`;
+
 const children: readonly (readonly [ResourceKind, string])[] = [
   [Deployments, `worker-${name}`],
   [ServiceAccounts, `worker-${name}`],
@@ -101,7 +102,7 @@ const secretAtWorker = async (world: ReactionWorld, token: string, gate: string)
 };
 
 export const run = async (args: string[]): Promise<void> => {
-  const rounds = Number(args[0] ?? 5);
+  const rounds = roundsOf(args[0], 5);
   const report = createReport((line) => console.error(line));
   const platform = await platformOf(nativeProvider(mainLayout));
   const { up: wasUp } = await platform.provider.status();

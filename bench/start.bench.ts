@@ -13,12 +13,13 @@ import { temporaryFolder } from '../test/cluster/temporary.ts';
 import { resolvedFlow } from '../test/flow.ts';
 import { bucketSpec, deadLetterSpec, inboxSpec } from '../test/operator/broker/specs.ts';
 import { startWorld } from '../test/operator/broker/world.ts';
-import { median, residentMib } from './measure.ts';
+import { median, residentMib, roundsOf } from './measure.ts';
 
-/*
- * `npm run bench -- start [rounds]`: from spawn to the first acknowledged message of a bundled worker with a filter, a map and an http
- * sink, on accounts as the operator makes them; and its memory when idle. Beside it, in the same run and in turns, an empty script.
- */
+export const help = `start [ROUNDS]    ROUNDS: 21 unless said otherwise
+
+  From spawn to the first acknowledged message of a bundled worker with a filter, a map and an http sink, on accounts as the operator
+  makes them, and its memory when idle. Beside it, in turns, an empty script.`;
+
 const integration = 'start';
 const settleMs = 1_500;
 
@@ -60,7 +61,7 @@ const steps = [
 ];
 
 export const run = async (args: string[]): Promise<void> => {
-  const rounds = Number(args[0] ?? 21);
+  const rounds = roundsOf(args[0], 21);
   const program = join(await bundle('runtime'), 'runtime.cjs');
   await using world = await startWorld();
   const tenant = await world.tenant('bench');

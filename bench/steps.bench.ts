@@ -9,14 +9,14 @@ import { type Flow, stepItem } from '../runtime/flow.ts';
 import { Body, type Message } from '../runtime/message.ts';
 import { createMemoryTransport } from '../runtime/transport/memory.ts';
 import { attemptOf } from '../test/runtime/attempt.ts';
-import { median } from './measure.ts';
+import { median, roundsOf } from './measure.ts';
 import { order, type StepTrial, stepTrials } from './steps/trials.ts';
 
-/*
- * `npm run bench -- steps [rounds] [step]...`: each step from bytes to bytes (read the body, run the step in the engine, write what comes
- * out), beside a function written by hand that does the same, in turns. What counts is the CPU time of this thread; where a step works in
- * another one, that of all threads.
- */
+export const help = `steps [ROUNDS] [STEP...]    ROUNDS: 15 unless said otherwise; STEP: all when none is named
+
+  Each step from bytes to bytes (read the body, run the step in the engine, write what comes out), beside a function written by hand that
+  does the same, in turns. What counts is the CPU time of this thread; where a step works in another one, that of all threads.`;
+
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 const openTrial = async ({ step, flows = {}, asks }: StepTrial) => {
@@ -96,7 +96,8 @@ const roundOf = async (spend: Spend, run: Run, bytes: Uint8Array): Promise<numbe
     if ((await spend(run, bytes, messages)) >= shortestRoundUs) return messages;
 };
 
-export const run = async ([rounds = '15', ...only]: string[]): Promise<void> => {
+export const run = async ([given, ...only]: string[]): Promise<void> => {
+  const rounds = roundsOf(given, 15);
   const bytes = Buffer.from(JSON.stringify(order));
   console.log(`a body of ${bytes.length} bytes; ${rounds} rounds of at least ${shortestRoundUs / 1_000} ms each`);
   const lines: string[] = [];
@@ -112,7 +113,7 @@ export const run = async ([rounds = '15', ...only]: string[]): Promise<void> => 
     const yardsticks: number[] = [];
     const messages = await roundOf(spend, ours.run, bytes);
     const messagesByHand = byHand ? await roundOf(spent, byHand, bytes) : 0;
-    for (let round = 0; round < Number(rounds); round += 1) {
+    for (let round = 0; round < rounds; round += 1) {
       costs.push((await spend(ours.run, bytes, messages)) / messages);
       if (byHand) yardsticks.push((await spent(byHand, bytes, messagesByHand)) / messagesByHand);
     }

@@ -7,13 +7,14 @@ import { nativeProvider } from '../test/cluster/providers/native.ts';
 import { installChart, platformOf, provideImages } from '../test/e2e/demo/platform.ts';
 import { createReport } from '../test/e2e/demo/report.ts';
 import { isRunning, type Sleeper, sleeper, startSleeper, workerLabel } from '../test/e2e/sleeper.ts';
-import { median } from './measure.ts';
+import { median, roundsOf } from './measure.ts';
 
-/*
- * `npm run bench -- wake [rounds]`: from a message that is posted to an idle Integration until it is delivered, on the native node. Beside
- * it, in the same run and in turns, a bare Deployment of the same image and volumes with a trivial command, from its scale to 1 until its
- * container runs. A cluster that was not there is removed again.
- */
+export const help = `wake [ROUNDS]    ROUNDS: 10 unless said otherwise
+
+  From a message that is posted to an idle Integration until it is delivered, on the native node. Beside it, in turns, a bare Deployment of
+  the same image and volumes with a trivial command, from its scale to 1 until its container runs. A cluster that was not there is removed
+  again.`;
+
 const bareLabel = ['kanava.dev/bench', 'bare'] as const;
 /** As the worker's, without what makes it the operator's, and with nothing to do. */
 const bareDeployment = ({ spec }: KubeObject) => {
@@ -70,7 +71,7 @@ const startBare = async ({ transport, podsBecome }: Sleeper) => {
 };
 
 export const run = async (args: string[]): Promise<void> => {
-  const rounds = Number(args[0] ?? 10);
+  const rounds = roundsOf(args[0], 10);
   const report = createReport((line) => console.error(line));
   const platform = await platformOf(nativeProvider(mainLayout));
   const { up: wasUp } = await platform.provider.status();
