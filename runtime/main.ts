@@ -36,8 +36,11 @@ const main = async (name: string, load: () => Promise<Run>): Promise<void> => {
     log.fatal({ reason: reasonOf(error) }, text);
     process.exit(1);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    // What launch.cjs does until here.
+    process.removeAllListeners(signal);
     process.once(signal, () => void stop().catch(fail('stopping failed')));
+  }
   running = await load()
     .then((run) => run(settings, log))
     .catch(fail('cannot start'));

@@ -3,22 +3,25 @@ import { Tenants } from '../api/meta.ts';
 import { parseTenant } from '../api/parse.ts';
 import { planAccountLimits } from '../plan/account.ts';
 import { managedBy, messagingFinalizer, tenantKeysName, tenantLabel } from '../plan/children.ts';
-import { Deployments, Namespaces, Secrets } from '../plan/kinds.ts';
+import { Deployments, Namespaces, Pods, Secrets } from '../plan/kinds.ts';
 import { applyStatus, deleteChild } from './apply.ts';
 import { type Context, hurryMs } from './context.ts';
-import { BrokerError, type KubeObject } from './ports.ts';
+import { ApiError, BrokerError, type KubeObject } from './ports.ts';
 import { deletingStatus, isOverdue, leaveBehind, policyOf } from './release.ts';
 import { accountKeysOf } from './tenancy.ts';
 
 /**
- * Lets go of a tenant. Its pods stop first: nobody would renew their credentials. Then, by deletionPolicy, the account is closed with
+ * Lets go of a tenant. Its pods end first: nobody would renew their credentials. Then, by deletionPolicy, the account is closed with
  * everything kept (a Tenant of the same name takes it up again), or it is deleted with its streams, keys and namespace.
  */
 export const releaseTenant = async (context: Context, object: KubeObject) => {
   const { cluster, secretWatches } = context;
   if (!object.metadata.finalizers?.includes(messagingFinalizer)) return undefined;
   const namespace = await heldNamespace(context, object);
-  if (namespace && !namespace.metadata.deletionTimestamp) await stopPods(context, object, namespace.metadata.name);
+  if (namespace && !namespace.metadata.deletionTimestamp) {
+    await stopPods(context, object, namespace.metadata.name);
+    if (await mustWait(context, object, namespace.metadata.name)) return { requeueAfterMs: hurryMs };
+  }
   const isDelete = policyOf(object) === 'Delete';
   const problem = await releaseAccount(context, object, isDelete);
   if (problem && !isOverdue(object, context.now())) {
@@ -45,6 +48,24 @@ const heldNamespace = async ({ cluster }: Context, object: KubeObject): Promise<
 const stopPods = async ({ cluster }: Context, tenant: KubeObject, namespace: string): Promise<void> => {
   const labels = { ...managedBy, [tenantLabel]: tenant.metadata.name };
   for (const deployment of cluster.list(Deployments, { namespace, labels })) await deleteChild(cluster, deployment);
+};
+
+/** A pod is killed before; one on a node that is lost stays for longer than it is worth. */
+const podsEndWithinMs = 60_000;
+/**
+ * They finish what they have in work while they still reach NATS. And a namespace that goes with pods in it is looked at again by Kubernetes
+ * only after half of their grace period.
+ */
+const mustWait = async ({ cluster, now }: Context, { metadata }: KubeObject, namespace: string): Promise<boolean> => {
+  if (now() - Date.parse(metadata.deletionTimestamp ?? '') > podsEndWithinMs) return false;
+  const labels = { ...managedBy, [tenantLabel]: metadata.name };
+  try {
+    return (await cluster.read(Pods, { namespace, labels })).length > 0;
+  } catch (error) {
+    // Our rights there may be gone already: then there is nothing to learn.
+    if (error instanceof ApiError && error.status === 403) return false;
+    throw error;
+  }
 };
 
 const releaseAccount = async (context: Context, object: KubeObject, isDelete: boolean): Promise<string | undefined> => {

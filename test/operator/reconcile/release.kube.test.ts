@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Integrations, Tenants } from '../../../operator/api/meta.ts';
+import { Namespaces } from '../../../operator/plan/kinds.ts';
 import type { Context } from '../../../operator/reconcile/context.ts';
 import { reconcileIntegration } from '../../../operator/reconcile/integration.ts';
 import { accountKeysOf } from '../../../operator/reconcile/tenancy.ts';
 import { reconcileTenant } from '../../../operator/reconcile/tenant.ts';
+import { mustKubectl } from '../../cluster/kubectl.ts';
 import { type InProcess, startInProcess } from './in-process.ts';
 import { until } from './operator-world.ts';
 
@@ -23,6 +25,20 @@ const deleted = async (kind: string, name: string, namespace?: string) => {
   const read = namespace ? () => integration(namespace) : () => world.kube.cluster.get(Tenants, name);
   await until('the deletion in the cache', async () => (await read())?.metadata.deletionTimestamp);
 };
+/** As a tenant's namespace wants its pods. */
+const restricted = JSON.stringify({
+  spec: {
+    serviceAccountName: 'worker-orders',
+    securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [
+      {
+        name: 'busy',
+        image: 'none',
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+      },
+    ],
+  },
+});
 const settle = (name: string) =>
   // What one writes comes back by a watch: how many rounds that takes is the machine's affair.
   until('both hold on to what is in NATS', async () => {
@@ -85,5 +101,36 @@ describe('deleting while NATS is away', () => {
     await reconcileIntegration(world.contextOf())('gone/orders');
     await until('it is gone', async () => !(await integration('gone')));
     await world.nats.start();
+  });
+});
+
+describe('deleting a Tenant whose pods have work', () => {
+  const release = async (name: string, context: Partial<Context> = {}) => {
+    await world.create(name, 'Delete');
+    await settle(name);
+    const labels = `app.kubernetes.io/managed-by=kanava,kanava.dev/tenant=${name}`;
+    const pod = ['run', 'busy', '-n', name, '--image=none', `--labels=${labels}`, '--overrides', restricted];
+    await mustKubectl(world.api.kubectl, pod);
+    await world.api.kubectl(['delete', 'integrations.kanava.dev', 'orders', '-n', name, '--wait=false']);
+    await deleted('tenants.kanava.dev', name);
+    return reconcileTenant(world.contextOf(context))(name);
+  };
+  const isGone = async (name: string) => !(await world.kube.cluster.get(Tenants, name));
+
+  it('leaves them their account until they have ended', async () => {
+    expect(await release('busy')).toMatchObject({ requeueAfterMs: expect.any(Number) as number });
+    expect(await accountKeysOf(world.contextOf(), 'busy')).toBeDefined();
+    expect((await world.kube.cluster.get(Namespaces, 'busy'))?.metadata.deletionTimestamp).toBeUndefined();
+    await mustKubectl(world.api.kubectl, ['delete', 'pod', 'busy', '-n', 'busy', '--force']);
+    await until('it is gone', async () => {
+      await reconcileTenant(world.contextOf())('busy');
+      return isGone('busy');
+    });
+    expect(await accountKeysOf(world.contextOf(), 'busy')).toBeUndefined();
+  });
+
+  it('waits no longer than for a pod that is killed', async () => {
+    await release('stuck', minutes(1.1));
+    await until('it is gone', () => isGone('stuck'));
   });
 });
