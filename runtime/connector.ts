@@ -192,6 +192,14 @@ export interface IntakeContext extends OpenContext {
   readonly volume: Volume;
   /** Says why nothing comes: the pod is not ready, and shows it. `undefined`: all is well. */
   readonly trouble: (problem: string | undefined) => void;
+  readonly pace: Pace;
+}
+/** The time that a source lives by: that of the machine, or that of a test. */
+export interface Pace {
+  /** Milliseconds, for differences only. */
+  now(): number;
+  /** Ends early when the signal aborts; never rejects. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 export interface IntakeSource<C = unknown> extends SourceBase<C> {
   readonly placement: 'intake';

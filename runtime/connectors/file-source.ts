@@ -1,6 +1,5 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { IntakeContext } from '../connector.ts';
 import { InstructionError, reasonOf, reject } from '../errors.ts';
 import { milliseconds } from '../schema.ts';
@@ -24,7 +23,7 @@ interface Seen {
 }
 
 export const takeFiles = async (config: FileSource, context: IntakeContext): Promise<void> => {
-  const { signal, log, source } = context;
+  const { signal, log, source, pace } = context;
   const everyMs = milliseconds(config.every ?? '') ?? defaultEveryMs;
   const looker = createLooker(config, context);
   let said: string | undefined;
@@ -42,9 +41,7 @@ export const takeFiles = async (config: FileSource, context: IntakeContext): Pro
       else log.error({ source, reason: problem }, 'no files are taken');
     }
     said = problem;
-    await pause(problem === undefined ? everyMs : Math.min(everyMs, againMs), undefined, { signal }).catch(
-      () => undefined,
-    );
+    await pace.wait(problem === undefined ? everyMs : Math.min(everyMs, againMs), signal);
   }
 };
 
@@ -71,7 +68,7 @@ const createLooker = (config: FileSource, context: IntakeContext): { look(): Pro
       const all = await list(places, config);
       problems.keep(all);
       for (const found of all) if (!isNameable(found)) problems.say(found, unnameable(found));
-      const now = performance.now();
+      const now = context.pace.now();
       const ready = sorted(
         all.filter((found) => isNameable(found) && stable(found, now)),
         config.order,

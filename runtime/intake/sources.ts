@@ -1,11 +1,11 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { createAccept, inboxOf } from '../accept.ts';
 import type { Catalog } from '../catalog.ts';
-import type { IntakeContext, Log } from '../connector.ts';
+import type { IntakeContext, Log, Pace } from '../connector.ts';
 import { reasonOf } from '../errors.ts';
 import { connectionOf, type Flow, pluginOf } from '../flow.ts';
 import { headerRoom } from '../nats/envelope.ts';
 import type { Transport } from '../transport/transport.ts';
+import { machinePace } from './pace.ts';
 
 /*
  * The sources of an Integration that hold a session by themselves. One that fails is started again; the others do not notice.
@@ -22,6 +22,7 @@ export interface IntakeOptions extends Pick<IntakeContext, 'secret' | 'ca' | 'eg
   readonly transport: Transport;
   /** Called for each message that the inbox has. */
   readonly accepted?: (duplicate: boolean) => void;
+  readonly pace?: Pace;
   readonly log: Log;
 }
 const longestAgainMs = 30_000;
@@ -30,7 +31,7 @@ export const hasIntake = (flow: Pick<Flow, 'sources'>, sources: Catalog['sources
   flow.sources.some((item) => pluginOf(item, sources).definition.placement === 'intake');
 
 export const runSources = (options: IntakeOptions): IntakeSources => {
-  const { flow, catalog, transport, log, accepted } = options;
+  const { flow, catalog, transport, log, accepted, pace = machinePace } = options;
   const shutdown = new AbortController();
   const { signal } = shutdown;
   const problems = new Map<string, string>();
@@ -56,6 +57,7 @@ export const runSources = (options: IntakeOptions): IntakeSources => {
         return taken;
       },
       trouble: (problem) => void say(name, problem),
+      pace,
       signal,
       log,
     };
@@ -67,7 +69,7 @@ export const runSources = (options: IntakeOptions): IntakeSources => {
         say(name, reasonOf(error));
         log.error({ source: name, reason: reasonOf(error) }, 'a source failed and is started again');
       }
-      await pause(againMs, undefined, { signal }).catch(() => undefined);
+      await pace.wait(againMs, signal);
     }
   });
   return {

@@ -14,6 +14,7 @@ import type {
 } from '../../runtime/connector.ts';
 import { retry } from '../../runtime/errors.ts';
 import type { Flow } from '../../runtime/flow.ts';
+import { machinePace } from '../../runtime/intake/pace.ts';
 import type { Message } from '../../runtime/message.ts';
 import { flowTo, startReceiver, startWorkshop, type Workshop } from '../runtime/engine/workshop.ts';
 import { travelled, whole } from './journey.ts';
@@ -137,6 +138,7 @@ const fetching = (of: IntakeCase, volumes: string): Fetching => {
     ...side.context,
     maxBytes: () => 1024 ** 2,
     source: '/acme/orders/in',
+    pace: machinePace,
     trouble: () => undefined,
     secret: () => 'secret',
     ca: () => '',

@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { catalog } from '../../../runtime/catalog.ts';
 import type { Accept, IntakeContext, IntakeSource } from '../../../runtime/connector.ts';
 import { reject, retry } from '../../../runtime/errors.ts';
+import { machinePace } from '../../../runtime/intake/pace.ts';
 import type { Message } from '../../../runtime/message.ts';
 import { program } from '../../programs.ts';
 import { type TestVolume, testVolume } from './volume.ts';
@@ -46,6 +47,7 @@ const start = (
     connection: { claim: 'exchange', folder: 'in' },
     egress: { resolve: () => Promise.reject(new Error('it goes nowhere')) },
     volume: () => volume.path,
+    pace: machinePace,
     trouble: (problem) => void problems.push(problem),
     secret: () => '',
     ca: () => '',

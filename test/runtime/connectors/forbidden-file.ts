@@ -1,5 +1,6 @@
 import type { IntakeSource } from '../../../runtime/connector.ts';
 import { fileConnector } from '../../../runtime/connectors/file.ts';
+import { machinePace } from '../../../runtime/intake/pace.ts';
 
 /*
  * The file source in a process of its own, which may not read everything: takes of the folder until it has one file and was denied another
@@ -23,6 +24,7 @@ await source.run(source.config.parse({ connectionRef: { name: 'exchange' }, ever
   connection: { claim: 'exchange' },
   egress: { resolve: () => Promise.reject(new Error('it goes nowhere')) },
   volume: () => path,
+  pace: machinePace,
   trouble: () => undefined,
   secret: () => '',
   ca: () => '',
