@@ -1,18 +1,30 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { TestCase } from '../../operator/api/test-file.ts';
+import type { Expectation } from '../../operator/api/test-file.ts';
 import type { DeadLetter } from '../../runtime/dead-letters/letter.ts';
 import type { Message } from '../../runtime/message.ts';
 import { readable } from './console.ts';
 import type { Answer } from './given.ts';
 import type { Asked } from './mock-server.ts';
+import type { Answered } from './request.ts';
+import type { FoundFile } from './test-volumes.ts';
 
 /* What came of the given messages beside what should have. */
 export interface Result {
-  readonly sinks: ReadonlyMap<string, readonly Message[]>;
+  /** By name of Integration: the one that is tested comes first. */
+  readonly own: ReadonlyMap<string, OwnResult>;
+  /** Out of the step or flow, when only that is tested. */
+  readonly becomes: readonly Message[];
   readonly calls: ReadonlyMap<string, readonly Asked[]>;
-  readonly deadLetters: readonly DeadLetter[];
+  readonly files: ReadonlyMap<string, readonly FoundFile[]>;
   /** Of sources that answer. */
   readonly answers: readonly Answer[];
+  readonly responses: readonly Answered[];
+  readonly events: readonly Message[];
+}
+/** Of one Integration. */
+export interface OwnResult {
+  readonly sinks: ReadonlyMap<string, readonly Message[]>;
+  readonly deadLetters: readonly DeadLetter[];
   readonly paused: { readonly part: string; readonly code: string } | undefined;
 }
 export interface Mismatch {
@@ -22,31 +34,44 @@ export interface Mismatch {
   readonly actual: unknown;
 }
 
-export const mismatches = (
-  { sinks, calls, deadLetters = [], answers, paused }: TestCase['expect'],
-  result: Result,
-): Mismatch[] => {
+export const mismatches = (expected: Expectation, result: Result): Mismatch[] => {
+  const { calls, files, becomes, answers, responses, events, with: beside = {} } = expected;
+  const [tested, ...others] = [...result.own];
   const pairs: Mismatch[] = [
-    ...(sinks ? named('sinks', sinks, result.sinks, shownMessage) : []),
+    ...(tested ? ownMismatches('', expected, tested[1]) : []),
+    ...others.flatMap(([name, each]) => ownMismatches(`with.${name}.`, beside[name] ?? {}, each)),
+    ...(becomes ? [inOrder('becomes', becomes, result.becomes, shownMade)] : []),
     ...(calls ? named('calls', calls, result.calls, shownCall) : []),
-    {
-      path: 'deadLetters',
-      expected: deadLetters,
-      actual: result.deadLetters.map((letter, index) => shownLetter(letter, deadLetters[index])),
-    },
-    ...(answers
-      ? [
-          {
-            path: 'answers',
-            expected: answers,
-            actual: result.answers.map((answer, index) => shownAnswer(answer, answers[index])),
-          },
-        ]
-      : []),
-    { path: 'paused', expected: paused, actual: result.paused },
+    ...(files ? named('files', files, result.files, shownFile) : []),
+    ...(answers ? [inOrder('answers', answers, result.answers, shownAnswer)] : []),
+    responses
+      ? inOrder('responses', responses, result.responses, shownResponse)
+      : inOrder('responses', result.responses.map(successful), result.responses, shownResponse),
+    ...(events ? [inOrder('events', events, result.events, shownMessage)] : []),
   ];
   return pairs.filter(({ expected, actual }) => !isDeepStrictEqual(plain(expected), plain(actual)));
 };
+
+const ownMismatches = (
+  prefix: string,
+  { sinks, deadLetters = [], paused }: Pick<Expectation, 'sinks' | 'deadLetters' | 'paused'>,
+  result: OwnResult,
+): Mismatch[] => [
+  ...(sinks ? named(`${prefix}sinks`, sinks, result.sinks, shownMessage) : []),
+  inOrder(`${prefix}deadLetters`, deadLetters, result.deadLetters, shownLetter),
+  { path: `${prefix}paused`, expected: paused, actual: result.paused },
+];
+
+const inOrder = <E, A>(
+  path: string,
+  expected: readonly E[],
+  actual: readonly A[],
+  shown: (actual: A, expected: E | undefined) => unknown,
+): Mismatch => ({ path, expected, actual: actual.map((each, index) => shown(each, expected[index])) });
+
+/** Where nothing is said of responses, a refusal is shown as one that should have been none. */
+const successful = ({ status }: Answered) =>
+  status >= 200 && status < 300 ? { status } : { status: 202, headers: {}, body: 'any' };
 
 /** Without what is undefined, which YAML cannot say. */
 const plain = (value: unknown): unknown =>
@@ -58,11 +83,9 @@ const named = <E, A>(
   actual: ReadonlyMap<string, readonly A[]>,
   shown: (actual: A, expected: E | undefined) => unknown,
 ): Mismatch[] =>
-  [...new Set([...Object.keys(expected), ...actual.keys()])].map((name) => ({
-    path: `${path}.${name}`,
-    expected: expected[name] ?? [],
-    actual: (actual.get(name) ?? []).map((each, index) => shown(each, expected[name]?.[index])),
-  }));
+  [...new Set([...Object.keys(expected), ...actual.keys()])].map((name) =>
+    inOrder(`${path}.${name}`, expected[name] ?? [], actual.get(name) ?? [], shown),
+  );
 
 type Texts = Readonly<Record<string, unknown>>;
 /** Only what is asked for; all of what nobody asked for at all is too much to read. */
@@ -88,7 +111,23 @@ const shownMessage = (
   headers: asked(headers, wanted?.headers),
 });
 
-const shownAnswer = (answer: Answer, wanted: NonNullable<TestCase['expect']['answers']>[number] | undefined) => {
+const shownMade = (message: Message, wanted: NonNullable<Expectation['becomes']>[number] | undefined) => ({
+  ...shownMessage(message, wanted),
+  vars: wanted ? asked(message.vars ?? {}, wanted.vars) : message.vars,
+});
+
+const shownFile = ({ name, body }: FoundFile, wanted: WantedBody | undefined) => ({ name, ...bodyAs(body, wanted) });
+
+const shownResponse = (
+  { status, headers, body }: Answered,
+  wanted: (WantedBody & { readonly status?: number | undefined; readonly headers?: Texts | undefined }) | undefined,
+) => ({
+  status: wanted && wanted.status === undefined ? undefined : status,
+  headers: asked(headers, wanted?.headers),
+  ...bodyAs(body, wanted),
+});
+
+const shownAnswer = (answer: Answer, wanted: NonNullable<Expectation['answers']>[number] | undefined) => {
   if ('failed' in answer) return { failed: answer.failed.code };
   return answer.message ? shownMessage(answer.message, wanted) : { nothing: true };
 };
@@ -111,7 +150,7 @@ const shownCall = (
 
 const shownLetter = (
   { part, code, message, attempts }: DeadLetter,
-  wanted: NonNullable<TestCase['expect']['deadLetters']>[number] | undefined,
+  wanted: NonNullable<Expectation['deadLetters']>[number] | undefined,
 ) => ({
   part,
   code: wanted && wanted.code === undefined ? undefined : code,

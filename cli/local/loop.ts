@@ -1,9 +1,8 @@
-import type { AddressInfo } from 'node:net';
 import type { Volume } from '../../runtime/connector.ts';
 import { reasonOf } from '../../runtime/errors.ts';
-import { headerRoom } from '../../runtime/nats/envelope.ts';
 import type { Console } from './console.ts';
 import { dueBy, type IsDue } from './cron-times.ts';
+import { openDoorway } from './doorway.ts';
 import { tick } from './given.ts';
 import { connectionOf, outlineOf } from './outline.ts';
 import type { LocalIntegration, LocalPlan, LocalSchedule } from './plan.ts';
@@ -92,24 +91,13 @@ export const createLoop = (options: LoopOptions): Loop => {
       },
       log: console.log,
     });
-    const { createListener } = await import('../../runtime/gateway/listener.ts');
-    const listener = createListener({
-      find: opened.find,
-      ready: () => true,
-      maxBytes: () => opened.transport.maxPayload() - headerRoom,
-      answered: () => undefined,
-      log: console.log(''),
-    });
     const port = options.port === 0 ? 0 : options.port + places.size;
-    await listener.listen({ port, host: options.host });
-    const { port: actual } = listener.server.address() as AddressInfo;
+    const doorway = await openDoorway(opened, { port, host: options.host, log: console.log('') });
     return {
       tenant: opened,
-      url: `http://localhost:${actual}`,
+      url: `http://localhost:${doorway.port}`,
       async close(graceMs) {
-        const enough = setTimeout(() => listener.server.closeAllConnections(), graceMs);
-        await listener.close();
-        clearTimeout(enough);
+        await doorway.close(graceMs);
         await opened.close(graceMs);
       },
     };

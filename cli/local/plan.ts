@@ -52,6 +52,8 @@ export interface LocalOptions {
   readonly otherSecrets?: LocalSecrets;
   /** Folder that stands for the volume of a claim, if there is one. */
   readonly volume: (claim: string) => string | undefined;
+  /** What runs in place of an Integration that was checked. */
+  readonly instead?: (item: FileObject) => FileObject;
 }
 
 export const planLocally = (sources: readonly Source[], options: LocalOptions): LocalPlan => {
@@ -70,7 +72,7 @@ export const planLocally = (sources: readonly Source[], options: LocalOptions): 
   };
   const planned = objects
     .filter((item) => isOurs(item) && item.object.kind === 'Integration')
-    .map((item) => planOne(item, world, { secrets, volume: options.volume }));
+    .map((item) => planOne(options.instead?.(item) ?? item, world, { secrets, volume: options.volume }));
   const findings = [...checked.findings, ...planned.flatMap(({ findings: own }) => own)];
   return { integrations: planned.flatMap(({ integration }) => integration ?? []), secrets, findings };
 };

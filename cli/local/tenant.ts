@@ -8,6 +8,7 @@ import { reasonOf, retry } from '../../runtime/errors.ts';
 import { createOnce } from '../../runtime/gateway/once.ts';
 import { createRouteTable, type RouteTable } from '../../runtime/gateway/route-table.ts';
 import { hasIntake, type IntakeSources, runSources } from '../../runtime/intake/sources.ts';
+import type { Message } from '../../runtime/message.ts';
 import { decodeAnswer, withTimeout } from '../../runtime/nats/call.ts';
 import { resumeHeader } from '../../runtime/nats/envelope.ts';
 import { deadLetterStream, inboxStream } from '../../runtime/nats/names.ts';
@@ -29,12 +30,15 @@ export interface LocalTenant {
   apply(integrations: readonly LocalIntegration[]): Promise<readonly Change[]>;
   /** A request that is answered by the flow. */
   readonly call: (integration: string, suspended: boolean) => Call;
-  /** Nothing is stored that somebody has to work on; timers of steps, which only wait for their time, need not count. */
+  /**
+   * Nothing is stored that somebody has to work on, but for those that are paused; timers of steps, which only wait for their time, need not
+   * count.
+   */
   atRest(options?: { readonly besidesTimers?: boolean }): Promise<boolean>;
   /** Something is being worked on now. */
   isBusy(): boolean;
-  /** Of the first worker that starts nothing, because configuration or credentials are wrong. */
-  paused(): { readonly part: string; readonly code: string } | undefined;
+  /** Of the workers that start nothing, because configuration or credentials are wrong, by Integration. */
+  paused(): ReadonlyMap<string, { readonly part: string; readonly code: string }>;
   close(graceMs: number): Promise<void>;
 }
 export interface Change {
@@ -51,6 +55,10 @@ export interface TenantOptions {
   /** Whether sources that fetch by themselves do so. */
   readonly fetch: boolean;
   readonly around: (integration: LocalIntegration, sink: SinkPart) => SinkPart;
+  /** What the first step gets in place of a message. */
+  readonly begin?: (message: Message) => Message;
+  /** Told of every event that got onto the bus. */
+  readonly published?: (event: Message) => void;
   readonly deadLetter: (integration: string, letter: DeadLetter) => void;
   readonly log: (integration: string) => Log;
   readonly clock?: Clock;
@@ -69,7 +77,7 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
   const running = new Map<string, Running>();
   const served = new Map<string, (problem: string | undefined) => void>();
   const followed = new Set<string>();
-  const consumers = new Map<string, { stream: string; name: string }>();
+  const consumers = new Map<string, { integration: string; stream: string; name: string }>();
   const shutdown = new AbortController();
   const transport = createMemoryTransport({ streams: [], ...(options.clock ? { clock: options.clock } : {}) });
   const log = options.log('');
@@ -114,7 +122,7 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
     const streams = streamsOf(integration);
     transport.apply(streams);
     for (const { name: stream, consumers: each } of streams)
-      for (const { name } of each) consumers.set(`${stream}/${name}`, { stream, name });
+      for (const { name } of each) consumers.set(`${stream}/${name}`, { integration: integration.name, stream, name });
     const letters = deadLetterStream(integration.name);
     if (followed.has(letters)) return;
     followed.add(letters);
@@ -141,6 +149,8 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
           secrets: options.secrets,
           volume: options.volume,
           around: (sink) => options.around(integration, sink),
+          begin: options.begin,
+          published: options.published,
           log: options.log(name),
           clock: options.clock,
         });
@@ -164,6 +174,14 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
     return { integration: integration.name, did: 'stopped' };
   };
 
+  const paused = () =>
+    new Map(
+      [...running].flatMap(([name, { worker }]) => {
+        const reason = worker?.paused();
+        return reason ? [[name, reason] as const] : [];
+      }),
+    );
+
   return {
     transport,
     call,
@@ -177,15 +195,16 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
       return Promise.all([...gone.map(stop), ...changed.map(start)]);
     },
     async atRest({ besidesTimers = false } = {}) {
-      const timers = besidesTimers
-        ? [...running.keys()].map((name) => transport.stored(inboxStream(name), isTimer))
-        : [];
+      const stuck = paused();
+      const working = [...running.keys()].filter((name) => !stuck.has(name));
+      const timers = besidesTimers ? working.map((name) => transport.stored(inboxStream(name), isTimer)) : [];
       const waiting = timers.reduce((total, each) => total + each, 0);
-      const fills = await Promise.all([...consumers.values()].map((consumer) => transport.fill(consumer)));
+      const counted = [...consumers.values()].filter(({ integration }) => !stuck.has(integration));
+      const fills = await Promise.all(counted.map((consumer) => transport.fill(consumer)));
       return fills.reduce((total, { pending, ackPending }) => total + pending + ackPending, 0) === waiting;
     },
     isBusy: () => [...running.values()].some(({ worker }) => (worker?.running() ?? 0) > 0),
-    paused: () => [...running.values()].flatMap(({ worker }) => worker?.paused() ?? [])[0],
+    paused,
     async close(graceMs) {
       await Promise.all([...running.values()].map(async ({ sources }) => sources?.close()));
       await Promise.all([...running.values()].map(async ({ worker }) => worker?.stop(graceMs)));

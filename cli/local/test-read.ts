@@ -7,7 +7,7 @@ import { reasonOf } from '../../runtime/errors.ts';
 import type { FileFinding } from '../finding.ts';
 import { UsageError } from '../outcome.ts';
 import { readSources, type Source } from '../sources.ts';
-import { readYaml } from '../yaml.ts';
+import { readYaml, type YamlDocument } from '../yaml.ts';
 
 /* Files of tests, with the place of every mistake. */
 
@@ -30,7 +30,11 @@ const testsBelow = (folder: string): string[] =>
 
 const schema = annotated(testFile);
 
-export const readTests = (file: string): TestFile | FileFinding[] => {
+export interface ReadTests {
+  readonly tests: TestFile;
+  readonly placeOf: YamlDocument['placeOf'];
+}
+export const readTests = (file: string): ReadTests | FileFinding[] => {
   const finding = (
     rule: string,
     path: string,
@@ -56,7 +60,7 @@ export const readTests = (file: string): TestFile | FileFinding[] => {
   const findings = [...document.problems.filter(({ rule }) => rule !== 'AmbiguousValue'), ...found];
   if (!parsed.success || findings.length > 0)
     return findings.map(({ rule, path, message }) => finding(rule, path, message, document.placeOf(path)));
-  return parsed.data;
+  return { tests: parsed.data, placeOf: document.placeOf };
 };
 
 const contentOf = (file: string): string => {

@@ -1,19 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
-import type { TestCase, TestFile } from '../../operator/api/test-file.ts';
-import type { DeadLetter } from '../../runtime/dead-letters/letter.ts';
+import type { TestFile } from '../../operator/api/test-file.ts';
 import { reasonOf } from '../../runtime/errors.ts';
-import { Body, type Message } from '../../runtime/message.ts';
 import type { FileFinding } from '../finding.ts';
-import { type Mismatch, mismatches, type Result } from './expectations.ts';
-import { createFakeClock, type FakeClock } from './fake-clock.ts';
-import { type Answer, give } from './given.ts';
-import { contentOf, type MockServer, startMockServer } from './mock-server.ts';
+import { type FileObject, metadataOf } from '../objects.ts';
+import { type Mismatch, mismatches } from './expectations.ts';
+import { type MockServer, startMockServer } from './mock-server.ts';
+import { inTest, stepIntegration, stepObjects, withPartOnly } from './part.ts';
 import { type LocalIntegration, type LocalPlan, planLocally } from './plan.ts';
-import { type LocalTenant, openTenant } from './tenant.ts';
-import { besides, objectsOf, readTests } from './test-read.ts';
+import { runCase, type Subject } from './test-case.ts';
+import { objectsOf, type ReadTests, readTests } from './test-read.ts';
 
 /*
  * `kanava test`: each case on a broker of its own, with the real engine, steps and sinks. Time passes when nothing is in work.
@@ -44,23 +38,25 @@ export const runTests = async (files: readonly string[]): Promise<FileResult[]> 
 };
 
 const runFile = async (file: string, server: MockServer): Promise<FileResult> => {
-  const tests = readTests(file);
-  if (Array.isArray(tests)) return { file, findings: tests, cases: [] };
-  const plan = planLocally(objectsOf(file, tests), {
-    namespace: 'local',
-    otherSecrets: secretsOf(tests),
-    volume: (claim) => claim,
-  });
-  const errors = plan.findings.filter(({ severity }) => severity === 'error');
+  const read = readTests(file);
+  if (Array.isArray(read)) return { file, findings: read, cases: [] };
+  const { tests } = read;
+  const { plan, errors } = planOf(file, read);
+  if (tests.refused !== undefined) return { file, findings: [], cases: [refusal(tests.refused, errors)] };
   if (errors.length > 0) return { file, findings: errors, cases: [] };
-  const integration = chosen(plan, tests.integration);
-  if (typeof integration === 'string') return { file, findings: [about(file, integration)], cases: [] };
+  const chosen = subjectOf(plan, tests);
+  if (!('integrations' in chosen)) {
+    const finding = about(file, read, chosen.path, chosen.message);
+    return { file, findings: [finding], cases: [] };
+  }
+  const unknown = unknownNames(file, read, chosen);
+  if (unknown.length > 0) return { file, findings: unknown, cases: [] };
   const cases: CaseResult[] = [];
-  for (const each of tests.cases) {
+  for (const each of tests.cases ?? []) {
     const began = performance.now();
     const took = () => Math.round(performance.now() - began);
     try {
-      const found = mismatches(each.expect, await runCase(file, integration, plan, { tests, each, server }));
+      const found = mismatches(each.expect, await runCase(chosen, { file, tests, each, server }));
       cases.push({ name: each.name, ms: took(), mismatches: found });
     } catch (error) {
       cases.push({ name: each.name, ms: took(), mismatches: [], error: reasonOf(error) });
@@ -69,137 +65,102 @@ const runFile = async (file: string, server: MockServer): Promise<FileResult> =>
   return { file, findings: [], cases };
 };
 
+/** The objects of the files, with the step that stands in the test, or with an Integration that is only its part. */
+const planOf = (file: string, { tests, placeOf }: ReadTests): { plan: LocalPlan; errors: FileFinding[] } => {
+  const files = objectsOf(file, tests);
+  const wrong: FileFinding[] = [];
+  const part = (item: FileObject): FileObject => {
+    const { part: name, integration } = tests;
+    if (name === undefined || (integration ?? metadataOf(item.object).name) !== metadataOf(item.object).name)
+      return item;
+    const only = withPartOnly(item, name);
+    if (typeof only !== 'string') return only;
+    // Of several, the test has to name one in any case.
+    wrong.push(about(file, { placeOf }, 'part', only));
+    return item;
+  };
+  const plan = planLocally(tests.step ? stepObjects(tests, files) : files, {
+    namespace: 'local',
+    otherSecrets: secretsOf(tests),
+    volume: (claim) => claim,
+    instead: part,
+  });
+  const errors = plan.findings.filter(({ severity }) => severity === 'error');
+  return { plan, errors: [...errors.map((each) => inTest(each, tests, { file, placeOf })), ...wrong] };
+};
+
 /** A test needs no real value. */
 const secretsOf = ({ secrets = {} }: TestFile): LocalPlan['secrets'] => ({
   find: (_namespace, { name, key }) => secrets[name]?.[key] ?? `${name}.${key}`,
 });
 
-const chosen = ({ integrations }: LocalPlan, name: string | undefined): LocalIntegration | string => {
-  const found = name === undefined ? integrations : integrations.filter((each) => each.name === name);
-  const [only] = found;
-  if (only && found.length === 1) return only;
-  const known = integrations.map((each) => each.name).join(', ') || 'none';
-  return name === undefined || found.length > 1
-    ? `one Integration is tested; name it with integration, or its file with files (there are: ${known})`
-    : `integration: there is no ${name}; there are: ${known}`;
-};
-
-const about = (file: string, message: string): FileFinding => ({
-  file,
-  line: 1,
-  column: 1,
-  object: '',
-  path: '',
-  message,
-  rule: 'NoIntegration',
-  reason: 'NoIntegration',
-  severity: 'error',
-});
-
-interface Setting {
-  readonly tests: TestFile;
-  readonly each: TestCase;
-  readonly server: MockServer;
-}
-/** A Monday. */
-const startMs = Date.parse('2026-01-05T12:00:00Z');
-const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-
-const runCase = async (
-  file: string,
-  integration: LocalIntegration,
-  { secrets }: LocalPlan,
-  { tests, each, server }: Setting,
-): Promise<Result> => {
-  const clock = createFakeClock(startMs);
-  const volumes = createVolumes();
-  const sinks = new Map<string, Message[]>();
-  const deadLetters: DeadLetter[] = [];
-  const answers: Answer[] = [];
-  const { connections, calls } = server.play(integration.flow.connections, { ...tests.mocks, ...each.mocks });
-  const egress = { allow: [{ cidr: '127.0.0.1/32' }], closed: [] };
-  const played = { ...integration, flow: { ...integration.flow, connections, egress } };
-  const tenant = openTenant({
-    tenant: integration.flow.tenant,
-    namespace: integration.namespace,
-    secrets: () => secrets,
-    volume: volumes.folder,
-    fetch: false,
-    around: (_integration, sink) => ({
-      ...sink,
-      async send(message, attempt) {
-        await sink.send(message, attempt);
-        sinks.set(sink.name, [...(sinks.get(sink.name) ?? []), message]);
-      },
-    }),
-    deadLetter: (_integration, letter) => void deadLetters.push(letter),
-    log: () => silent,
-    clock,
-  });
-  try {
-    const [change] = await tenant.apply([played]);
-    if (change?.error !== undefined) throw new Error(change.error);
-    for (const [index, message] of each.given.entries()) {
-      const { source, headers } = message;
-      const body = bodyOf(file, message);
-      const attrs = { id: `given-${index + 1}`, ...message.attrs };
-      const answer = await give(played, tenant, { source, headers, attrs, body }, { log: silent, now: clock.now });
-      if (answer) answers.push(answer);
-      await rest(tenant, clock, { besidesTimers: true });
-      clock.pass(1000);
-    }
-    await rest(tenant, clock);
-    return { sinks, calls, deadLetters, answers, paused: tenant.paused() };
-  } finally {
-    await tenant.close(0);
-    volumes.remove();
-  }
-};
-
-/** Each empty at first. */
-const createVolumes = () => {
-  let all: string | undefined;
+/** A configuration that must not be taken. */
+const refusal = (expected: string, errors: readonly FileFinding[]): CaseResult => {
+  const said = errors.map(({ path, message }) => `${path}: ${message}`);
+  const isSaid = said.some((each) => each.includes(expected));
   return {
-    folder(claim: string): string {
-      all ??= mkdtempSync(join(tmpdir(), 'kanava-test-'));
-      const folder = join(all, claim);
-      mkdirSync(folder, { recursive: true });
-      return folder;
-    },
-    remove() {
-      if (all !== undefined) rmSync(all, { recursive: true, force: true });
-    },
+    name: `is refused: ${expected}`,
+    ms: 0,
+    mismatches: isSaid ? [] : [{ path: 'refused', expected, actual: said }],
   };
 };
 
-const bodyOf = (file: string, given: TestCase['given'][number]): Body | undefined => {
-  if (given.file !== undefined) return Body.fromBytes(readFileSync(besides(file, given.file)));
-  if (given.text === undefined && given.body === undefined) return undefined;
-  return Body.fromBytes(Buffer.from(contentOf(given)));
-};
-
-/** Of one given message: far more than a thousand attempts need. */
-const mostTurns = 20_000;
-/** In real time, for a machine with other work. */
-const longestMs = 60_000;
-/** What follows from what was just done is done within so many turns of the event loop. */
-const turnsOfSilence = 4;
-
-/** Until everything is done; groups of messages stay open until the last one is given. While nothing is in work, time goes on to what is due next; a paused worker waits for ever. */
-const rest = async (tenant: LocalTenant, clock: FakeClock, which = {}): Promise<void> => {
-  const began = performance.now();
-  for (let turns = 0, silence = 0; !(await tenant.atRest(which)) && !tenant.paused(); turns += 1) {
-    if (turns > mostTurns || performance.now() - began > longestMs)
-      throw new Error(`the messages are not done after ${Math.round((clock.now() - startMs) / 1000)} s of its time`);
-    if (tenant.isBusy()) {
-      silence = 0;
-      await (turns % 10 === 9 ? pause(1) : turn());
-    } else if (silence < turnsOfSilence) {
-      silence += 1;
-      await turn();
-    } else {
-      silence = 0;
-      clock.next();
-    }
+interface Wrong {
+  readonly path: string;
+  readonly message: string;
+}
+const subjectOf = ({ integrations, secrets }: LocalPlan, tests: TestFile): Subject | Wrong => {
+  const name = tests.step ? stepIntegration : tests.integration;
+  const found = name === undefined ? integrations : integrations.filter((each) => each.name === name);
+  const [tested] = found;
+  const known = integrations.map((each) => each.name).join(', ') || 'none';
+  if (!tested || found.length > 1) {
+    const message =
+      name === undefined || found.length > 1
+        ? `one Integration is tested; name it with integration, or its file with files (there are: ${known})`
+        : `there is no ${name}; there are: ${known}`;
+    return { path: 'integration', message };
   }
+  const beside: LocalIntegration[] = [];
+  for (const [index, other] of (tests.with ?? []).entries()) {
+    const path = `with[${index}]`;
+    const integration: LocalIntegration | undefined = integrations.find(
+      (each) => each.name === other && each.namespace === tested.namespace,
+    );
+    if (!integration)
+      return { path, message: `there is no ${other} in the namespace of ${tested.name}; there are: ${known}` };
+    if (integration === tested) return { path, message: `${other} is the one that is tested` };
+    beside.push(integration);
+  }
+  return { integrations: [tested, ...beside], isPart: tests.part !== undefined || tests.step !== undefined, secrets };
 };
+
+/** Names of Connections and sources that there are not: what stands there would never happen, or never be asked. */
+const unknownNames = (file: string, read: ReadTests, { integrations }: Subject): FileFinding[] => {
+  const { mocks, cases = [] } = read.tests;
+  const connections = new Set(integrations.flatMap(({ flow }) => Object.keys(flow.connections)));
+  const list = [...connections].join(', ') || 'none';
+  const check = (path: string, names: object | undefined): FileFinding[] =>
+    Object.keys(names ?? {})
+      .filter((name) => !connections.has(name))
+      .map((name) => about(file, read, `${path}.${name}`, `no such Connection is used; there are: ${list}`));
+  return [
+    ...(read.tests.part === undefined ? check('mocks', mocks) : []),
+    ...cases.flatMap(({ mocks: own, expect: { calls, files } }, index) => [
+      ...check(`cases[${index}].mocks`, own),
+      ...check(`cases[${index}].expect.calls`, calls),
+      ...check(`cases[${index}].expect.files`, files),
+    ]),
+  ];
+};
+
+const about = (file: string, { placeOf }: Pick<ReadTests, 'placeOf'>, path: string, message: string): FileFinding => ({
+  file,
+  ...placeOf(path),
+  object: '',
+  path,
+  message,
+  rule: 'NotThere',
+  reason: 'NotThere',
+  severity: 'error',
+});

@@ -1,5 +1,5 @@
 import { catalog } from '../../runtime/catalog.ts';
-import type { Log, Volume } from '../../runtime/connector.ts';
+import type { Attempt, Log, Publish, Volume } from '../../runtime/connector.ts';
 import { createEgress } from '../../runtime/egress.ts';
 import { createCalls } from '../../runtime/engine/calls.ts';
 import { consumersOf } from '../../runtime/engine/consumers.ts';
@@ -8,6 +8,7 @@ import { createOwnInbox } from '../../runtime/engine/own-inbox.ts';
 import { openParts, type Parts, type SinkPart } from '../../runtime/engine/parts.ts';
 import { createPublisher } from '../../runtime/engine/publisher.ts';
 import { createStepMemory } from '../../runtime/engine/step-memory.ts';
+import type { Message } from '../../runtime/message.ts';
 import { newCounters } from '../../runtime/telemetry.ts';
 import type { Clock } from '../../runtime/transport/memory.ts';
 import type { IncomingCall, Transport } from '../../runtime/transport/transport.ts';
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   readonly volume: Volume;
   /** What a sink does instead of, or beside, what it would do. */
   readonly around: (sink: SinkPart) => SinkPart;
+  readonly begin?: ((message: Message) => Message) | undefined;
+  readonly published?: ((event: Message) => void) | undefined;
   readonly log: Log;
   readonly clock?: Clock | undefined;
 }
@@ -50,14 +53,19 @@ export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> =
     ca: (ref) => valueOf(secrets(), namespace, ref),
     egress: createEgress(flow.egress),
     volume: options.volume,
-    publisher: createPublisher(connected, flow.integration),
+    publisher: told(createPublisher(connected, flow.integration), options.published),
     memory: createStepMemory(connected, flow.integration),
     own: createOwnInbox(connected, flow),
     now: options.clock?.now ?? Date.now,
     signal: shutdown.signal,
     log,
   });
-  const parts: Parts = { ...opened, sinks: opened.sinks.map(options.around) };
+  const { begin = (message) => message } = options;
+  const [first, ...others] = opened.steps;
+  const steps = first
+    ? [{ ...first, run: (message: Message, attempt: Attempt) => first.run(begin(message), attempt) }, ...others]
+    : [];
+  const parts: Parts = { ...opened, steps, sinks: opened.sinks.map(options.around) };
   const counters = newCounters();
   const time = options.clock && { now: options.clock.now, after: options.clock.after };
   const engine = createEngine({ flow, parts, transport, counters, log, ...time });
@@ -74,6 +82,16 @@ export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> =
     },
   };
 };
+
+const told =
+  (publisher: (part: string) => Publish, published: (event: Message) => void = () => undefined) =>
+  (part: string): Publish => {
+    const publish = publisher(part);
+    return async (event, attempt) => {
+      await publish(event, attempt);
+      published(event);
+    };
+  };
 
 export const valueOf = (
   secrets: LocalSecrets,

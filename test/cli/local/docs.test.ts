@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { planLocally } from '../../../cli/local/plan.ts';
-import { readYaml } from '../../../cli/yaml.ts';
-import { testFile } from '../../../operator/api/test-file.ts';
+import { allPassed, testText } from '../../../cli/local/test-report.ts';
+import { runTests } from '../../../cli/local/test-run.ts';
 
 /* What docs/local.md and docs/testing.md tell to write is what runs. */
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -20,8 +21,19 @@ it('the first Integration of docs/local.md runs as it stands', () => {
   expect(integrations.map(({ name }) => name)).toEqual(['greeting']);
 });
 
-it('each test file of docs/testing.md is one', () => {
-  const blocks = blocksOf('docs/testing.md');
-  expect(blocks.length).toBeGreaterThan(0);
-  for (const text of blocks) testFile.parse(readYaml(text).documents[0]?.value);
-});
+const blocks = blocksOf('docs/testing.md');
+it('docs/testing.md shows tests', () => expect(blocks.length).toBeGreaterThan(3));
+
+it.each(blocks.map((text, index) => [index + 1, text] as const))(
+  'the test %i of docs/testing.md passes beside the example that it is about',
+  async (_number, text) => {
+    const folder = mkdtempSync(join(tmpdir(), 'kanava-docs-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    cpSync(join(root, 'examples', 'order-events'), folder, { recursive: true });
+    const file = join(folder, 'tests', 'it.test.yaml');
+    writeFileSync(file, text);
+    const results = await runTests([file]);
+    expect(allPassed(results), testText(results)).toBe(true);
+    expect(results[0]?.cases).toHaveLength(1);
+  },
+);
