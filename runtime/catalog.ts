@@ -16,6 +16,7 @@ import { mapStep } from './steps/map.ts';
 import { parallelStep } from './steps/parallel.ts';
 import { publishStep } from './steps/publish.ts';
 import { removeStep } from './steps/remove.ts';
+import { resequenceStep } from './steps/resequence.ts';
 import { scriptStep } from './steps/script.ts';
 import { setStep } from './steps/set.ts';
 import { splitStep } from './steps/split.ts';
@@ -40,6 +41,7 @@ const stepList: readonly StepDefinition[] = [
   parallelStep,
   publishStep,
   removeStep,
+  resequenceStep,
   scriptStep,
   setStep,
   splitStep,

@@ -384,6 +384,8 @@ export interface StepDefinition<C = unknown> {
   readonly connectors?: readonly string[];
   /** It uses its own inbox. Such steps stand in `spec.steps`: from inside a named flow the way on would not be known. */
   readonly resumes?: true;
+  /** What it promises holds only where the engine keeps order: it needs `delivery.ordering: Key`. */
+  readonly ordered?: true;
   /** Those of the catalogue have some: of every kind. */
   readonly examples?: () => readonly StepExample[];
   readonly open: (config: C, context: StepContext) => OpenStep | Promise<OpenStep>;

@@ -1,3 +1,4 @@
+import { catalog } from '../../runtime/catalog.ts';
 import { durationPattern, milliseconds, quantityValue } from '../../runtime/schema.ts';
 import { integrationDefaults as absent } from './defaults.ts';
 import type { Rule, Transition } from './rules.ts';
@@ -8,6 +9,7 @@ import type { Rule, Transition } from './rules.ts';
  */
 interface Ruled {
   readonly sources: readonly { readonly name: string; readonly [plugin: string]: unknown }[];
+  readonly steps?: readonly { readonly name: string; readonly [plugin: string]: unknown }[] | undefined;
   readonly delivery?:
     | {
         readonly ordering?: string | undefined;
@@ -57,6 +59,8 @@ const atLeast = (part: 'inbox' | 'deadLetter'): Rule<Ruled> => ({
   },
 });
 
+const orderedSteps = [...catalog.steps].flatMap(([name, { ordered }]) => (ordered ? [name] : []));
+
 const backoffCel = (field: 'initial' | 'max') =>
   effective('self', `delivery.retry.backoff.${field}`, `'${absent.delivery.retry.backoff[field]}'`);
 export const integrationRules: readonly Rule<Ruled>[] = [
@@ -71,6 +75,13 @@ export const integrationRules: readonly Rule<Ruled>[] = [
     message: 'delivery.partitions above 1 needs delivery.ordering Key',
     fieldPath: '.delivery.partitions',
     check: (self) => partitions(self) === 1 || ordering(self) === 'Key',
+  },
+  {
+    rule: `${orderingCel} == 'Key' || !has(self.steps) || !self.steps.exists(s, ${orderedSteps.map((name) => `has(s.${name})`).join(' || ')})`,
+    message: `delivery.ordering Key is needed by steps that put messages in order (${orderedSteps.join(', ')})`,
+    fieldPath: '.delivery',
+    check: (self) =>
+      ordering(self) === 'Key' || !self.steps?.some((step) => orderedSteps.some((name) => step[name] !== undefined)),
   },
   {
     // Texts that are no durations have their own finding.

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { Attempt, OpenStep, StepContext } from '../connector.ts';
 import { reject } from '../errors.ts';
 import { compileKeyText } from '../expr/key.ts';
@@ -23,6 +22,7 @@ import {
 import { type Place, placesInWindows, placesOfSession, placesUntil } from './aggregate-places.ts';
 import { createAlarms, isWake } from './alarms.ts';
 import { createLedger } from './ledger.ts';
+import { partId } from './part-id.ts';
 
 /*
  * What happens to a message, in this order:
@@ -174,11 +174,11 @@ const placing = ({ key, until, window }: AggregateConfig, scope: StepContext['sc
   };
 };
 
-const partOf = (message: Message, { origin }: Attempt): Part => {
-  const { id, type, correlationid } = message.attrs;
+const partOf = (message: Message, attempt: Attempt): Part => {
+  const { type, correlationid } = message.attrs;
   const body = message.body.value();
   return {
-    id: hash('sha256', `${origin}\n${id}`, 'base64url').slice(0, 16),
+    id: partId(message, attempt),
     body,
     // Of the value, not of the bytes that came: those may have spaces.
     bytes: Body.fromValue(body).bytes().length,

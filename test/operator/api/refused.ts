@@ -154,6 +154,14 @@ const integrations: readonly Refused[] = [
     text: 'delivery.partitions above 1 needs delivery.ordering Key',
   },
   {
+    why: 'what is put in order must stay so up to the sinks',
+    object: integration({
+      steps: [{ name: 'order', resequence: { key: 'body.a', number: 'body.no', timeout: '1m' } }],
+    }),
+    path: 'spec.delivery',
+    text: 'delivery.ordering Key is needed by steps that put messages in order (resequence)',
+  },
+  {
     why: 'back-off grows',
     object: integration({ delivery: { retry: { backoff: { initial: '10s', max: '5s' } } } }),
     path: 'spec.delivery.retry.backoff',

@@ -109,7 +109,10 @@ export const gathered = async (
 };
 
 const messageFrom = (given: ExampleMessage): Message =>
-  messageOf('text' in given ? Buffer.from(given.text) : (given.body as JsonValue), { headers: given.headers ?? {} });
+  messageOf('text' in given ? Buffer.from(given.text) : (given.body as JsonValue), {
+    headers: given.headers ?? {},
+    ...(given.vars ? { vars: given.vars as NonNullable<Message['vars']> } : {}),
+  });
 
 const shown = (made: Message, like: ExampleMessage | undefined): ExampleMessage => {
   const bytes = Buffer.from(made.body.bytes()).toString();

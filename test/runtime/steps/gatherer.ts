@@ -22,6 +22,8 @@ export interface Gatherer {
   /** What came out. */
   readonly made: Message[];
   bodies(): JsonValue[];
+  /** Codes of dead letters of what resumed. */
+  readonly refused: string[];
   /** Messages that wait in the inbox. */
   readonly waiting: { readonly message: Message; at: number }[];
   /** From now on the inbox takes so many messages more. */
@@ -33,6 +35,7 @@ export interface Given {
   readonly id?: string;
   readonly attrs?: Readonly<Record<string, string>>;
   readonly repeated?: boolean;
+  readonly replay?: number;
   readonly message?: Message;
 }
 
@@ -51,6 +54,7 @@ export const startGatherer = async (
   const waiting: { readonly message: Message; at: number }[] = [];
   const known = new Set<string>();
   const made: Message[] = [];
+  const refused: string[] = [];
   const own: OwnInbox = {
     source: '/acme/orders/gather',
     room: async () => room,
@@ -78,12 +82,17 @@ export const startGatherer = async (
   const resume = async (each: (typeof waiting)[number]) => {
     try {
       come(await step.resume?.(each.message, attemptOf({ origin: each.message.attrs.id, acceptedAt: time })));
-      waiting.splice(waiting.indexOf(each), 1);
-      free += 1;
     } catch (error) {
-      if (!(error instanceof InstructionError) || error.instruction !== 'postpone') throw error;
-      each.at = time + (error.afterMs ?? 1_000);
+      if (!(error instanceof InstructionError)) throw error;
+      if (error.instruction === 'postpone') {
+        each.at = time + (error.afterMs ?? 1_000);
+        return;
+      }
+      expect(error.instruction).toBe('reject');
+      refused.push(error.code);
     }
+    waiting.splice(waiting.indexOf(each), 1);
+    free += 1;
   };
   const nextDue = () => waiting.toSorted((a, b) => a.at - b.at)[0];
   const resumeUntil = async (end: number) => {
@@ -99,10 +108,11 @@ export const startGatherer = async (
   return {
     now: () => time,
     made,
+    refused,
     waiting,
     bodies: () => made.map(({ body }) => body.value()),
-    async give(body, { id = `m${(given += 1)}`, attrs = {}, repeated = false, message } = {}) {
-      const attempt = attemptOf({ origin: `inbox_orders/${id}`, acceptedAt: time, repeated });
+    async give(body, { id = `m${(given += 1)}`, attrs = {}, repeated = false, replay, message } = {}) {
+      const attempt = attemptOf({ origin: `inbox_orders/${id}`, acceptedAt: time, repeated, replay });
       const all = { id, source: '/shop', type: 'order', specversion: '1.0', ...attrs } as const;
       try {
         come(await step.run(message ?? messageOf(body, { attrs: all }), attempt));
