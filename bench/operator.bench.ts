@@ -11,6 +11,7 @@ import { readAccountKeys } from '../operator/plan/account.ts';
 import { tenantKeysName } from '../operator/plan/children.ts';
 import { mustKubectl } from '../test/cluster/kubectl.ts';
 import { temporaryFolder } from '../test/cluster/temporary.ts';
+import { startOwnServer } from '../test/operator/api/shared-server.ts';
 import {
   type OperatorWorld,
   operatorNamespace,
@@ -74,7 +75,7 @@ const withWorld = async <Result>(
   const source = join(import.meta.dirname, '..', 'operator', 'main.ts');
   const code = profile === undefined ? join(await bundle('operator'), 'operator.mjs') : source;
   const program = [...operatorFlags, ...profiling, code];
-  const world = await startOperatorWorld({ program, logLevel: 'warn', jetstream });
+  const world = await startOperatorWorld({ program, logLevel: 'warn', jetstream, startServer: startOwnServer });
   const scene = await openScene(world);
   try {
     return await work(world, scene);

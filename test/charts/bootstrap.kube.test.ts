@@ -2,8 +2,9 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { execPath } from 'node:process';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CommandResult, run } from '../cluster/command.ts';
-import { type KubeApi, startKubeApi } from '../cluster/kube-api.ts';
+import type { KubeApi } from '../cluster/kube-api.ts';
 import { mustKubectl } from '../cluster/kubectl.ts';
+import { borrowServer } from '../operator/api/shared-server.ts';
 import { program } from '../programs.ts';
 
 /* `kanava bootstrap` as a process against a real API server: once, never again, and to the end when it was interrupted. */
@@ -17,7 +18,7 @@ const names = [
 
 let api: KubeApi;
 beforeAll(async () => {
-  api = await startKubeApi();
+  api = await borrowServer();
 });
 afterAll(() => api.stop());
 

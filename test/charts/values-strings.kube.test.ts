@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { array, assert, asyncProperty, constantFrom, oneof, string } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type KubeApi, startKubeApi } from '../cluster/kube-api.ts';
+import type { KubeApi } from '../cluster/kube-api.ts';
 import { mustKubectl } from '../cluster/kubectl.ts';
-import { applyCrds } from '../operator/api/established.ts';
+import { borrowServer } from '../operator/api/shared-server.ts';
 import { chartFolder, helmWith, objectsIn, schemaOf, template, type ValuesChart, valuesOf } from './values-charts.ts';
 
 /*
@@ -14,8 +14,7 @@ import { chartFolder, helmWith, objectsIn, schemaOf, template, type ValuesChart,
  */
 let api: KubeApi;
 beforeAll(async () => {
-  api = await startKubeApi();
-  await applyCrds(api);
+  api = await borrowServer();
 });
 afterAll(() => api.stop());
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type KubeApi, startKubeApi } from '../cluster/kube-api.ts';
+import type { KubeApi } from '../cluster/kube-api.ts';
 import { mustKubectl } from '../cluster/kubectl.ts';
 import { accepted } from '../operator/api/accepted.ts';
-import { applyCrds } from '../operator/api/established.ts';
+import { borrowServer } from '../operator/api/shared-server.ts';
 import {
   chartFolder,
   chartOf,
@@ -20,8 +20,7 @@ import {
 /* What the charts make of values, on a real API server: objects that it takes, with the specs that were meant. */
 let api: KubeApi;
 beforeAll(async () => {
-  api = await startKubeApi();
-  await applyCrds(api);
+  api = await borrowServer();
   await mustKubectl(api.kubectl, ['create', 'namespace', 'acme']);
 });
 afterAll(() => api.stop());

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type KubeApi, startKubeApi } from './kube-api.ts';
+import { type OwnKubeApi, startKubeApi } from './kube-api.ts';
 
-let api: KubeApi;
+let api: OwnKubeApi;
 
 beforeAll(async () => {
   api = await startKubeApi();

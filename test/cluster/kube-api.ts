@@ -26,12 +26,16 @@ export interface KubeApi {
   userKubeconfig(name: string, groups?: string[]): Promise<string>;
   /** Path of a new kubeconfig with a token (1 h) of a ServiceAccount that exists. */
   serviceAccountKubeconfig(namespace: string, name: string): Promise<string>;
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** `stop` ends both servers and removes every file. */
+export interface OwnKubeApi extends KubeApi {
   /** For faults: stop, kill and start the server alone. Stop it before etcd (it waits for etcd for ever). */
   apiserver: ServerProcess;
   etcd: ServerProcess;
-  /** Ends both and removes every file. */
-  stop(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
+  etcdUrl: string;
 }
 
 const startEtcd = async (command: string, dir: string): Promise<{ etcd: ServerProcess; etcdUrl: string }> => {
@@ -61,7 +65,7 @@ const startEtcd = async (command: string, dir: string): Promise<{ etcd: ServerPr
  * on them (no pods run, no garbage collection, namespaces stay Terminating, no default ServiceAccount). RBAC and the default
  * admission plugins are on. Ready in about two seconds, ends with this process; several may run at once.
  */
-export const startKubeApi = async (): Promise<KubeApi> => {
+export const startKubeApi = async (): Promise<OwnKubeApi> => {
   const binaries = await ensureBinaries(['etcd', 'kube-apiserver', 'kubectl']);
   const dir = await temporaryFolder('kube');
   const { etcd, etcdUrl } = await startEtcd(binaries.etcd, dir);
@@ -135,6 +139,7 @@ export const startKubeApi = async (): Promise<KubeApi> => {
       newKubeconfig({ token: (await mustKubectl(kubectl, ['create', 'token', name, '-n', namespace])).trim() }),
     apiserver,
     etcd,
+    etcdUrl,
     stop,
     [Symbol.asyncDispose]: stop,
   };

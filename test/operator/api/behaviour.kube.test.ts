@@ -7,7 +7,7 @@ import { nameRule } from '../../../operator/api/parse.ts';
 import { largestCrd, longestDescription } from '../../../operator/api/schema-rules.ts';
 import { connection, filter, http, integration, tenant } from '../../build.ts';
 import { mustKubectl } from '../../cluster/kubectl.ts';
-import { type CrdServer, startCrdServer } from './crd-server.ts';
+import { type CrdServer, startOwnCrdServer } from './crd-server.ts';
 
 /* What a user and a controller see of the CRDs on a real API server. */
 
@@ -16,7 +16,7 @@ const kubectl = (args: string[], stdin?: unknown) =>
   mustKubectl(server.api.kubectl, args, stdin === undefined ? {} : { stdin: JSON.stringify(stdin) });
 
 beforeAll(async () => {
-  server = await startCrdServer();
+  server = await startOwnCrdServer();
 });
 afterAll(() => server?.stop());
 

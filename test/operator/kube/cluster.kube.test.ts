@@ -132,7 +132,11 @@ describe('apply', () => {
         () => false,
       ),
     );
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.test.kanava.dev';
+    await world.direct.request({ method: 'DELETE', path });
+    await until('the kind is gone', () => world.direct.request({ method: 'GET', path }).then(() => false, isNotFound));
   });
+  const isNotFound = (error: unknown) => error instanceof ApiError && error.status === 404;
 
   test.each(['..', '.', '', 'a/b'])('a name that would lead elsewhere is refused: %j', async (name) => {
     await expect(kube.cluster.apply(configMap(name), { manager })).rejects.toThrow('cannot be a name');

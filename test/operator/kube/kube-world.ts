@@ -8,7 +8,8 @@ import { loadIdentity } from '../../../operator/kube/identity.ts';
 import { objectSource, type Scope } from '../../../operator/kube/object-source.ts';
 import { createTransport, type Transport } from '../../../operator/kube/transport.ts';
 import type { KubeObject, ResourceKind } from '../../../operator/reconcile/ports.ts';
-import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
+import type { KubeApi } from '../../cluster/kube-api.ts';
+import { borrowServer } from '../api/shared-server.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 
 export const configMaps: ResourceKind = { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true };
@@ -24,8 +25,8 @@ export const until = async (what: string, condition: () => unknown, ms = 90_000)
 };
 
 /** A real API server, the faults in front of it, and an administrator's way past them. */
-export interface KubeWorld {
-  readonly api: KubeApi;
+export interface KubeWorld<Api extends KubeApi = KubeApi> {
+  readonly api: Api;
   readonly proxy: FaultProxy;
   /** Through the proxy. */
   readonly transport: Transport;
@@ -33,8 +34,8 @@ export interface KubeWorld {
   readonly direct: Transport;
   stop(): Promise<void>;
 }
-export const startKubeWorld = async (): Promise<KubeWorld> => {
-  const api = await startKubeApi();
+export const startKubeWorld = async (): Promise<KubeWorld> => kubeWorld(await borrowServer());
+export const kubeWorld = async <Api extends KubeApi>(api: Api): Promise<KubeWorld<Api>> => {
   const proxy = await startFaultProxy(api);
   const always = { mayWrite: () => true };
   const transport = createTransport({

@@ -1,12 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type OwnKubeApi, startKubeApi } from '../../cluster/kube-api.ts';
 import type { Fault, ProxiedRequest } from './fault-proxy.ts';
 import {
   configMapsOf,
   type KubeWorld,
+  kubeWorld,
   newNamespace,
   type Observed,
   observe,
-  startKubeWorld,
   total,
   until,
 } from './kube-world.ts';
@@ -15,7 +16,7 @@ import {
  * The defects of @kubernetes/client-node's informer (2.0.1; found with a scripted server), each as a test that ours does not have it. Their
  * numbers are in the titles. 1 (a connection a call) and 15 (memory, blocking) are in transport.kube.test.ts and below.
  */
-let world: KubeWorld;
+let world: KubeWorld<OwnKubeApi>;
 let namespace: string;
 let objects: ReturnType<typeof configMapsOf>;
 const running: Observed[] = [];
@@ -46,7 +47,7 @@ const mine = () => world.proxy.requests.filter((request) => request.path.include
 const watchIsOpen = () => until('a watch is open', () => world.proxy.openWatches() > 0);
 
 beforeAll(async () => {
-  world = await startKubeWorld();
+  world = await kubeWorld(await startKubeApi());
 });
 afterAll(() => world?.stop());
 beforeEach(async () => {

@@ -12,9 +12,9 @@ import { createSecretWatches } from '../../../operator/reconcile/secret-watches.
 import { wakers } from '../../../operator/reconcile/wake.ts';
 import { watched } from '../../../operator/reconcile/watched.ts';
 import { connection, filter, http, httpSink, integration, secretKeyRef, tenant } from '../../build.ts';
-import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
+import type { KubeApi } from '../../cluster/kube-api.ts';
 import { mustKubectl } from '../../cluster/kubectl.ts';
-import { applyCrds } from '../api/established.ts';
+import { borrowServer } from '../api/shared-server.ts';
 import { startWorld, type World } from '../broker/world.ts';
 import { until } from '../kube/kube-world.ts';
 import { settings } from '../plan/fixtures.ts';
@@ -37,8 +37,7 @@ export interface InProcess {
 
 export const startInProcess = async (): Promise<InProcess> => {
   // Accounts reserve what they may store.
-  const [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream: 'max_file_store: 200GB' })]);
-  await applyCrds(api);
+  const [api, nats] = await Promise.all([borrowServer(), startWorld({ jetstream: 'max_file_store: 200GB' })]);
   await mustKubectl(api.kubectl, ['create', 'namespace', 'kanava-system']);
   const log = pino({ level: 'silent' });
   const identity = await loadIdentity({ kubeconfig: api.kubeconfig, env: {} });

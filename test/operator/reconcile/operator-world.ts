@@ -9,12 +9,12 @@ import type { KubeObject } from '../../../operator/reconcile/ports.ts';
 import { ensureBinary } from '../../cluster/binaries.ts';
 import { run } from '../../cluster/command.ts';
 import { startControllers } from '../../cluster/controllers.ts';
-import { type KubeApi, startKubeApi } from '../../cluster/kube-api.ts';
+import type { KubeApi } from '../../cluster/kube-api.ts';
 import { mustKubectl } from '../../cluster/kubectl.ts';
 import { freePort } from '../../cluster/ports.ts';
 import { temporaryFolder } from '../../cluster/temporary.ts';
 import { program as operatorProgram } from '../../programs.ts';
-import { applyCrds } from '../api/established.ts';
+import { borrowServer } from '../api/shared-server.ts';
 import { startWorld, type World } from '../broker/world.ts';
 import { liveObjects } from '../kube/live-objects.ts';
 import { dishonest } from './status-honesty.ts';
@@ -169,6 +169,8 @@ export interface OperatorWorldOptions {
   readonly jetstream?: string;
   /** Those of Kubernetes run, too, so that owner references, foreground deletion and namespaces do what they do. */
   readonly controllers?: boolean;
+  /** With the CRDs. Default: one that files share. */
+  readonly startServer?: () => Promise<KubeApi>;
 }
 
 export const startOperatorWorld = async ({
@@ -176,10 +178,10 @@ export const startOperatorWorld = async ({
   logLevel = 'debug',
   jetstream = 'sync_interval: always',
   controllers = false,
+  startServer = borrowServer,
 }: OperatorWorldOptions = {}): Promise<OperatorWorld> => {
   const dir = await temporaryFolder('operator');
-  const [api, nats] = await Promise.all([startKubeApi(), startWorld({ jetstream })]);
-  await applyCrds(api);
+  const [api, nats] = await Promise.all([startServer(), startWorld({ jetstream })]);
   const manager = controllers ? await startControllers(api) : undefined;
   const recorder = recordStatuses(api);
   await installChart(api, dir);
