@@ -186,8 +186,13 @@ interface File {
   readonly path: string;
   readonly contents: Uint8Array;
 }
-const output = async (image: Image, { to, from, plugins = [], external = [] }: Program): Promise<File[]> => {
-  const { outputFiles } = await build({
+interface Built {
+  readonly files: readonly File[];
+  /** Paths of the modules in them. */
+  readonly modules: readonly string[];
+}
+const output = async (image: Image, { to, from, plugins = [], external = [] }: Program): Promise<Built> => {
+  const { outputFiles, metafile } = await build({
     ...forms[image],
     absWorkingDir: root,
     entryPoints: { [to]: from },
@@ -202,8 +207,10 @@ const output = async (image: Image, { to, from, plugins = [], external = [] }: P
     external: [...external],
     logLevel: 'warning',
     write: false,
+    metafile: true,
   });
-  return outputFiles;
+  // Those of plugins have a namespace before them, and are part of this module.
+  return { files: outputFiles, modules: Object.keys(metafile.inputs).filter((path) => !path.includes(':')) };
 };
 
 /**
@@ -268,27 +275,57 @@ const storeOneMessage = async (url: string) => {
 /** Bundles one image's programs into `dist/<image>`, unless they are there already; returns the folder. */
 export const bundle = async (image: Image): Promise<string> => {
   const folder = join(root, 'dist', image);
-  const files = (await Promise.all(bundles[image].map((program) => output(image, program)))).flat();
+  const stampFile = join(root, 'dist', `${image}.json`);
+  const stamp = readStamp(stampFile);
+  if (stamp && stamp.from === digestOfModules(stamp.modules)) return folder;
+  const built = await Promise.all(bundles[image].map((program) => output(image, program)));
+  const files = built.flatMap((program) => program.files);
   const launcher = join(folder, 'runtime.cjs');
-  if (image === 'runtime') files.push({ path: launcher, contents: readFileSync(join(root, 'runtime/launch.cjs')) });
+  if (image === 'runtime') files.push({ path: launcher, contents: readFileSync(join(root, launchSource)) });
   const digest = createHash('sha256').update(process.version);
   for (const { path, contents } of files) digest.update(relative(folder, path)).update(contents);
-  const stamp = join(root, 'dist', `${image}.sha256`);
   const hash = digest.digest('hex');
-  if (readStamp(stamp) === hash) return folder;
-  rmSync(folder, { recursive: true, force: true });
-  for (const { path, contents } of files) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, contents);
+  // The same programs with another comment keep their compiled code, and so their image.
+  if (stamp?.made !== hash) {
+    rmSync(stampFile, { force: true });
+    rmSync(folder, { recursive: true, force: true });
+    for (const { path, contents } of files) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, contents);
+    }
+    if (image === 'runtime') await compile(launcher);
   }
-  if (image === 'runtime') await compile(launcher);
-  writeFileSync(stamp, hash);
+  const modules = [...new Set([...built.flatMap((program) => program.modules), ...makers])].sort();
+  const from = digestOfModules(modules);
+  writeFileSync(stampFile, JSON.stringify({ made: hash, from, modules } satisfies Stamp));
   return folder;
 };
 
-const readStamp = (file: string): string | undefined => {
+/** What a folder of `dist` was made from, to see without bundling whether it would come out the same. */
+interface Stamp {
+  /** Digest of the bundles. */
+  readonly made: string;
+  /** Digest of the modules. */
+  readonly from: string | undefined;
+  readonly modules: readonly string[];
+}
+const launchSource = 'runtime/launch.cjs';
+/** What decides besides the modules how they are bundled. */
+const makers = ['build.ts', 'package-lock.json', 'package.json', 'tsconfig.json', launchSource];
+
+const digestOfModules = (modules: readonly string[]): string | undefined => {
+  const digest = createHash('sha256').update(process.version);
   try {
-    return readFileSync(file, 'utf8');
+    for (const path of modules) digest.update(path).update(readFileSync(join(root, path)));
+  } catch {
+    return undefined;
+  }
+  return digest.digest('hex');
+};
+
+const readStamp = (file: string): Stamp | undefined => {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Stamp;
   } catch {
     return undefined;
   }
