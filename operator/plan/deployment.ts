@@ -8,6 +8,18 @@ interface DeploymentStatus {
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
 }
 
+/**
+ * Whether pods of it run, or may still be made. A controller that has not looked yet at the number which the Deployment has now makes pods of
+ * an earlier one.
+ */
+export const mayHavePods = (deployment: KubeObject): boolean => {
+  const { replicas: wanted = 1 } = (deployment['spec'] ?? {}) as { replicas?: number };
+  const status = deployment['status'] as DeploymentStatus | undefined;
+  if (wanted > 0) return true;
+  const seen = status?.observedGeneration;
+  return (status?.replicas ?? 0) > 0 || (seen !== undefined && seen < (deployment.metadata.generation ?? 0));
+};
+
 /** `unseen`: the Deployment was changed, by scaling too, and its controller has not looked at it since. */
 export type Rollout = 'done' | 'running' | 'unseen';
 

@@ -7,6 +7,7 @@ import { planAccountKeys, planAccountLimits, readAccountKeys } from '../plan/acc
 import { capacity, planBuckets } from '../plan/buckets.ts';
 import { messagingFinalizer, tenantKeysName } from '../plan/children.ts';
 import { statusConditions, verdict } from '../plan/conditions.ts';
+import { mayHavePods } from '../plan/deployment.ts';
 import { Deployments, Secrets } from '../plan/kinds.ts';
 import { messagingFailure } from '../plan/messaging.ts';
 import { planNatsConfig } from '../plan/nats-config.ts';
@@ -118,7 +119,5 @@ const drainMs = 60_000;
 const mayClose = ({ cluster, now }: Context, object: KubeObject, spec: EffectiveTenant): boolean => {
   const since = statusConditions(object['status']).find(({ type }) => type === 'Suspended');
   if (since?.status === 'True' && now() - Date.parse(since.lastTransitionTime) > drainMs) return true;
-  return cluster
-    .list(Deployments, { namespace: spec.namespace.name })
-    .every((deployment) => !(deployment['status'] as { replicas?: number } | undefined)?.replicas);
+  return !cluster.list(Deployments, { namespace: spec.namespace.name }).some(mayHavePods);
 };
