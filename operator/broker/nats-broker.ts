@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type AccountKeys, type AccountLimits, type Broker, BrokerError } from '../reconcile/ports.ts';
 import { createAccounts } from './accounts.ts';
-import { limitsIn, type Token } from './claims.ts';
+import { isClosed, limitsIn, type Token } from './claims.ts';
 import { systemConnection } from './connection.ts';
 import { loginOf, makeUser } from './credentials.ts';
 import { createDeletion } from './deletion.ts';
@@ -62,10 +62,15 @@ export const connectBroker = async ({ url, folder, log, recheckMs }: Options): P
       });
     working.set(keys.account, state);
   };
+  const staysClosed = async (account: string): Promise<boolean> => {
+    const token = await accounts.find(account);
+    return token === undefined || isClosed(token);
+  };
   return {
     newAccountKeys,
-    ensureAccount: (tenant, keys, limits, { suspended }) =>
+    ensureAccount: (tenant, keys, limits, options) =>
       inTurn(keys.account, async () => {
+        const suspended = options.suspended && (options.drained !== false || (await staysClosed(keys.account)));
         // In a closed account schedules would go on, and nobody could stop them.
         if (suspended && isOpen(await accounts.find(keys.account)))
           await connections.use(keys, `Stopping the schedules of tenant ${tenant}`, stopSchedules);

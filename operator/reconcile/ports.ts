@@ -213,12 +213,15 @@ export interface Lags {
 export interface Broker {
   /** Keys for a new account; pure key generation, nothing is sent. */
   newAccountKeys(): AccountKeys;
-  /** Pushes the account's claims if they differ from what the servers hold, then looks up and compares. */
+  /**
+   * Pushes the account's claims if they differ from what the servers hold, then looks up and compares. A suspended one is closed; with
+   * `drained: false` one that is still open is left so, for pods that have work.
+   */
   ensureAccount(
     tenant: string,
     keys: AccountKeys,
     limits: AccountLimits,
-    options: { suspended: boolean },
+    options: { suspended: boolean; drained?: boolean },
   ): Promise<AccountState>;
   /**
    * Ends the routes and schedules of an Integration; with `messages` its logins (of `lifetimeMs` at most), streams, consumers and state go, too. Works in an account that is

@@ -62,9 +62,9 @@ export const ensureMessaging = async (
     cluster,
     natsConfigs(spec, [name, ...Object.values(nats)], () => planNatsConfig(home, nats)),
   );
-  const suspended = spec.suspend && mayClose(context, object, spec);
+  const suspension = { suspended: spec.suspend, drained: !spec.suspend || isDrained(context, object, spec) };
   const look = async () => {
-    const state = await broker.ensureAccount(name, keys, planAccountLimits(spec), { suspended });
+    const state = await broker.ensureAccount(name, keys, planAccountLimits(spec), suspension);
     const facts = await broker.facts();
     const account = { id: state.id, serversAcked: state.serversAcked, serversTotal: state.serversTotal };
     if (!spec.suspend) {
@@ -76,7 +76,7 @@ export const ensureMessaging = async (
   };
   const isRight = ({ messaging }: Pick<Messaging, 'messaging'>) => messaging.status === 'True';
   try {
-    const found = await context.accountLooks.take(name, [keys, uid, spec, suspended], look, isRight);
+    const found = await context.accountLooks.take(name, [keys, uid, spec, suspension.drained], look, isRight);
     return { keys, ...checked, ...found };
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
@@ -116,7 +116,7 @@ const streamsOf = remembered(({ name, accepted }: AcceptedIn) =>
 
 const drainMs = 60_000;
 /** Closing the account cuts connections: pods get the time to finish what they have in work, and no longer. */
-const mayClose = ({ cluster, now }: Context, object: KubeObject, spec: EffectiveTenant): boolean => {
+const isDrained = ({ cluster, now }: Context, object: KubeObject, spec: EffectiveTenant): boolean => {
   const since = statusConditions(object['status']).find(({ type }) => type === 'Suspended');
   if (since?.status === 'True' && now() - Date.parse(since.lastTransitionTime) > drainMs) return true;
   return !cluster.list(Deployments, { namespace: spec.namespace.name }).some(mayHavePods);

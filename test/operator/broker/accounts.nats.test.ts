@@ -113,6 +113,19 @@ const connectWithoutRetry = (tenant: WorldTenant) =>
   });
 
 describe('suspending', () => {
+  test('leaves pods with work their account, and opens none again for them', async () => {
+    const tenant = await world.tenant('busy');
+    const suspend = (drained: boolean) =>
+      world.broker.ensureAccount('busy', tenant.keys, tenant.limits, { suspended: true, drained });
+    const enter = async () => (await connectWithoutRetry(tenant)).close();
+    await suspend(false);
+    await enter();
+    await suspend(true);
+    await expect(enter()).rejects.toThrow();
+    await suspend(false);
+    await expect(enter()).rejects.toThrow();
+  });
+
   test('drops live clients, refuses new ones, keeps every stored message and the servers healthy, and ends', async () => {
     const tenant = await world.tenant('sleeper');
     await tenant.broker.ensureStream(inboxSpec('orders'));
