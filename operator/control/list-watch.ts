@@ -2,17 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { KubeObject } from '../reconcile/ports.ts';
 import { lines } from './lines.ts';
+import { readList } from './list-pages.ts';
 import type { ControlMetrics } from './metrics.ts';
+import { type OwnWrites, ownWrites } from './own-writes.ts';
 import { type Change, createStore, hasLabels, isNewer, type Store, versionOf } from './store.ts';
-import {
-  cached,
-  isObject,
-  parseEvent,
-  statusOf,
-  versionOfChange,
-  WatchError,
-  withoutManagedFields,
-} from './watch-event.ts';
+import { cached, parseEvent, statusOf, versionOfChange, WatchError, withoutManagedFields } from './watch-event.ts';
 
 /** The two calls that a list-watch needs. Errors carry the HTTP status as `status`. */
 export interface ObjectSource {
@@ -28,8 +22,12 @@ export interface ListWatch extends Pick<Store, 'get' | 'list' | 'size'> {
   staleSeconds(): number;
   /** Time since the server answered anything, be it a refusal (a role that is missing): what a restart might mend. */
   silentSeconds(): number;
+  /** An own write is sent to what is watched: the watch goes on when its answer was taken up, which the result says. */
+  readonly writing: OwnWrites['begin'];
   /** Takes the answer to an own write, so that the next read sees it; the watch may be behind. */
   observe(object: KubeObject): void;
+  /** The object is of an own write, whose answer is something else. */
+  expect(resourceVersion: string): void;
   /** Final: when it resolves nothing runs any more, and no change is reported from the call on. */
   close(): Promise<void>;
 }
@@ -62,6 +60,8 @@ interface Timings {
   /** A list older than what was seen comes from a server that lags; if that lasts, the history was restored from a backup. */
   readonly restoredMs: number;
   readonly maxLineBytes: number;
+  /** How long a watch waits for the answers to our own writes. */
+  readonly answerMs: number;
 }
 const defaults: Timings = {
   pageSize: 500,
@@ -72,16 +72,10 @@ const defaults: Timings = {
   relistMs: 1_800_000,
   restoredMs: 60_000,
   maxLineBytes: 8 * 1024 * 1024,
+  answerMs: 1_000,
 };
 /** After so many failures in a row without an event, going on from the same place is no use. */
 const failuresUntilRelist = 3;
-
-interface Page {
-  readonly items?: readonly unknown[];
-  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
-  readonly apiVersion?: string;
-  readonly kind?: string;
-}
 
 /** Keeps a copy of a collection and reports its changes, for ever, whatever the connection or the server does, until it is closed. */
 export const startListWatch = (options: ListWatchOptions): ListWatch => {
@@ -102,8 +96,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
   let listDue = 0;
   let failures = 0;
   let stuck = 0;
-  /** Versions known by answers to writes of our own, which the watch will tell of, too. */
-  const answers = new Set<string>();
+  const own = ownWrites(timings.answerMs);
   const undelivered = new Map<string, Change>();
   let redelivery: NodeJS.Timeout | undefined;
 
@@ -134,39 +127,12 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     stuck = 0;
   };
 
-  const readList = async (): Promise<{ objects: KubeObject[]; resourceVersion: string }> => {
-    const objects: KubeObject[] = [];
-    let next: string | undefined;
-    let limit: string | undefined = String(timings.pageSize);
-    for (;;) {
-      const query = { ...(limit && { limit }), ...(next && { continue: next }) };
-      let page: Page;
-      try {
-        page = (await source.list(query, closing.signal)) as Page;
-      } catch (error) {
-        // The token of the next page was compacted away: the whole list in one piece has none.
-        if (!next || statusOf(error) !== 410) throw error;
-        objects.length = 0;
-        next = limit = undefined;
-        continue;
-      }
-      heard = performance.now();
-      const { items, metadata } = page;
-      if (!Array.isArray(items) || typeof metadata?.resourceVersion !== 'string')
-        throw new WatchError(0, 'the answer is not a list');
-      const ofKind = { apiVersion: page.apiVersion, kind: page.kind?.replace(/List$/, '') };
-      for (const item of items) {
-        // Items of a list carry no kind of their own.
-        const object: unknown = { ...ofKind, ...item };
-        if (!isObject(object)) throw new WatchError(0, 'an item of the list is not an object');
-        objects.push(keep(object));
-      }
-      next = metadata.continue || undefined;
-      if (!next) return { objects, resourceVersion: metadata.resourceVersion };
-    }
-  };
   const relist = async () => {
-    const { objects, resourceVersion } = await readList();
+    const { objects, resourceVersion } = await readList((query) => source.list(query, closing.signal), {
+      pageSize: timings.pageSize,
+      keep,
+      heard: () => void (heard = performance.now()),
+    });
     metrics.relists.inc(resource);
     const behind = highest !== undefined && isNewer(highest, resourceVersion);
     if (behind) {
@@ -179,7 +145,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     }
     behindSince = undefined;
     // The watch begins anew behind them, or the history did.
-    answers.clear();
+    own.clear();
     const seen = position;
     const present = new Set<string>();
     for (const object of objects) {
@@ -201,8 +167,8 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
   };
 
   const take = (line: string) => {
-    const version = answers.size > 0 ? versionOfChange(line) : undefined;
-    if (version !== undefined && answers.delete(version) && position !== undefined && isNewer(version, position))
+    const version = own.isExpecting() ? versionOfChange(line) : undefined;
+    if (version !== undefined && own.take(version, 'kept') && position !== undefined && isNewer(version, position))
       return advance(version);
     const event = parseEvent(line);
     const resourceVersion = event.type === 'BOOKMARK' ? event.resourceVersion : versionOf(event.object);
@@ -213,7 +179,8 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     }
     if (event.type !== 'BOOKMARK') {
       const object = keep(event.object);
-      deliver(event.type === 'DELETED' ? store.remove(object, resourceVersion) : store.put(object));
+      const changes = event.type === 'DELETED' ? store.remove(object, resourceVersion) : store.put(object);
+      deliver(own.take(resourceVersion, 'told') ? changes.map(owned) : changes);
     }
     advance(resourceVersion);
   };
@@ -251,6 +218,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
   async function* overheard(chunks: AsyncIterable<Uint8Array>) {
     for await (const chunk of chunks) {
       heard = performance.now();
+      await own.answered();
       yield chunk;
     }
   }
@@ -290,6 +258,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     synced: synced.promise,
     hasSynced: () => isSynced,
     staleSeconds,
+    writing: own.begin,
     silentSeconds: () => (performance.now() - Math.max(heard, answered)) / 1000,
     observe: (object) => {
       const { namespace, resourceVersion } = object.metadata;
@@ -297,8 +266,11 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       if (!isSynced || !here || !hasLabels(object, options.labels) || !resourceVersion) return;
       // What the watch has passed it has also told; an object that is not there by now was deleted.
       if (position === undefined || !isNewer(resourceVersion, position)) return;
-      answers.add(resourceVersion);
-      deliver(store.put(keep(object)).map((change) => ({ ...change, isOwn: true })));
+      own.note(resourceVersion, 'kept');
+      deliver(store.put(keep(object)).map(owned));
+    },
+    expect: (resourceVersion) => {
+      if (position !== undefined && isNewer(resourceVersion, position)) own.note(resourceVersion, 'told');
     },
     close: async () => {
       closing.abort(new Error(`the watch of ${name} was closed`));
@@ -309,3 +281,5 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     },
   };
 };
+
+const owned = (change: Change): Change => ({ ...change, isOwn: true });

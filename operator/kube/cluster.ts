@@ -5,13 +5,13 @@ import { apiPath } from './api-path.ts';
 import { createDiscovery } from './discovery.ts';
 import type { EventRecorder } from './events.ts';
 import type { Scope } from './object-source.ts';
-import type { Transport } from './transport.ts';
+import type { ApiRequest, Transport } from './transport.ts';
 
 /** A cache and what of its kind it holds. Without a scope: everything. */
 export interface Cache {
   readonly kind: Pick<ResourceKind, 'apiVersion' | 'plural'>;
   readonly scope: Scope;
-  readonly watch: Pick<ListWatch, 'get' | 'list' | 'hasSynced' | 'observe'>;
+  readonly watch: Pick<ListWatch, 'get' | 'list' | 'hasSynced' | 'writing' | 'observe' | 'expect'>;
 }
 export interface ClusterOptions {
   readonly transport: Transport;
@@ -48,10 +48,24 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
       throw error;
     }
   };
+  type TakeUp = (watch: Cache['watch'], answer: KubeObject) => void;
   /** The answer to a write goes into the caches: the next reconcile must not decide by what was before it. */
-  const remember = (kind: ResourceKind, object: KubeObject): KubeObject => {
-    for (const { watch } of caches(kind, object.metadata.namespace)) watch.observe(object);
-    return object;
+  const remember: TakeUp = (watch, answer) => watch.observe(answer);
+  /** That of a write to the scale is a Scale, of another kind than what is cached, and has the version of it. */
+  const expect: TakeUp = (watch, { metadata }) => metadata.resourceVersion && watch.expect(metadata.resourceVersion);
+  const write = async (
+    { kind, namespace, takeUp }: { kind: ResourceKind; namespace: string | undefined; takeUp: TakeUp },
+    request: ApiRequest,
+  ): Promise<KubeObject> => {
+    const watches = caches(kind, namespace).map(({ watch }) => watch);
+    const ends = watches.map((watch) => watch.writing());
+    try {
+      const answer = (await transport.request(request)) as KubeObject;
+      for (const watch of watches) takeUp(watch, answer);
+      return answer;
+    } finally {
+      for (const end of ends) end();
+    }
   };
 
   return {
@@ -112,7 +126,7 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
     apply: async (object, { manager, subresource, dryRun }) => {
       const kind = await discover(object);
       const { name, namespace } = object.metadata;
-      const answer = (await transport.request({
+      const request: ApiRequest = {
         method: 'PATCH',
         path: apiPath(kind, { namespace, name, subresource }),
         query: { fieldManager: manager, force: 'true', dryRun: dryRun ? 'All' : undefined },
@@ -120,9 +134,9 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
         contentType: 'application/apply-patch+yaml',
         body: subresource === 'scale' ? scaleOf(object) : applied(object),
         idempotent: true,
-      })) as KubeObject;
-      // The answer to a scale is a Scale, of another kind than what is cached.
-      return dryRun || subresource === 'scale' ? answer : remember(kind, answer);
+      };
+      if (dryRun) return (await transport.request(request)) as KubeObject;
+      return write({ kind, namespace, takeUp: subresource === 'scale' ? expect : remember }, request);
     },
     delete: async (kind, name, namespace, options = {}) => {
       try {
@@ -153,14 +167,16 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
         if (old.includes(finalizer) === present) return current;
         const finalizers = present ? [...old, finalizer] : old.filter((other) => other !== finalizer);
         try {
-          const answer = await transport.request({
-            method: 'PATCH',
-            path: apiPath(kind, { namespace, name }),
-            query: { fieldManager },
-            contentType: 'application/merge-patch+json',
-            body: { metadata: { resourceVersion: current.metadata.resourceVersion, uid, finalizers } },
-          });
-          return remember(kind, answer as KubeObject);
+          return await write(
+            { kind, namespace, takeUp: remember },
+            {
+              method: 'PATCH',
+              path: apiPath(kind, { namespace, name }),
+              query: { fieldManager },
+              contentType: 'application/merge-patch+json',
+              body: { metadata: { resourceVersion: current.metadata.resourceVersion, uid, finalizers } },
+            },
+          );
         } catch (error) {
           // The last finalizer is off and the object gone: what was wanted.
           if (!present && isStatus(error, 404)) return current;

@@ -9,6 +9,8 @@ import {
   tenantLabel,
 } from '../plan/children.ts';
 import { isTrue, statusConditions } from '../plan/conditions.ts';
+import { Deployments } from '../plan/kinds.ts';
+import { replicasOf } from '../plan/scaling.ts';
 import type { Cluster, KubeObject, LagReport } from './ports.ts';
 import { claimsOn, holderOf } from './tenancy.ts';
 
@@ -72,10 +74,11 @@ export const wakers = (cluster: Cluster, keys: Keys) => {
       for (const object of cluster.list(Integrations, { namespace: change.object.metadata.namespace ?? '' }))
         keys.integration(keyOf(object));
     },
-    child: ({ object, isOwn = false }: Change) => {
+    child: (change: Change) => {
+      const { object, isOwn = false } = change;
       const { labels = {}, namespace, name } = object.metadata;
       const integration = labels[integrationLabel];
-      if (integration !== undefined && !isOwn) keys.integration(`${namespace}/${integration}`);
+      if (integration !== undefined && (!isOwn || isRescaled(change))) keys.integration(`${namespace}/${integration}`);
       // The gateway serves what was accepted.
       const isAccepted = integration !== undefined && name === acceptedName(integration);
       const tenant = labels[tenantLabel];
@@ -94,6 +97,10 @@ export const wakers = (cluster: Cluster, keys: Keys) => {
     namespace: ({ object }: Change) => tenantsOf(object.metadata.name),
   };
 };
+
+/** The scaler writes no status. That it took over the number as it is, is no news. */
+const isRescaled = ({ type, object, previous }: Change): boolean =>
+  object.kind === Deployments.kind && type === 'updated' && replicasOf(object) !== (previous && replicasOf(previous));
 
 const freshMs = 120_000;
 /** One that is added was there before the watch, or somebody replaced it just now: then pods still have the old one. */

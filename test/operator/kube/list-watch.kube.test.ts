@@ -407,6 +407,45 @@ describe('the answer to an own write', () => {
     expect(observed.log().filter((line) => line.startsWith('added'))).toHaveLength(1);
   });
 
+  test('is waited for by the watch, which may be faster', async () => {
+    const observed = start({ timings: { answerMs: 120_000 } });
+    const unaware = start();
+    await Promise.all([observed.watch.synced, unaware.watch.synced]);
+    const answered = observed.watch.writing();
+    const written = await objects.put('own');
+    await until('the watch of who does not wait has told', () => unaware.changes.length === 1);
+    expect(observed.changes).toEqual([]);
+    for (const { watch } of [observed, unaware]) watch.observe(written);
+    answered();
+    await objects.put('own', { n: '2' });
+    await until('what others wrote was told', () => observed.changes.length === 2 && unaware.changes.length === 2);
+    expect(observed.changes.map(({ isOwn = false }) => isOwn)).toEqual([true, false]);
+    expect(unaware.changes.map(({ isOwn = false }) => isOwn)).toEqual([false, false]);
+  });
+
+  test('holds up the watch for a moment only', async () => {
+    const observed = start({ timings: { answerMs: 50 } });
+    await observed.watch.synced;
+    observed.watch.writing();
+    await objects.put('of-others');
+    await until('what others wrote was told', () => observed.changes.length === 1);
+  });
+
+  test('may be something else than the object, which the watch tells then', async () => {
+    const observed = start({ timings: { answerMs: 120_000 } });
+    await observed.watch.synced;
+    const answered = observed.watch.writing();
+    const { metadata } = await objects.put('own');
+    observed.watch.expect(metadata.resourceVersion ?? '');
+    answered();
+    await objects.put('own', { n: '2' });
+    await until('both were told', () => observed.changes.length === 2);
+    expect(observed.changes.map(({ type, isOwn = false }) => [type, isOwn])).toEqual([
+      ['added', true],
+      ['updated', false],
+    ]);
+  });
+
   test('is not taken into a cache that it does not belong to', async () => {
     const observed = start({ labels: { app: 'x' } });
     await observed.watch.synced;
