@@ -46,5 +46,9 @@ const connectionSchema = annotated(connectionSpec);
 export const referencesOfIntegration: (spec: IntegrationSpec) => References = remembered((spec) =>
   referencesIn(integrationSchema, spec, ['spec']),
 );
+/** Each once. */
+export const connectionsNamedBy: (spec: IntegrationSpec) => readonly string[] = remembered((spec) => [
+  ...new Set(referencesOfIntegration(spec).connections.map(({ name }) => name)),
+]);
 export const referencesOfConnection = (spec: ConnectionSpec): References =>
   referencesIn(connectionSchema, spec, ['spec']);

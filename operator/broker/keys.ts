@@ -72,31 +72,40 @@ export const isSignedBy = (publicKey: string, text: string, signature: Uint8Arra
 
 export const seedOf = (pair: KeyPair): string => new TextDecoder().decode(pair.getSeed());
 
-const accelerated = (pair: KeyPair): KeyPair => {
-  const seed = seedOf(pair);
+/** `pair` is what the library makes of the seed: it takes as long as all the rest, and little of it is ever used. */
+const accelerated = (seed: string, pair: () => KeyPair): KeyPair => {
   const key = privateKeyOf(seed);
   const publicKey = createPublicKey(key);
   const text = publicText(seed[1] ?? '', publicKey);
   return {
     getPublicKey: () => text,
-    getPrivateKey: () => pair.getPrivateKey(),
-    getSeed: () => pair.getSeed(),
+    getPrivateKey: () => pair().getPrivateKey(),
+    getSeed: () => new TextEncoder().encode(seed),
     sign: (input) => new Uint8Array(sign(null, input, key)),
     verify: (input, signature) => verify(null, input, publicKey, signature),
-    clear: () => pair.clear(),
-    seal: (input, recipient, nonce) => pair.seal(input, recipient, nonce),
-    open: (input, sender) => pair.open(input, sender),
+    clear: () => pair().clear(),
+    seal: (input, recipient, nonce) => pair().seal(input, recipient, nonce),
+    open: (input, sender) => pair().open(input, sender),
   };
 };
+const pairOf = (seed: string): KeyPair => fromSeed(new TextEncoder().encode(seed));
 
-/** `SO...`, `SA...` or `SU...` */
-export const keyFromSeed = (seed: string): KeyPair => accelerated(fromSeed(new TextEncoder().encode(seed.trim())));
+/** `SO...`, `SA...` or `SU...`; throws for one with a typo. */
+export const keyFromSeed = (seed: string): KeyPair => {
+  const pair = pairOf(seed.trim());
+  return accelerated(seedOf(pair), () => pair);
+};
 
 const makers = { operator: createOperator, account: createAccount, user: createUser };
-export const newKey = (kind: keyof typeof makers): KeyPair => accelerated(makers[kind]());
+export const newKey = (kind: keyof typeof makers): KeyPair => {
+  const pair = makers[kind]();
+  return accelerated(seedOf(pair), () => pair);
+};
 
 export const newSeed = (kind: keyof typeof makers): string => seedOf(makers[kind]());
 
 /** A user that the holder of a seed can name again without having kept it: always the same one for the same seed and text. */
-export const derivedUser = (seed: string, of: string): KeyPair =>
-  keyFromSeed(seedText('U', createHmac('sha256', seed).update(of).digest()));
+export const derivedUser = (seed: string, of: string): KeyPair => {
+  const derived = seedText('U', createHmac('sha256', seed).update(of).digest());
+  return accelerated(derived, () => pairOf(derived));
+};

@@ -2,8 +2,7 @@ import { catalog } from '../../runtime/catalog.ts';
 import { type ConnectionSpec, systemOf } from '../api/connection.ts';
 import { Connections, Integrations } from '../api/meta.ts';
 import { parseConnection, parseIntegration } from '../api/parse.ts';
-import { referencesOfIntegration } from '../api/references.ts';
-import { remembered } from '../api/remembered.ts';
+import { connectionsNamedBy } from '../api/references.ts';
 import type { Reconcile } from '../control/controller.ts';
 import { connectionStatus } from '../plan/connection-status.ts';
 import { filesOfConnection } from '../plan/references.ts';
@@ -47,9 +46,8 @@ const endpointsOf = (spec: Parameters<typeof systemOf>[0]) => {
 };
 
 const usersOf = (cluster: Cluster, namespace: string, name: string): number =>
-  cluster.list(Integrations, { namespace }).filter((integration) => connectionsOf(integration).has(name)).length;
-const connectionsOf = remembered((integration: KubeObject) => {
+  cluster.list(Integrations, { namespace }).filter((integration) => namesConnection(integration, name)).length;
+const namesConnection = (integration: KubeObject, name: string): boolean => {
   const parsed = parseIntegration(integration);
-  const references = parsed.ok ? referencesOfIntegration(parsed.value.spec).connections : [];
-  return new Set(references.map(({ name }) => name));
-});
+  return parsed.ok && connectionsNamedBy(parsed.value.spec).includes(name);
+};

@@ -2,7 +2,7 @@ import type { Connection } from '../api/connection.ts';
 import type { IntegrationSpec } from '../api/integration.ts';
 import { Connections } from '../api/meta.ts';
 import { type Parsed, parseConnection, parseIntegration } from '../api/parse.ts';
-import { referencesOfIntegration } from '../api/references.ts';
+import { connectionsNamedBy } from '../api/references.ts';
 import { remembered, rememberedWith } from '../api/remembered.ts';
 import { type Assessment, assess, type Resolved, resolve } from '../plan/acceptance.ts';
 import { readAccepted } from '../plan/accepted.ts';
@@ -51,7 +51,7 @@ const assessments = rememberedWith<Assessment>();
 const assessed = async ({ cluster, settings }: Context, object: KubeObject, holder: Holder): Promise<Assessment> => {
   const { namespace = '' } = object.metadata;
   const parsed = parseIntegration(object);
-  const named = parsed.ok ? connectionsOf(parsed.value.spec) : [];
+  const named = parsed.ok ? connectionsNamedBy(parsed.value.spec) : [];
   const stored = await Promise.all(named.map((name) => cluster.get(Connections, name, namespace)));
   const connections = stored.filter((found) => found && !found.metadata.deletionTimestamp) as KubeObject[];
   const own = parsed.ok ? filesOf(parsed.value.spec) : [];
@@ -84,9 +84,6 @@ const assessed = async ({ cluster, settings }: Context, object: KubeObject, hold
     }),
   );
 };
-const connectionsOf = remembered((spec: IntegrationSpec) => [
-  ...new Set(referencesOfIntegration(spec).connections.map(({ name }) => name)),
-]);
 const filesOf = remembered((spec: IntegrationSpec) => referencesOf(spec, {}, () => 'broker').worker);
 const filesIn = remembered((connection: Parsed<Connection>) =>
   connection.ok ? filesOfConnection(connection.value.spec) : [],
