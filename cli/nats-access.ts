@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { type Access, type DeadLetters, openDeadLetters } from '../runtime/dead-letters/store.ts';
 import { TransportError } from '../runtime/transport/transport.ts';
 import type { NatsOptions } from './dead-letter-options.ts';
-import { Finding, NoAccess, UsageError } from './outcome.ts';
+import { fileText } from './file-text.ts';
+import { Finding, NoAccess } from './outcome.ts';
 
 /** Opens an Integration's dead letters for as long as `use` runs. What NATS refuses is `NoAccess`. */
 export const withDeadLetters = async (
@@ -56,11 +56,3 @@ const explained =
       });
     throw new NoAccess(`${error.message}${hint}`, { cause: error });
   };
-
-const fileText = (file: string, option: string): string => {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new UsageError(`${option}: ${(cause as Error).message}`, { cause });
-  }
-};

@@ -1,9 +1,11 @@
 import type { Volume } from '../../runtime/connector.ts';
 import { reasonOf } from '../../runtime/errors.ts';
+import type { LocalBroker } from './broker.ts';
 import type { Console } from './console.ts';
 import { dueBy, type IsDue } from './cron-times.ts';
 import { openDoorway } from './doorway.ts';
 import { tick } from './given.ts';
+import { memoryBroker } from './memory-broker.ts';
 import { connectionOf, outlineOf } from './outline.ts';
 import type { LocalIntegration, LocalPlan, LocalSchedule } from './plan.ts';
 import { type LocalTenant, openTenant } from './tenant.ts';
@@ -18,7 +20,8 @@ export interface Loop {
   tenantOf(integration: LocalIntegration): LocalTenant;
   /** Seen so far. */
   deadLetters(): number;
-  close(graceMs: number): Promise<void>;
+  /** Tells what stays behind. */
+  close(graceMs: number): Promise<readonly string[]>;
 }
 export interface LoopOptions {
   readonly host: string;
@@ -30,13 +33,15 @@ export interface LoopOptions {
   /** Messages for Connections are shown, not sent. */
   readonly print: boolean;
   readonly console: Console;
+  /** Default: in memory. */
+  readonly broker?: (() => Promise<LocalBroker>) | undefined;
   readonly now?: () => number;
 }
 
 interface Place {
   readonly tenant: LocalTenant;
   readonly url: string;
-  close(graceMs: number): Promise<void>;
+  close(graceMs: number): Promise<readonly string[]>;
 }
 /** Of several Integrations that are in work at once. */
 const tickEveryMs = 200;
@@ -69,6 +74,9 @@ export const createLoop = (options: LoopOptions): Loop => {
   const ticking = setInterval(look, tickEveryMs);
 
   const open = async (tenant: string, namespace: string): Promise<Place> => {
+    const [other] = places.keys();
+    if (options.broker && other !== undefined)
+      throw new Error(`an account of NATS holds one namespace; the files have ${other} and ${tenant}/${namespace}`);
     const opened = openTenant({
       tenant,
       namespace,
@@ -90,15 +98,20 @@ export const createLoop = (options: LoopOptions): Loop => {
         console.deadLetter(integration, letter);
       },
       log: console.log,
+      broker: await (options.broker?.() ?? memoryBroker()),
     });
     const port = options.port === 0 ? 0 : options.port + places.size;
-    const doorway = await openDoorway(opened, { port, host: options.host, log: console.log('') });
+    const at = { port, host: options.host, log: console.log('') };
+    const doorway = await openDoorway(opened, at).catch(async (error: unknown) => {
+      await opened.close(0);
+      throw error;
+    });
     return {
       tenant: opened,
       url: `http://localhost:${doorway.port}`,
       async close(graceMs) {
         await doorway.close(graceMs);
-        await opened.close(graceMs);
+        return await opened.close(graceMs);
       },
     };
   };
@@ -135,7 +148,7 @@ export const createLoop = (options: LoopOptions): Loop => {
     },
     async close(graceMs) {
       clearInterval(ticking);
-      await Promise.all([...places.values()].map((place) => place.close(graceMs)));
+      return (await Promise.all([...places.values()].map((place) => place.close(graceMs)))).flat();
     },
   };
 };

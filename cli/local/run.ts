@@ -10,6 +10,7 @@ import { readSources, type Source } from '../sources.ts';
 import { type Console, createConsole, type Output } from './console.ts';
 import { give } from './given.ts';
 import { createLoop, type Loop } from './loop.ts';
+import type { NatsAccess } from './nats-broker.ts';
 import { type LocalIntegration, type LocalPlan, planLocally } from './plan.ts';
 import { watchFiles } from './watch.ts';
 
@@ -29,6 +30,8 @@ export interface RunOptions {
   readonly port: number;
   readonly host: string;
   readonly print: boolean;
+  /** A real server; default: a broker in memory. */
+  readonly nats?: NatsAccess | undefined;
   readonly data: Output;
   readonly notes: Output;
   /** Called when everything runs. */
@@ -45,8 +48,11 @@ export const run = async (options: RunOptions): Promise<boolean> => {
     console.problem('', `no Integration in ${counted(sources.length, 'file')}`);
     return false;
   }
+  const { nats } = options;
+  const onServer = async (access: NatsAccess) => (await import('./nats-broker.ts')).natsBroker(access, console.log(''));
   const loop = createLoop({
     ...options,
+    broker: nats && (() => onServer(nats)),
     volume: volumeIn(options.volumesFolder),
     // The one message is all that is to be worked on.
     fetch: options.once === undefined,
@@ -69,7 +75,8 @@ export const run = async (options: RunOptions): Promise<boolean> => {
     await watch.close();
     return true;
   } finally {
-    await loop.close(graceMs);
+    const left = await loop.close(graceMs);
+    if (left.length > 0) console.note('', ['left on the server:', ...left].join('\n  '));
   }
 };
 

@@ -1,7 +1,7 @@
 import { createAccept, envelope } from '../../runtime/accept.ts';
 import { catalog } from '../../runtime/catalog.ts';
 import type { Call, Log, Volume } from '../../runtime/connector.ts';
-import { type DeadLetter, letterOf } from '../../runtime/dead-letters/letter.ts';
+import type { DeadLetter } from '../../runtime/dead-letters/letter.ts';
 import { createEgress } from '../../runtime/egress.ts';
 import type { SinkPart } from '../../runtime/engine/parts.ts';
 import { reasonOf, retry } from '../../runtime/errors.ts';
@@ -10,12 +10,11 @@ import { createRouteTable, type RouteTable } from '../../runtime/gateway/route-t
 import { hasIntake, type IntakeSources, runSources } from '../../runtime/intake/sources.ts';
 import type { Message } from '../../runtime/message.ts';
 import { decodeAnswer, withTimeout } from '../../runtime/nats/call.ts';
-import { resumeHeader } from '../../runtime/nats/envelope.ts';
-import { deadLetterStream, inboxStream } from '../../runtime/nats/names.ts';
+import { deadLetterStream } from '../../runtime/nats/names.ts';
 import type { CaRef, SecretRef } from '../../runtime/schema.ts';
-import { wakeType } from '../../runtime/steps/alarms.ts';
-import { type Clock, createMemoryTransport, type MemoryTransport } from '../../runtime/transport/memory.ts';
-import type { Delivery } from '../../runtime/transport/transport.ts';
+import type { Clock } from '../../runtime/transport/memory.ts';
+import type { Transport } from '../../runtime/transport/transport.ts';
+import type { LocalBroker } from './broker.ts';
 import type { LocalIntegration } from './plan.ts';
 import type { LocalSecrets } from './secrets.ts';
 import { type LocalWorker, openWorker, valueOf } from './worker.ts';
@@ -24,7 +23,7 @@ import { type LocalWorker, openWorker, valueOf } from './worker.ts';
  * The Integrations of one namespace in this process: one broker in memory for all of them, the gateway's routes, and a worker each.
  */
 export interface LocalTenant {
-  readonly transport: MemoryTransport;
+  readonly transport: Transport;
   readonly find: RouteTable['find'];
   /** These run from now on: what did not change goes on, what cannot be opened keeps its last good form. Tells what it did. */
   apply(integrations: readonly LocalIntegration[]): Promise<readonly Change[]>;
@@ -39,7 +38,8 @@ export interface LocalTenant {
   isBusy(): boolean;
   /** Of the workers that start nothing, because configuration or credentials are wrong, by Integration. */
   paused(): ReadonlyMap<string, { readonly part: string; readonly code: string }>;
-  close(graceMs: number): Promise<void>;
+  /** Tells what stays behind. */
+  close(graceMs: number): Promise<readonly string[]>;
 }
 export interface Change {
   readonly integration: string;
@@ -61,6 +61,8 @@ export interface TenantOptions {
   readonly published?: (event: Message) => void;
   readonly deadLetter: (integration: string, letter: DeadLetter) => void;
   readonly log: (integration: string) => Log;
+  /** Where all of it lies; closed with the tenant. */
+  readonly broker: LocalBroker;
   readonly clock?: Clock;
 }
 
@@ -69,17 +71,15 @@ interface Running {
   readonly worker: LocalWorker | undefined;
   readonly sources: IntakeSources | undefined;
 }
-const reader = 'console';
 const restartGraceMs = 5_000;
 
 export const openTenant = (options: TenantOptions): LocalTenant => {
-  const { namespace } = options;
+  const { namespace, broker } = options;
+  const { transport } = broker;
   const running = new Map<string, Running>();
   const served = new Map<string, (problem: string | undefined) => void>();
-  const followed = new Set<string>();
   const consumers = new Map<string, { integration: string; stream: string; name: string }>();
   const shutdown = new AbortController();
-  const transport = createMemoryTransport({ streams: [], ...(options.clock ? { clock: options.clock } : {}) });
   const log = options.log('');
   let revision = 0;
 
@@ -104,7 +104,7 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
     context: { ...values, signal: shutdown.signal },
     accept: (entry, source) => createAccept(transport, entry, source, log),
     call,
-    once: createOnce({ ...transport, bucket: () => transport.state }, log),
+    once: createOnce({ ...transport, bucket: () => broker.answers }, log),
     applied: (integration, applied) => served.get(integration)?.(applied?.error),
     log: { ...log, info: () => undefined, error: () => undefined },
   });
@@ -118,19 +118,17 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
     table.changed({ integration: name, revision, value });
     return promise;
   };
-  const prepare = (integration: LocalIntegration) => {
-    const streams = streamsOf(integration);
-    transport.apply(streams);
-    for (const { name: stream, consumers: each } of streams)
-      for (const { name } of each) consumers.set(`${stream}/${name}`, { integration: integration.name, stream, name });
-    const letters = deadLetterStream(integration.name);
-    if (followed.has(letters)) return;
-    followed.add(letters);
-    const deliver = (delivery: Delivery) => {
-      options.deadLetter(integration.name, letterOf({ ...delivery, time: new Date().toISOString() }));
-      void delivery.ack();
-    };
-    transport.consume({ stream: letters, name: reader }, { credit: () => 100, deliver });
+  const prepare = async (integration: LocalIntegration): Promise<unknown> => {
+    const { name, streams } = integration;
+    try {
+      await broker.prepare(integration, (letter) => options.deadLetter(name, letter));
+    } catch (error) {
+      return error;
+    }
+    for (const { name: stream, consumers: each } of streams.filter(({ name: of }) => of !== deadLetterStream(name)))
+      for (const consumer of each)
+        consumers.set(`${stream}/${consumer.name}`, { integration: name, stream, name: consumer.name });
+    return undefined;
   };
   const fetching = ({ name, flow }: LocalIntegration): IntakeSources | undefined => {
     if (!options.fetch || !hasIntake(flow, catalog.sources)) return undefined;
@@ -191,17 +189,25 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
       const gone = [...running.values()].filter(({ integration }) => !wanted.has(integration.name));
       const changed = integrations.filter(({ name, hash }) => running.get(name)?.integration.hash !== hash);
       // All subscribe before one publishes.
-      for (const integration of changed) prepare(integration);
-      return Promise.all([...gone.map(stop), ...changed.map(start)]);
+      const prepared = await Promise.all(changed.map(prepare));
+      return Promise.all([
+        ...gone.map(stop),
+        ...changed.map((integration, index) => {
+          const problem = prepared[index];
+          if (problem === undefined) return start(integration);
+          return { integration: integration.name, did: 'failed' as const, error: reasonOf(problem) };
+        }),
+      ]);
     },
     async atRest({ besidesTimers = false } = {}) {
       const stuck = paused();
       const working = [...running.keys()].filter((name) => !stuck.has(name));
-      const timers = besidesTimers ? working.map((name) => transport.stored(inboxStream(name), isTimer)) : [];
+      const timers = besidesTimers ? working.map((name) => broker.timers(name)) : [];
       const waiting = timers.reduce((total, each) => total + each, 0);
       const counted = [...consumers.values()].filter(({ integration }) => !stuck.has(integration));
       const fills = await Promise.all(counted.map((consumer) => transport.fill(consumer)));
-      return fills.reduce((total, { pending, ackPending }) => total + pending + ackPending, 0) === waiting;
+      const stored = fills.reduce((total, { pending, ackPending }) => total + pending + ackPending, 0);
+      return stored === waiting && broker.untold() === 0;
     },
     isBusy: () => [...running.values()].some(({ worker }) => (worker?.running() ?? 0) > 0),
     paused,
@@ -210,22 +216,7 @@ export const openTenant = (options: TenantOptions): LocalTenant => {
       await Promise.all([...running.values()].map(async ({ worker }) => worker?.stop(graceMs)));
       shutdown.abort();
       await table.close();
-      await transport.close();
+      return await broker.close();
     },
   };
 };
-
-const isTimer = (headers: Readonly<Record<string, string>>): boolean =>
-  headers[resumeHeader] !== undefined && headers['ce-type'] === wakeType;
-
-/** Dead letters are read by this process as soon as they are written, so that they never fill up. */
-const streamsOf = ({ name, streams }: LocalIntegration) =>
-  streams.map((stream) =>
-    stream.name === deadLetterStream(name)
-      ? {
-          ...stream,
-          retention: 'workqueue' as const,
-          consumers: [{ name: reader, filters: [], ackWaitMs: 30_000, maxAckPending: 1_000 }],
-        }
-      : stream,
-  );

@@ -7,6 +7,7 @@ import { type Doorway, openDoorway } from './doorway.ts';
 import type { OwnResult, Result } from './expectations.ts';
 import { createFakeClock, type FakeClock } from './fake-clock.ts';
 import { type Answer, give } from './given.ts';
+import { memoryBroker } from './memory-broker.ts';
 import { contentOf, type MockServer } from './mock-server.ts';
 import { partSink } from './part.ts';
 import type { LocalIntegration } from './plan.ts';
@@ -75,6 +76,7 @@ export const runCase = async (
     published: (event) => void events.push(event),
     deadLetter: (name, letter) => void own.get(name)?.deadLetters.push(letter),
     log: () => silent,
+    broker: memoryBroker(clock),
     clock,
   });
   let doorway: Doorway | undefined;
