@@ -14,7 +14,7 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-// Levels as in CONTRIBUTING.md. Tests that start servers wait for them half of the time, so four share two cores; each node has its own addresses.
+// Levels as in CONTRIBUTING.md. Tests that start servers wait for them a third of the time, so three share two cores; each node has its own addresses.
 export default defineConfig({
   test: {
     environment: 'node',
@@ -23,7 +23,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
-    maxWorkers: 4,
+    maxWorkers: 3,
     // What a file starts it ends, and no module keeps state: reading all modules again for each file would take minutes.
     isolate: false,
     sequence: { sequencer: LongestFirst },
@@ -39,7 +39,7 @@ export default defineConfig({
       },
       { extends: true, test: { name: 'nats', include: ['test/**/*.nats.test.ts'] } },
       { extends: true, test: { name: 'kube', include: ['test/**/*.kube.test.ts'] } },
-      { extends: true, test: { name: 'e2e', include: ['test/**/*.e2e.test.ts'], maxWorkers: 2 } },
+      { extends: true, test: { name: 'e2e', include: ['test/**/*.e2e.test.ts'] } },
     ],
   },
 });

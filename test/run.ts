@@ -14,8 +14,8 @@ import { bundlePrograms } from './programs.ts';
  * Nothing is skipped silently: a level that cannot run here is a failure.
  */
 const levels = ['unit', 'nats', 'kube', 'e2e'] as const;
-/** Those of one stage share the machine: while some wait, others work. The node has it to itself. */
-const stages: readonly (readonly string[])[] = [['unit'], ['nats', 'kube'], ['e2e']];
+/** Those of one stage share the machine: while some wait, others work. A story on the node waits for a third of its time. */
+const stages: readonly (readonly string[])[] = [['unit'], ['nats', 'kube', 'e2e']];
 const help = `npm test [-- LEVEL...]    levels: ${levels.join(', ')} (default: all, after the checks)
   --no-check              leave the checks out
 Ends with "N passed, N failed"; exit code 0 only when nothing failed.`;
