@@ -7,6 +7,7 @@ import { bundle, bundles } from '../build.ts';
 import { checkAll } from './check.ts';
 import { ensureBinaries } from './cluster/binaries.ts';
 import { serverNames } from './cluster/servers.ts';
+import { removeTemporaryFolders } from './cluster/temporary.ts';
 import { bundlePrograms } from './programs.ts';
 
 /*
@@ -129,6 +130,8 @@ const main = async (): Promise<number> => {
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    // Servers that files shared ended with their process.
+    await removeTemporaryFolders();
   }
   if (failures.length > 0) console.log(`\nwhat failed:\n\n${failures.join('\n\n')}`);
   console.log(`\n${Math.round((performance.now() - started) / 1000)} s in all`);

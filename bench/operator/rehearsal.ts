@@ -78,7 +78,9 @@ export const rehearse = async (
 
 const nobody = () => {};
 
-const ownTransport = async ({ kubeconfig }: OperatorWorld): Promise<Transport> => {
+/** With the operator's rights. */
+const ownTransport = async ({ api }: OperatorWorld): Promise<Transport> => {
+  const kubeconfig = await api.serviceAccountKubeconfig(operatorNamespace, 'kanava-operator');
   const identity = await loadIdentity({ kubeconfig, env: {} });
   return createTransport({ identity, registry: new Registry(), mayWrite: () => true });
 };

@@ -21,14 +21,20 @@ interface Sent {
   readonly metadata: { readonly name: string; readonly namespace?: string | undefined };
 }
 
-const deadlineMs = 15_000;
+/** A read is tried again. */
+const deadlineMs = (method: string): number => (method === 'GET' ? 15_000 : 60_000);
 
 /** Requests to the API server whose refusals are read as data, not as kubectl's text. */
 export const rawApi = (api: KubeApi) => {
   const agent = new Agent({ keepAlive: true, ca: api.ca, cert: api.adminCert, key: api.adminKey });
   const once = (method: string, path: string, body: unknown, type: string): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      const settings = { method, agent, headers: { 'content-type': type }, signal: AbortSignal.timeout(deadlineMs) };
+      const settings = {
+        method,
+        agent,
+        headers: { 'content-type': type },
+        signal: AbortSignal.timeout(deadlineMs(method)),
+      };
       const sent = request(`${api.url}${path}`, settings, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -71,8 +71,8 @@ test('a file that changes CRDs does not give it back', async () => {
   await expect(api.stop()).rejects.toThrow(/a file that changes CRDs .*\/tenants\.kanava\.dev/);
 });
 
-test('a client that goes on is named', { timeout: 120_000 }, async () => {
-  const api = await borrowServer();
+test('a client that goes on is named', async () => {
+  const api = await borrowServer(2_000);
   const agent = new Agent({ keepAlive: true, ca: api.ca, cert: api.adminCert, key: api.adminKey });
   const watch = request(`${api.url}/api/v1/namespaces?watch=true`, { agent });
   await new Promise((resolve) => watch.once('response', resolve).end());

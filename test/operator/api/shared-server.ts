@@ -35,8 +35,8 @@ const start = async (): Promise<Kept> => {
 };
 
 /** Who writes on, or holds a watch, belongs to the file that ends here; the next one would meet it. */
-const mustBeAlone = async ({ port, apiserver }: OwnKubeApi): Promise<void> => {
-  for (const end = performance.now() + 10_000; ; await pause(20)) {
+const mustBeAlone = async ({ port, apiserver }: OwnKubeApi, patienceMs: number): Promise<void> => {
+  for (const end = performance.now() + patienceMs; ; await pause(20)) {
     const clients = await clientsOf(port, apiserver.pid);
     if (clients.length === 0) return;
     if (performance.now() > end)
@@ -78,8 +78,8 @@ const forgetPolicies = async (api: KubeApi): Promise<void> => {
   }
 };
 
-const reset = async ({ own, atFirst }: Kept): Promise<void> => {
-  await mustBeAlone(own);
+const reset = async ({ own, atFirst }: Kept, patienceMs: number): Promise<void> => {
+  await mustBeAlone(own, patienceMs);
   const changed = changedKeys(atFirst, await readKeys(own.etcdUrl));
   const definitions = changed.filter((key) => key.includes('/customresourcedefinitions/'));
   if (definitions.length > 0)
@@ -98,16 +98,16 @@ const reset = async ({ own, atFirst }: Kept): Promise<void> => {
 let kept: Kept | undefined;
 
 /**
- * An API server with the CRDs and nothing else in it. `stop` gives it back, and fails when a client is still connected: stop operators,
+ * An API server with the CRDs and nothing else in it. `stop` gives it back, and fails when a client stays connected: stop operators,
  * watches and transports first.
  */
-export const borrowServer = async (): Promise<KubeApi> => {
+export const borrowServer = async (patienceMs = 60_000): Promise<KubeApi> => {
   // While a file holds it (or failed before it gave it back), another one starts.
   const lent = kept ?? (await start());
   kept = undefined;
   const stop = async (): Promise<void> => {
     try {
-      await reset(lent);
+      await reset(lent, patienceMs);
     } catch (error) {
       await lent.own.stop();
       throw error;

@@ -18,6 +18,8 @@ export interface LiveObjects {
   apply(object: unknown): Promise<void>;
   /** Merges it into the status. */
   patchStatus(object: KubeObject, status: object): Promise<void>;
+  /** Of a ServiceAccount, for an hour. */
+  tokenOf(name: string, namespace: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -27,11 +29,20 @@ const admission = (kind: string, plural: string): ResourceKind => ({
   plural,
   namespaced: false,
 });
+const rbac = (kind: string, plural: string, namespaced = false): ResourceKind => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind,
+  plural,
+  namespaced,
+});
 const known: readonly ResourceKind[] = [
   ...kinds,
   ...Object.values(builtIn).filter((kind) => typeof kind === 'object'),
   admission('ValidatingAdmissionPolicy', 'validatingadmissionpolicies'),
   admission('ValidatingAdmissionPolicyBinding', 'validatingadmissionpolicybindings'),
+  rbac('ClusterRole', 'clusterroles'),
+  rbac('ClusterRoleBinding', 'clusterrolebindings'),
+  rbac('Role', 'roles', true),
 ];
 const named = (name: string): ResourceKind => {
   const found = known.find((kind) =>
@@ -95,6 +106,11 @@ export const liveObjects = async (api: KubeApi): Promise<LiveObjects> => {
         contentType: 'application/merge-patch+json',
         body: { status },
       });
+    },
+    tokenOf: async (name, namespace) => {
+      const path = apiPath(builtIn.ServiceAccounts, { name, namespace, subresource: 'token' });
+      const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+      return ((await transport.request({ method: 'POST', path, body })) as { status: { token: string } }).status.token;
     },
     close: () => transport.close(),
   };

@@ -3,6 +3,7 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loadAll } from 'js-yaml';
 import type { Condition } from '../../../operator/api/fields.ts';
 import { statusConditions } from '../../../operator/plan/conditions.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
@@ -16,7 +17,7 @@ import { temporaryFolder } from '../../cluster/temporary.ts';
 import { program as operatorProgram } from '../../programs.ts';
 import { borrowServer } from '../api/shared-server.ts';
 import { startWorld, type World } from '../broker/world.ts';
-import { liveObjects } from '../kube/live-objects.ts';
+import { type LiveObjects, liveObjects } from '../kube/live-objects.ts';
 import { dishonest } from './status-honesty.ts';
 import { keepStatuses, recordStatuses } from './status-recorder.ts';
 
@@ -42,8 +43,6 @@ export interface OperatorProcess {
 export interface OperatorWorld {
   readonly api: KubeApi;
   readonly nats: World;
-  /** Path of the operator's own kubeconfig: its ServiceAccount. */
-  readonly kubeconfig: string;
   startOperator(config?: Record<string, unknown>): Promise<OperatorProcess>;
   /** Starts one and, as a kubelet would, another whenever it ends: on a busy machine it loses its lease. */
   keepOperator(): Promise<void>;
@@ -88,18 +87,18 @@ export const until = async <T>(what: string, look: () => Promise<T | undefined |
 const lastLines = (file: string | undefined): string =>
   file === undefined ? '' : readFileSync(file, 'utf8').trim().split('\n').slice(-10).join('\n');
 
-const installChart = async (api: KubeApi, dir: string): Promise<void> => {
+const renderChart = async (): Promise<unknown[]> => {
   const helm = await ensureBinary('helm');
   const parts = ['rbac/operator', 'rbac/tenant', 'rbac/members', 'operator/service-account'];
   const policies = ['bindings', 'namespaces', 'pods', 'users-own-spec', 'schema-revision'].map(
     (name) => `admission/${name}`,
   );
   const shown = [...parts, ...policies].flatMap((name) => ['-s', `templates/${name}.yaml`]);
-  const chart = join(repository, 'charts', 'kanava');
+  const source = join(repository, 'charts', 'kanava');
   const rendered = await run(helm, [
     'template',
     'kanava',
-    chart,
+    source,
     '-n',
     operatorNamespace,
     '--kube-version',
@@ -107,18 +106,22 @@ const installChart = async (api: KubeApi, dir: string): Promise<void> => {
     ...shown,
   ]);
   if (rendered.code !== 0) throw new Error(`helm template failed: ${rendered.stderr}`);
-  const file = join(dir, 'chart.yaml');
-  await writeFile(file, rendered.stdout);
-  await mustKubectl(api.kubectl, ['create', 'namespace', operatorNamespace]);
-  await mustKubectl(api.kubectl, ['apply', '--server-side', '-f', file]);
+  return loadAll(rendered.stdout).filter(Boolean);
+};
+/** The same for every file of a process. */
+let chart: Promise<unknown[]> | undefined;
+
+const installChart = async ({ apply }: Pick<LiveObjects, 'apply'>): Promise<void> => {
+  chart ??= renderChart();
+  await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: operatorNamespace } });
+  for (const object of await chart) await apply(object);
 };
 
 /** What a pod finds at /var/run/secrets/kubernetes.io/serviceaccount. */
-const podFolder = async (api: KubeApi, dir: string): Promise<string> => {
+const podFolder = async (api: KubeApi, objects: Pick<LiveObjects, 'tokenOf'>, dir: string): Promise<string> => {
   const folder = join(dir, 'service-account');
-  const token = await mustKubectl(api.kubectl, ['create', 'token', 'kanava-operator', '-n', operatorNamespace]);
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'token'), token);
+  await writeFile(join(folder, 'token'), await objects.tokenOf('kanava-operator', operatorNamespace));
   await writeFile(join(folder, 'ca.crt'), api.ca);
   return folder;
 };
@@ -178,20 +181,19 @@ export const startOperatorWorld = async ({
   logLevel = 'debug',
   jetstream = 'sync_interval: always',
   controllers = false,
-  startServer = borrowServer,
+  startServer = () => borrowServer(),
 }: OperatorWorldOptions = {}): Promise<OperatorWorld> => {
   const dir = await temporaryFolder('operator');
   const [api, nats] = await Promise.all([startServer(), startWorld({ jetstream })]);
   const manager = controllers ? await startControllers(api) : undefined;
   const recorder = recordStatuses(api);
-  await installChart(api, dir);
-  const kubeconfig = await api.serviceAccountKubeconfig(operatorNamespace, 'kanava-operator');
-  const tokenFolder = await podFolder(api, dir);
+  const { get, list, apply, ...objects } = await liveObjects(api);
+  await installChart({ apply });
+  const tokenFolder = await podFolder(api, objects, dir);
   const processes: OperatorProcess[] = [];
 
   const kubectl = (args: string[], input?: unknown) =>
     mustKubectl(api.kubectl, args, input === undefined ? {} : { stdin: JSON.stringify(input) });
-  const { get, list, apply, ...objects } = await liveObjects(api);
 
   const conditionsOf = async (kind: string, name: string, namespace?: string): Promise<readonly Condition[]> =>
     statusConditions((await get(kind, name, namespace))?.['status']);
@@ -256,7 +258,6 @@ export const startOperatorWorld = async ({
   return {
     api,
     nats,
-    kubeconfig,
     kubectl,
     get,
     becomes,
