@@ -5,6 +5,7 @@ import { httpConnector } from './connectors/http.ts';
 import { scheduleConnector } from './connectors/schedule.ts';
 import { aggregateStep } from './steps/aggregate.ts';
 import { callStep } from './steps/call.ts';
+import { checkpointStep } from './steps/checkpoint.ts';
 import { choiceStep } from './steps/choice.ts';
 import { dedupeStep } from './steps/dedupe.ts';
 import { delayStep } from './steps/delay.ts';
@@ -30,6 +31,7 @@ const connectors: readonly Connector[] = [busConnector, fileConnector, httpConne
 const stepList: readonly StepDefinition[] = [
   aggregateStep,
   callStep,
+  checkpointStep,
   choiceStep,
   dedupeStep,
   delayStep,

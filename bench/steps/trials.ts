@@ -141,6 +141,7 @@ export const stepTrials: readonly StepTrial[] = [
   { step: { dedupe: { key: 'body.id', window: '1h' } } },
   // All have one number: the first comes out, the others are dropped.
   { step: { resequence: { key: 'body.id', number: '1', first: 1, timeout: '1h', late: 'Drop' } } },
+  { step: { checkpoint: {} } },
   { step: { aggregate: { key: 'body.country', until: { count: 10, timeout: '1h' } } } },
   {
     step: { lookup: { as: 'customer', http: { connectionRef: { name: 'crm' }, path: '/a' }, cache: { for: '1h' } } },

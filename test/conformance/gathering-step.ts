@@ -22,6 +22,8 @@ export interface GatheringCase {
   readonly round: (numbers: readonly number[]) => readonly JsonValue[];
   /** Numbers of the messages in what came out. */
   readonly numbersIn: (body: JsonValue) => readonly number[];
+  /** Where its workers die; default: at every write of state, too. */
+  readonly deaths?: readonly KillPlan[];
 }
 
 /** Every step of a message's way into a group and out of it: each write of state is one, each message that is put into the inbox another. */
@@ -58,8 +60,8 @@ export const leftOf = async ({ manager }: Pick<Workshop, 'manager'>): Promise<nu
 /** A worker for each death, which gets new messages beside what the dead ones left; then one that lives. */
 export const killedWhileGathering = async (
   name: string,
-  { config, round, numbersIn }: GatheringCase,
-  plan: readonly KillPlan[] = deaths,
+  { config, round, numbersIn, deaths: own = deaths }: GatheringCase,
+  plan: readonly KillPlan[] = own,
   fault?: Fault,
 ): Promise<Outcome> => {
   const [workshop, receiver] = await Promise.all([startWorkshop(), startReceiver()]);
