@@ -10,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers } from '@nats-io/transport-node';
 import { build, type Plugin } from 'esbuild';
-import { jsonataSource } from './runtime/expr/threads/jsonata-source.ts';
+import { jsonataSource, re2Source } from './runtime/expr/threads/library-sources.ts';
 import type { ProgramName } from './runtime/expr/threads/programs.ts';
 import { startNats } from './test/cluster/nats.ts';
 import { resolvedFlow } from './test/flow.ts';
@@ -104,12 +104,12 @@ const threadsBeside = (ending: 'cjs' | 'mjs'): Plugin => ({
     }));
   },
 });
-/** A library that is not imported but read: by an engine that has no imports. */
-const jsonataAsText: Plugin = {
-  name: 'jsonata as text',
+/** Libraries that are not imported but read: by an engine that has no imports. */
+const librariesAsText: Plugin = {
+  name: 'libraries as text',
   setup({ onLoad }) {
-    onLoad({ filter: /runtime\/expr\/threads\/jsonata-source\.ts$/ }, () => ({
-      contents: `export const jsonataSource = ${JSON.stringify(jsonataSource)};`,
+    onLoad({ filter: /runtime\/expr\/threads\/library-sources\.ts$/ }, () => ({
+      contents: `export const jsonataSource = ${JSON.stringify(jsonataSource)}; export const re2Source = ${JSON.stringify(re2Source)};`,
       loader: 'js',
     }));
   },
@@ -117,7 +117,7 @@ const jsonataAsText: Plugin = {
 const threads = (['jsonata', 'liquid', 'script'] as const satisfies readonly ProgramName[]).map((name) => ({
   to: name,
   from: `runtime/expr/threads/${name}.ts`,
-  plugins: [lazyBuiltins, jsonataAsText],
+  plugins: [lazyBuiltins, librariesAsText],
 }));
 
 export const bundles = {

@@ -14,7 +14,7 @@ const config = shape(
     as: variableName('The result is vars.<name>, and the body stays as it is.').optional(),
   },
   {
-    doc: `Its input has the fields body, headers, attrs, vars and meta, as expressions have. JSONata makes one value of a list with one item, and nothing of an empty one: write [...] around what has to be a list. An expression that gives nothing fails the message (NothingMapped). ${threadLimits} Where speed matters, use map: CEL takes a hundredth of the time.`,
+    doc: `Its input has the fields body, headers, attrs, vars and meta, as expressions have. JSONata makes one value of a list with one item, and nothing of an empty one: write [...] around what has to be a list. An expression that gives nothing fails the message (NothingMapped). Regular expressions run without backtracking: look-around and back-references cannot be used, and a message has time for some thousands of matches. ${threadLimits} Where speed matters, use map: CEL takes a hundredth of the time.`,
   },
 );
 

@@ -1,4 +1,5 @@
-import { jsonataSource } from './jsonata-source.ts';
+import { jsonataSource } from './library-sources.ts';
+import { linearEngine } from './linear-engine.ts';
 import { openMachine } from './quickjs.ts';
 import { serve } from './serve.ts';
 
@@ -6,7 +7,7 @@ import { serve } from './serve.ts';
 const program = (expression: string) => `
   ${jsonataSource};
   (() => {
-    const expression = jsonata(${JSON.stringify(expression)});
+    const expression = jsonata(${JSON.stringify(expression)}, { RegexEngine: ${linearEngine} });
     const wrong = (text) => Object.assign(new Error(text), { name: '' });
     const plain = (key, item) => {
       if (typeof item === 'function' || (item && item._jsonata_lambda)) throw wrong('the result holds a function');
