@@ -26,6 +26,8 @@ export interface Subject {
   readonly isPart: boolean;
   readonly secrets: LocalSecrets;
 }
+/** The servers of the test, and nothing else. */
+const egress = { allow: [{ cidr: '127.0.0.1/32' }], closed: [] };
 /** A Monday. */
 const startMs = Date.parse('2026-01-05T12:00:00Z');
 
@@ -49,7 +51,6 @@ export const runCase = async (
   const vars = new Map<string, GivenMessage['vars']>();
   const connections = Object.assign({}, ...integrations.map(({ flow }) => flow.connections));
   const played = server.play(connections, { ...tests.mocks, ...each.mocks });
-  const egress = { allow: [{ cidr: '127.0.0.1/32' }], closed: [] };
   const run = integrations.map((integration) => ({
     ...integration,
     flow: { ...integration.flow, connections: played.connections, egress },

@@ -6,6 +6,7 @@ import { type Mismatch, mismatches } from './expectations.ts';
 import { type MockServer, startMockServer } from './mock-server.ts';
 import { inTest, stepIntegration, stepObjects, withPartOnly } from './part.ts';
 import { type LocalIntegration, type LocalPlan, planLocally } from './plan.ts';
+import type { LocalSecrets } from './secrets.ts';
 import { runCase, type Subject } from './test-case.ts';
 import { objectsOf, type ReadTests, readTests } from './test-read.ts';
 
@@ -30,18 +31,35 @@ export const runTests = async (files: readonly string[]): Promise<FileResult[]> 
   const server = await startMockServer();
   try {
     const results: FileResult[] = [];
-    for (const file of files) results.push(await runFile(file, server));
+    const plan = planner();
+    for (const file of files) results.push(await runFile(file, { server, plan }));
     return results;
   } finally {
     await server.close();
   }
 };
 
-const runFile = async (file: string, server: MockServer): Promise<FileResult> => {
+type Planner = typeof planLocally;
+/** Files of one folder mostly test the same objects. */
+const planner = (): Planner => {
+  const planned = new Map<string, LocalPlan>();
+  return (sources, options) => {
+    if (options.instead) return planLocally(sources, options);
+    const key = JSON.stringify(sources);
+    const plan = planned.get(key) ?? planLocally(sources, options);
+    planned.set(key, plan);
+    return plan;
+  };
+};
+
+const runFile = async (
+  file: string,
+  { server, plan: planned }: { readonly server: MockServer; readonly plan: Planner },
+): Promise<FileResult> => {
   const read = readTests(file);
   if (Array.isArray(read)) return { file, findings: read, cases: [] };
   const { tests } = read;
-  const { plan, errors } = planOf(file, read);
+  const { plan, errors } = planOf(file, read, planned);
   if (tests.refused !== undefined) return { file, findings: [], cases: [refusal(tests.refused, errors)] };
   if (errors.length > 0) return { file, findings: errors, cases: [] };
   const chosen = subjectOf(plan, tests);
@@ -66,7 +84,11 @@ const runFile = async (file: string, server: MockServer): Promise<FileResult> =>
 };
 
 /** The objects of the files, with the step that stands in the test, or with an Integration that is only its part. */
-const planOf = (file: string, { tests, placeOf }: ReadTests): { plan: LocalPlan; errors: FileFinding[] } => {
+const planOf = (
+  file: string,
+  { tests, placeOf }: ReadTests,
+  planned: Planner,
+): { plan: LocalPlan; errors: FileFinding[] } => {
   const files = objectsOf(file, tests);
   const wrong: FileFinding[] = [];
   const part = (item: FileObject): FileObject => {
@@ -79,19 +101,19 @@ const planOf = (file: string, { tests, placeOf }: ReadTests): { plan: LocalPlan;
     wrong.push(about(file, { placeOf }, 'part', only));
     return item;
   };
-  const plan = planLocally(tests.step ? stepObjects(tests, files) : files, {
+  const plan = planned(tests.step ? stepObjects(tests, files) : files, {
     namespace: 'local',
-    otherSecrets: secretsOf(tests),
+    otherSecrets: { find: (_namespace, { name, key }) => `${name}.${key}` },
     volume: (claim) => claim,
-    instead: part,
+    ...(tests.part === undefined ? {} : { instead: part }),
   });
   const errors = plan.findings.filter(({ severity }) => severity === 'error');
   return { plan, errors: [...errors.map((each) => inTest(each, tests, { file, placeOf })), ...wrong] };
 };
 
-/** A test needs no real value. */
-const secretsOf = ({ secrets = {} }: TestFile): LocalPlan['secrets'] => ({
-  find: (_namespace, { name, key }) => secrets[name]?.[key] ?? `${name}.${key}`,
+/** A test needs no real value; what it says comes before what is in the files. */
+const secretsOf = ({ secrets = {} }: TestFile, planned: LocalSecrets): LocalSecrets => ({
+  find: (namespace, wanted) => secrets[wanted.name]?.[wanted.key] ?? planned.find(namespace, wanted),
 });
 
 /** A configuration that must not be taken. */
@@ -132,7 +154,11 @@ const subjectOf = ({ integrations, secrets }: LocalPlan, tests: TestFile): Subje
     if (integration === tested) return { path, message: `${other} is the one that is tested` };
     beside.push(integration);
   }
-  return { integrations: [tested, ...beside], isPart: tests.part !== undefined || tests.step !== undefined, secrets };
+  return {
+    integrations: [tested, ...beside],
+    isPart: tests.part !== undefined || tests.step !== undefined,
+    secrets: secretsOf(tests, secrets),
+  };
 };
 
 /** Names of Connections and sources that there are not: what stands there would never happen, or never be asked. */

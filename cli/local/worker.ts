@@ -1,3 +1,4 @@
+import { remembered } from '../../operator/api/remembered.ts';
 import { catalog } from '../../runtime/catalog.ts';
 import type { Attempt, Log, Publish, Volume } from '../../runtime/connector.ts';
 import { createEgress } from '../../runtime/egress.ts';
@@ -8,6 +9,7 @@ import { createOwnInbox } from '../../runtime/engine/own-inbox.ts';
 import { openParts, type Parts, type SinkPart } from '../../runtime/engine/parts.ts';
 import { createPublisher } from '../../runtime/engine/publisher.ts';
 import { createStepMemory } from '../../runtime/engine/step-memory.ts';
+import type { Flow } from '../../runtime/flow.ts';
 import type { Message } from '../../runtime/message.ts';
 import { newCounters } from '../../runtime/telemetry.ts';
 import type { Clock } from '../../runtime/transport/memory.ts';
@@ -42,6 +44,9 @@ export interface WorkerOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** Its tables cost more than what a test does with them. */
+const egressOf = remembered((rules: Flow['egress']) => createEgress(rules));
+
 /** Rejects when a step or sink cannot be opened. */
 export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> => {
   const { integration, transport, log, secrets } = options;
@@ -51,7 +56,7 @@ export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> =
   const opened = await openParts(flow, catalog, {
     secret: ({ secretKeyRef }) => valueOf(secrets(), namespace, { kind: 'Secret', ...secretKeyRef }),
     ca: (ref) => valueOf(secrets(), namespace, ref),
-    egress: createEgress(flow.egress),
+    egress: egressOf(flow.egress),
     volume: options.volume,
     publisher: told(createPublisher(connected, flow.integration), options.published),
     memory: createStepMemory(connected, flow.integration),

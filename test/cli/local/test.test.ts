@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -166,6 +166,29 @@ describe('a file', () => {
     expect(fine).toBe(false);
     expect(found).toMatch(said);
   });
+});
+
+describe('a folder of a hundred files', () => {
+  it('is tried to its last case', async () => {
+    const many = join(folder, 'many');
+    mkdirSync(many);
+    onTestFinished(() => rmSync(many, { recursive: true }));
+    const cases = Array.from({ length: 10 }, (_, id) => {
+      const expected = `{calls: {erp: [{body: {id: ${id}, type: order.placed}}]}}`;
+      return `  - {name: number ${id}, given: [{body: {id: ${id}}}], expect: ${expected}}\n`;
+    }).join('');
+    const files = Array.from({ length: 100 }, (_, number) => join(many, `${number}.test.yaml`));
+    for (const each of files) writeFileSync(each, `files: [../orders.yaml]\ncases:\n${cases}`);
+    writeFileSync(
+      files[99] ?? '',
+      `files: [../orders.yaml]\ncases:\n${cases.replaceAll('calls: {erp: [{', 'calls: {erp: [{}, {')}`,
+    );
+    const results = await runTests(testFilesIn([many]));
+    const all = results.flatMap((each) => each.cases);
+    expect(results.flatMap(({ findings }) => findings)).toEqual([]);
+    expect(all).toHaveLength(1_000);
+    expect(all.filter(({ mismatches, error }) => mismatches.length > 0 || error !== undefined)).toHaveLength(10);
+  }, 300_000);
 });
 
 describe('kanava test', () => {
