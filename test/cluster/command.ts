@@ -15,13 +15,16 @@ export interface CommandOptions {
   timeout?: number;
 }
 
+/** Of Go programs: one that ends in a moment need not collect what it leaves, which was a third of Helm's time. */
+const collectLate = { GOGC: 'off', GOMEMLIMIT: '1GiB' };
+
 /** Runs a command to its end. A non-zero exit is a result; a command that cannot be started is an error. */
 export const run = (command: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> =>
   new Promise((resolve, reject) => {
     const { stdin, cwd, env, timeout = 60_000 } = options;
     const child = spawn(command, args, {
       cwd,
-      env: environmentWith(env),
+      env: environmentWith({ ...collectLate, ...env }),
       stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
     const stdout: Buffer[] = [];

@@ -149,7 +149,7 @@ export const showOrders = async (
     (await receivedBy(receiver)).filter(
       ({ path }) => path.startsWith(`/${shop}/`) && path !== `/${shop}/warehouse/reports`,
     );
-  const { most } = await watchReplicas(platform, async () => (await seen()).length >= expected.length);
+  const { most } = await watchReplicas(platform, async () => compare(expected, await seen()).missing.length === 0);
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
   const { matched, missing, unexpected, different, repeated } = compare(expected, await seen());
   report.check(
