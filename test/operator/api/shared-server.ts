@@ -25,6 +25,8 @@ export const startOwnServer = async (): Promise<OwnKubeApi> => {
 
 const start = async (): Promise<Kept> => {
   const own = await startOwnServer();
+  // vitest ends its processes by this signal; servers end with the exit.
+  process.once('SIGTERM', () => process.exit());
   // The server makes what belongs to the CRDs a moment later.
   for (let before = await readKeys(own.etcdUrl); ; ) {
     await pause(500);
