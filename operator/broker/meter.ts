@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError, type LagReport, type Lags, type ServerFacts, type StreamLag } from '../reconcile/ports.ts';
+import { changedFigures } from './changed-figures.ts';
 import type { LazyConnection } from './connection.ts';
 import { reasonOf } from './failures.ts';
 import { collect, type Figures, type Found, readFigures, type Seen } from './jetstream-figures.ts';
@@ -63,7 +64,9 @@ export const createMeter = (
   let told: { at: number; servers: ReturnType<typeof serversIn> } | undefined;
   let wanted: { accounts: Set<string>; done: Promise<void> } | undefined;
 
-  const ask = async (query: object): Promise<Figures[]> => {
+  const lookAtChanged = changedFigures();
+
+  const ask = async (query: object, read = readFigures): Promise<Figures[]> => {
     const started = performance.now();
     const answers = await askServers(await connection.get(), {
       subject: '$SYS.REQ.SERVER.PING.JSZ',
@@ -73,7 +76,7 @@ export const createMeter = (
     });
     if (answers.length === 0)
       throw new BrokerError('Unreachable', 'No NATS server told its JetStream figures within 3 s');
-    const parsed = answers.map(readFigures);
+    const parsed = answers.map(read);
     spentMs += performance.now() - started;
     told = { at: performance.now(), servers: serversIn(parsed) };
     return parsed;
@@ -118,12 +121,25 @@ export const createMeter = (
   const lookAtAll = async (withConsumers: boolean): Promise<LagReport> => {
     const at = performance.now();
     const seen: Seen = new Map();
+    const same: string[] = [];
+    // What one of several servers says of an account does not tell it all.
+    const isOnly = !withConsumers && (await serverCount()) === 1;
+    const look = lookAtChanged();
+    const readChanged = (text: string) => {
+      const { figures, same: unchanged } = look.read(text);
+      same.push(...unchanged);
+      return figures;
+    };
     for (let offset = 0; ; offset += pageSize) {
-      const page = await ask({ accounts: true, streams: true, consumer: withConsumers, limit: pageSize, offset });
+      const query = { accounts: true, streams: true, consumer: withConsumers, limit: pageSize, offset };
+      const page = await ask(query, isOnly ? readChanged : readFigures);
       collect(page, seen);
       if (page.every(({ data }) => offset + pageSize >= (data?.total ?? 0))) break;
     }
     looks += 1;
+    if (isOnly) look.done();
+    for (const accountId of same)
+      for (const found of known.get(accountId)?.values() ?? []) if (found.look >= looks - 1) found.look = looks;
     const changed = take(seen, at, withConsumers);
     if (withConsumers) consumersAt = at;
     lookedAt = at;
@@ -165,10 +181,12 @@ export const createMeter = (
     }
     polling = false;
     movedAt = performance.now();
-    const pauseMs = failing ? everyMs.most : spentMs / share;
+    const tookMs = movedAt - started;
+    // From one look to the next; a server that takes long to answer is not asked all the time.
+    const pauseMs = failing ? everyMs.most : Math.min(spentMs / share, everyMs.most - tookMs);
     spentMs = 0;
     if (listeners.size > 0)
-      timer = setTimeout(() => void poll(), Math.min(everyMs.most, Math.max(everyMs.least, pauseMs)));
+      timer = setTimeout(() => void poll(), Math.min(everyMs.most, Math.max(everyMs.least, tookMs / 2, pauseMs)));
     else timer = undefined;
   };
 

@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest';
+import { changedFigures } from '../../../operator/broker/changed-figures.ts';
+import { readFigures } from '../../../operator/broker/jetstream-figures.ts';
+
+type Account = ReturnType<typeof account>;
+const account = (name: string, streams: Record<string, number>) => ({
+  name,
+  id: `A${name.toUpperCase().padEnd(55, 'X')}`,
+  storage: 1,
+  stream_detail: Object.entries(streams).map(([stream, messages]) => ({
+    name: stream,
+    state: { messages, bytes: 7, first_seq: 1, last_seq: messages, last_ts: '2026-01-01T00:00:00Z', consumer_count: 1 },
+  })),
+});
+const answer = (accounts: readonly Account[], at = 0) =>
+  JSON.stringify({
+    server: { name: 'NA', ver: '2.15.2', seq: at },
+    data: { now: String(at), config: { sync_always: true }, account_details: accounts, total: accounts.length },
+  });
+const namesIn = ({ data }: ReturnType<typeof readFigures>) => (data?.account_details ?? []).map(({ name }) => name);
+
+describe('what a server says again', () => {
+  test('is read where it has changed only', () => {
+    const look = changedFigures();
+    const once = (accounts: readonly Account[], at: number) => {
+      const { read, done } = look();
+      const { figures, same } = read(answer(accounts, at));
+      done();
+      return [namesIn(figures), same.map((id) => id.replace(/X+$/, ''))];
+    };
+    const [a, b] = [account('a', { inbox_x: 1 }), account('b', { inbox_y: 2, dlq_y: 0 })];
+    expect(once([a, b], 1)).toEqual([['a', 'b'], []]);
+    expect(once([a, b], 2)).toEqual([[], ['AA', 'AB']]);
+    expect(once([account('a', { inbox_x: 2 }), b], 3)).toEqual([['a'], ['AB']]);
+    expect(once([b], 4)).toEqual([[], ['AB']]);
+    expect(once([a, b], 5)).toEqual([['a'], ['AB']]);
+    expect(once([], 6)).toEqual([[], []]);
+  });
+
+  test('is compared with the last look that was read to its end', () => {
+    const look = changedFigures();
+    const [old, young] = [account('a', { inbox_x: 1 }), account('a', { inbox_x: 2 })];
+    const first = look();
+    first.read(answer([old]));
+    first.done();
+    look().read(answer([young]));
+    expect(look().read(answer([young])).same).toEqual([]);
+  });
+
+  test('may come in pages, and be of a server without accounts', () => {
+    const look = changedFigures();
+    const [a, b] = [account('a', {}), account('b', {})];
+    const first = look();
+    for (const one of [a, b]) first.read(answer([one]));
+    first.done();
+    const second = look();
+    expect([a, b].flatMap((one) => second.read(answer([one])).same)).toEqual([a.id, b.id]);
+    const nothing = '{"server":{"name":"NA","ver":"2.15.2"}}';
+    expect(look().read(nothing)).toEqual({ figures: readFigures(nothing), same: [] });
+  });
+
+  test('is not believed when it ends early', () => {
+    expect(() => changedFigures()().read(answer([account('a', { inbox: 1 })]).slice(0, -30))).toThrow(
+      /within an account/,
+    );
+  });
+
+  test('is as if all had been read, whatever changes and however things are called', () => {
+    // A fixed seed: the same two hundred histories each time.
+    let seed = 20_261_122;
+    const random = (below: number) => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      return Math.floor((seed / 2 ** 31) * below);
+    };
+    const odd = ['plain', 'with "quotes"', 'a } brace', 'an [ and { both', 'back\\slash\\', 'id":"', '\\"', 'ä, ü'];
+    const randomAccount = (): Account => {
+      const streams = Array.from({ length: random(4) }, () => [odd[random(odd.length)] ?? '', random(3)] as const);
+      return account(`t${random(5)}`, Object.fromEntries(streams));
+    };
+    for (let history = 0; history < 200; history += 1) {
+      const look = changedFigures();
+      let known = new Map<string, Account>();
+      let accounts: Account[] = [];
+      for (let at = 0; at < 12; at += 1) {
+        const kept = accounts.filter(() => random(4) > 0);
+        const added = Array.from({ length: random(3) }, randomAccount);
+        accounts = [...new Map([...kept, ...added].map((one) => [one.id, one])).values()];
+        const { read, done } = look();
+        const { figures, same } = read(answer(accounts, at));
+        done();
+        const changed = (figures.data?.account_details ?? []) as unknown as Account[];
+        const seen = new Map([
+          ...same.map((id) => [id, known.get(id)] as const),
+          ...changed.map((one) => [one.id, one] as const),
+        ]);
+        const whole = new Map(accounts.map((one) => [one.id, one]));
+        expect(Object.fromEntries(seen), `history ${history}, look ${at}`).toEqual(Object.fromEntries(whole));
+        // Control: something is told as unchanged, and rightly so.
+        expect(same).toEqual([...whole.values()].filter((one) => isKnown(known, one)).map(({ id }) => id));
+        known = whole;
+      }
+    }
+  });
+});
+
+const isKnown = (known: ReadonlyMap<string, Account>, one: Account): boolean =>
+  JSON.stringify(known.get(one.id)) === JSON.stringify(one);
