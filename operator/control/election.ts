@@ -123,9 +123,12 @@ export const startElection = (options: ElectionOptions): Election => {
     metrics.leader.set({ name }, 1);
     log.info({ lease: name, identity }, 'leading');
     options.onElected();
-    while (!stopping.signal.aborted && isLeader()) {
-      await pause(retryMs);
+    // From one attempt to the next, so that one which got no answer leaves time for another.
+    for (let due = retryMs; !stopping.signal.aborted && isLeader(); ) {
+      await pause(due);
+      const tried = now();
       if (isLeader()) await attempt();
+      due = Math.max(0, retryMs - (now() - tried));
       if (seen && seen.lease.record.holder !== identity) break;
     }
     if (stopping.signal.aborted) return;

@@ -17,7 +17,7 @@ export interface ApiRequest {
   readonly idempotent?: boolean;
   /** For all attempts together. */
   readonly timeoutMs?: number;
-  /** One attempt, and without asking `mayWrite`: the lease itself. */
+  /** One attempt, without asking `mayWrite`, and never behind other requests: the lease itself. */
   readonly once?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -101,15 +101,19 @@ export const createTransport = (options: TransportOptions): Transport => {
   const url = new URL(identity.server);
   const base = url.pathname.replace(/\/$/, '');
   const connect = { ...identity.tls, timeout: 10_000 };
-  const calls = new Pool(url.origin, {
-    connections: options.connections ?? 8,
-    allowH2: false,
-    connect,
-    keepAliveTimeout: 30_000,
-    // An attempt on a dead connection leaves time for another within the deadline of the call.
-    headersTimeout: options.attemptMs ?? 15_000,
-    bodyTimeout: options.attemptMs ?? 15_000,
-  });
+  const pool = (connections: number) =>
+    new Pool(url.origin, {
+      connections,
+      allowH2: false,
+      connect,
+      keepAliveTimeout: 30_000,
+      // An attempt on a dead connection leaves time for another within the deadline of the call.
+      headersTimeout: options.attemptMs ?? 15_000,
+      bodyTimeout: options.attemptMs ?? 15_000,
+    });
+  const calls = pool(options.connections ?? 8);
+  // When the server is slow, dozens of writes wait for a connection; a lease that waited with them would be lost.
+  const lease = pool(1);
   // Apart from the calls, which thus never wait for a dead connection of the watches.
   const streams = createStreams(identity, options.streams);
   const requests = new Counter({
@@ -155,7 +159,7 @@ export const createTransport = (options: TransportOptions): Transport => {
         // As late as can be: a process that is stopped between this and the sending writes after it has lost the lease.
         if (isGuarded(request) && !mayWrite())
           throw noAnswer('NotLeader', request, 'not sent, because this operator does not lead (any more)');
-        const response = await calls.request({
+        const response = await (request.once ? lease : calls).request({
           method,
           path: target(path, query),
           headers: { ...common, ...(body !== undefined && { 'content-type': contentType }) },
@@ -221,7 +225,7 @@ export const createTransport = (options: TransportOptions): Transport => {
     },
     close: async () => {
       streams.close();
-      await calls.destroy();
+      await Promise.all([calls.destroy(), lease.destroy()]);
     },
   };
 };

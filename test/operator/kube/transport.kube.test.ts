@@ -142,6 +142,21 @@ describe('attempts', () => {
     expect(sent()).toBe(1);
   });
 
+  test('the lease does not wait behind other requests', async () => {
+    const patient = 120_000;
+    const transport = transportWith({ connections: 2, attemptMs: patient, writeMs: patient });
+    world.proxy.fault(({ path }) => (path.endsWith('/stuck') ? { do: 'swallow' } : undefined));
+    const [first, second, behind] = ['stuck', 'stuck', 'behind'].map((name) =>
+      transport.request({ ...applyOf(name), timeoutMs: patient }),
+    );
+    const lease = transport.request({ ...applyOf('lease'), once: true }).then(() => 'the lease');
+    // The control: what is sent as all others are waits for a connection.
+    expect(await Promise.race([behind, lease])).toBe('the lease');
+    world.proxy.fault(undefined);
+    world.proxy.resetConnections();
+    await Promise.all([first, second, behind]);
+  }, 180_000);
+
   test('who has lost the lease sends no write, not even the next attempt; it may read', async () => {
     let isLeader = true;
     const transport = transportWith({ mayWrite: () => isLeader });
@@ -164,7 +179,7 @@ describe('attempts', () => {
     const transport = transportWith({ connections: 1, attemptMs: 1500, writeMs });
     const path = `/api/v1/namespaces/${namespace}/configmaps`;
     world.proxy.fault(({ method }) => (method === 'GET' ? { do: 'swallow' } : undefined));
-    const blocking = failure(transport.request({ method: 'GET', path, once: true }));
+    const blocking = failure(transport.request({ method: 'GET', path, timeoutMs: 1500 }));
     const waiting = transport.request({ ...create('ConfigMap', 'configmaps', { metadata: { name: 'late' } }) }).then(
       () => true,
       () => false,
