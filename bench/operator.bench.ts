@@ -7,11 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { bundle, operatorFlags } from '../build.ts';
-import { readAccountKeys } from '../operator/plan/account.ts';
-import { tenantKeysName } from '../operator/plan/children.ts';
 import { mustKubectl } from '../test/cluster/kubectl.ts';
 import { temporaryFolder } from '../test/cluster/temporary.ts';
 import { startOwnServer } from '../test/operator/api/shared-server.ts';
+import { startWorld } from '../test/operator/broker/world.ts';
 import {
   type OperatorWorld,
   operatorNamespace,
@@ -26,17 +25,22 @@ import {
   servedBy,
   total,
 } from '../test/operator/reconcile/request-counts.ts';
+import { UsageError } from './measure.ts';
 import type { BareResult, BareTask } from './operator/bare.ts';
 import type { LagResult, LagTask } from './operator/lag.ts';
 import { countConnections, cpuSeconds, ended, residentMebibytes } from './operator/process-figures.ts';
 import { rehearse } from './operator/rehearsal.ts';
 import { openScene, type Scene, type Sizes } from './operator/scene.ts';
+import { makeStreams } from './operator/streams.ts';
 
-export const help = `operator [--integrations 1000] [--per-tenant 10] [--rounds 1] [--large 5000] [--profile FOLDER]
+export const help = `operator [--integrations 1000] [--per-tenant 10] [--rounds 1] [--large 5000] [--only PART] [--profile FOLDER]
 
   The bundled operator as a process of its own puts Integrations in place from nothing, against a real API server and a real NATS; beside
   it, in turns, a bare client that only does the same writes. Each run has fresh servers. No pods run.
-  --large    so many Integrations once more, for growth and lag; 0 leaves it out, and half of the time
+  --only     converge: the operator and the bare client, at --integrations (some 4 minutes for 1000 on two cores)
+             large: the operator at --integrations and at --large (20 minutes and more for 5000)
+             lag: what it costs to know what waits in the streams of --large Integrations (some 8 minutes for 5000); without it, all three
+  --large    so many Integrations for growth and lag; 0 leaves them out
   --profile  CPU profiles of the operator, for Chrome's developer tools; they cost time themselves`;
 
 const options = {
@@ -44,6 +48,7 @@ const options = {
   'per-tenant': { type: 'string', default: '10' },
   rounds: { type: 'string', default: '1' },
   large: { type: 'string', default: '5000' },
+  only: { type: 'string' },
   profile: { type: 'string' },
 } as const;
 
@@ -51,7 +56,8 @@ const options = {
 const concurrency = 16;
 const poolSize = 8;
 const settleMs = 5_000;
-const lagSeconds = 30;
+const lagSeconds = 60;
+const parts = ['converge', 'large', 'lag'] as const;
 const jetstream = 'max_file_store: 100TB\n sync_interval: always';
 
 const say = (text: string) => console.error(`${new Date().toISOString().slice(11, 19)}  ${text}`);
@@ -134,8 +140,8 @@ const resync = async (world: OperatorWorld, { integrations }: Sizes): Promise<nu
   return total(found) / integrations;
 };
 
-/** So many Integrations at once: what it costs to put them in place, and what it costs to know what waits in them. */
-const largeRun = (sizes: Sizes): Promise<{ cpu: number; wall: number; lag: LagResult }> =>
+/** So many Integrations at once: what it costs to put them in place. */
+const largeRun = (sizes: Sizes): Promise<{ cpu: number; wall: number }> =>
   withWorld(undefined, async (world, scene) => {
     await scene.makeTenants(sizes.tenants, sizes.integrations / sizes.tenants);
     const first = await world.startOperator();
@@ -147,25 +153,17 @@ const largeRun = (sizes: Sizes): Promise<{ cpu: number; wall: number; lag: LagRe
     const operator = await world.startOperator();
     await Promise.race([scene.converged(sizes.integrations), ended(operator.pid, operator.logFile)]);
     const [cpu, wall] = [cpuSeconds(operator.pid), (performance.now() - started) / 1000];
-    say(`  in place after ${wall.toFixed(1)} s`);
     await operator.stop();
-    const accounts = new Map<string, string>();
-    for (const name of scene.tenants()) {
-      const keys = readAccountKeys(await scene.secret(operatorNamespace, tenantKeysName(name)));
-      accounts.set(name, keys?.account ?? '');
-    }
-    const task: LagTask = {
-      natsUrl: world.nats.url,
-      natsFolder: world.nats.natsFolder,
-      integrations: scene.integrations().map(({ metadata: { namespace = '', name } }) => ({
-        account: accounts.get(namespace) ?? '',
-        namespace,
-        name,
-      })),
-      seconds: lagSeconds,
-    };
-    return { cpu, wall, lag: await child<LagResult>('lag', task) };
+    return { cpu, wall };
   });
+
+const lagRun = async (sizes: Sizes): Promise<LagResult> => {
+  await using world = await startWorld({ jetstream: 'max_file_store: 100TB' });
+  const integrations = await makeStreams(world, sizes);
+  say(`  the streams of ${sizes.integrations} Integrations are made`);
+  const task: LagTask = { natsUrl: world.url, natsFolder: world.natsFolder, integrations, seconds: lagSeconds };
+  return await child<LagResult>('lag', task);
+};
 
 /** Runs one of the programs beside this one, bundled as the operator is, with its task in a file; its output is the result. */
 const child = async <Result>(name: 'bare' | 'lag', task: unknown): Promise<Result> => {
@@ -231,9 +229,15 @@ export const run = async (args: string[]): Promise<void> => {
   const perTenant = Number(values['per-tenant']);
   const sizesFor = (integrations: number): Sizes => ({ integrations, tenants: Math.ceil(integrations / perTenant) });
   const sizes = sizesFor(Number(values.integrations));
+  const largeSizes = sizesFor(Number(values.large));
+  if (values.only !== undefined && !parts.some((part) => part === values.only))
+    throw new UsageError(`--only is one of ${parts.join(', ')}`);
+  const isWanted = (part: (typeof parts)[number]) =>
+    values.only === undefined ? part === 'converge' || largeSizes.integrations > 0 : values.only === part;
   const runs: OperatorRun[] = [];
   const bares: BareResult[] = [];
-  for (let round = 1; round <= Number(values.rounds); round += 1) {
+  const result = (name: string, value: number) => console.log(`${name} ${value.toFixed(3)}`);
+  for (let round = 1; round <= (isWanted('converge') ? Number(values.rounds) : 0); round += 1) {
     say(`round ${round}: the operator`);
     const ours = await operatorRun(sizes, values.profile);
     runs.push(ours);
@@ -243,26 +247,34 @@ export const run = async (args: string[]): Promise<void> => {
     bares.push(bare);
     say(`  ${JSON.stringify(bare)}`);
   }
-  const ratio = (of: (round: number) => number) => median(runs.map((_, round) => of(round)));
-  const result = (name: string, value: number) => console.log(`${name} ${value.toFixed(3)}`);
-  result(
-    'converge_wall_vs_bare',
-    ratio((i) => (runs[i]?.wall ?? NaN) / (bares[i]?.wallSeconds ?? NaN)),
-  );
-  result(
-    'converge_cpu_vs_bare',
-    ratio((i) => (runs[i]?.cpu ?? NaN) / (bares[i]?.cpuSeconds ?? NaN)),
-  );
-  result('api_calls_first', median(runs.map(({ calls }) => calls / sizes.integrations)));
-  result('api_calls_resync', median(runs.map(({ resyncCalls }) => resyncCalls)));
-  result('connections_vs_concurrency', median(runs.map(({ connections }) => connections / concurrency)));
-  const { cpu } = runs[0] as OperatorRun;
-  if (Number(values.large) > 0) {
-    say(`${values.large} Integrations`);
-    const large = await largeRun(sizesFor(Number(values.large)));
-    say(`  ${JSON.stringify(large)}`);
-    result('cpu_5000_vs_1000', large.cpu / cpu);
-    result('lag_core_share', large.lag.coreShare);
+  if (isWanted('converge')) {
+    const ratio = (of: (ours: OperatorRun, bare: BareResult) => number) =>
+      median(runs.map((ours, round) => of(ours, bares[round] as BareResult)));
+    result(
+      'converge_wall_vs_bare',
+      ratio((ours, bare) => ours.wall / bare.wallSeconds),
+    );
+    result(
+      'converge_cpu_vs_bare',
+      ratio((ours, bare) => ours.cpu / bare.cpuSeconds),
+    );
+    result('api_calls_first', median(runs.map(({ calls }) => calls / sizes.integrations)));
+    result('api_calls_resync', median(runs.map(({ resyncCalls }) => resyncCalls)));
+    result('connections_vs_concurrency', median(runs.map(({ connections }) => connections / concurrency)));
+    result('rss_1000_vs_0', median(runs.map(({ mebibytes, emptyMebibytes }) => mebibytes / emptyMebibytes)));
   }
-  result('rss_1000_vs_0', median(runs.map(({ mebibytes, emptyMebibytes }) => mebibytes / emptyMebibytes)));
+  if (isWanted('large')) {
+    const small = runs[0] ?? (await largeRun(sizes));
+    say(`${sizes.integrations} Integrations: ${small.cpu.toFixed(1)} s of CPU time; now ${largeSizes.integrations}`);
+    const large = await largeRun(largeSizes);
+    say(`  ${JSON.stringify(large)}`);
+    result('cpu_5000_vs_1000', large.cpu / small.cpu);
+  }
+  if (isWanted('lag')) {
+    say(`what waits in the streams of ${largeSizes.integrations} Integrations`);
+    const lag = await lagRun(largeSizes);
+    say(`  ${JSON.stringify(lag)}`);
+    result('lag_core_share', lag.coreShare);
+    result('lag_looks_per_s', lag.looks / lagSeconds);
+  }
 };

@@ -84,9 +84,9 @@ const work = async (task: LagTask): Promise<LagResult> => {
     });
   controller.start();
   broker.meter.subscribe(scaler.moved);
-  // Known once, everything is settled.
+  // Known once, everything is settled, and its code compiled.
   while (broker.meter.lookedAt() === undefined) await sleep(100);
-  await sleep(5_000);
+  await sleep(15_000);
   let last = broker.meter.lookedAt();
   const counting = setInterval(() => {
     if (broker.meter.lookedAt() !== last) looks += 1;

@@ -18,7 +18,7 @@ export interface Sizes {
   readonly integrations: number;
 }
 export const tenantName = (index: number): string => `tenant-${String(index).padStart(3, '0')}`;
-const integrationName = (index: number): string => `sample-${String(index).padStart(4, '0')}`;
+export const integrationName = (index: number): string => `sample-${String(index).padStart(4, '0')}`;
 
 export const orders = (namespace: string, name: string) =>
   integration(
@@ -44,7 +44,7 @@ const secret = (namespace: string, name: string) => ({
   metadata: { name, namespace },
   stringData: { token: 'a-token-of-some-length' },
 });
-const tenantOf = (name: string, integrations: number) =>
+export const tenantOf = (name: string, integrations: number) =>
   tenant(
     {
       namespace: { name },
