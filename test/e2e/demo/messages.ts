@@ -85,7 +85,7 @@ export const compareDeliveries = async (
   report: Report,
 ): Promise<void> => {
   for (const tenant of tenantNames) {
-    const left = await inboxEmpty(accounts, tenant, 60_000);
+    const left = await inboxEmpty(accounts, tenant, 180_000);
     report.check(left === 0, `${tenant}: its inbox is empty, so nothing more can come (${left} left)`);
   }
   const received = await receivedBy(receiver);

@@ -97,13 +97,16 @@ const replicasOf = async ({ kubectl }: Platform): Promise<ReadonlyMap<string, nu
   );
 };
 
+/** On a quiet machine it takes ten seconds; this says when to give up. */
+const patienceMs = 180_000;
+
 /** Watches the Deployments until `done`, or the deadline; returns the most replicas that each had. */
 const watchReplicas = async (
   platform: Platform,
   done: (now: ReadonlyMap<string, number>) => Promise<boolean> | boolean,
 ): Promise<{ most: Map<string, number>; inTime: boolean }> => {
   const most = new Map<string, number>();
-  const end = performance.now() + 60_000;
+  const end = performance.now() + patienceMs;
   for (;;) {
     const now = await replicasOf(platform);
     for (const [name, replicas] of now) most.set(name, Math.max(replicas, most.get(name) ?? 0));
@@ -167,7 +170,7 @@ export const showOrders = async (
 
 /** No pod keeps the time: NATS makes the message, and the message wakes a worker. */
 export const showSchedule = async (receiver: Reached, report: Report): Promise<void> => {
-  const end = performance.now() + 40_000;
+  const end = performance.now() + patienceMs;
   const reports = async () => (await receivedBy(receiver)).filter(({ path }) => path === `/${shop}/warehouse/reports`);
   let came = await reports();
   while (came.length === 0 && performance.now() < end) {
