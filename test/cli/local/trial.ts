@@ -13,9 +13,13 @@ export interface Trial {
   readonly text: string;
 }
 
-export const trialIn = (files: Readonly<Record<string, string>>): ((test: string) => Promise<Trial>) => {
+/** The folder is removed when `onEnd` says so. */
+export const trialIn = (
+  files: Readonly<Record<string, string>>,
+  onEnd: (remove: () => void) => void = afterAll,
+): ((test: string) => Promise<Trial>) => {
   const folder = mkdtempSync(join(tmpdir(), 'kanava-trial-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  onEnd(() => rmSync(folder, { recursive: true }));
   const write = (name: string, text: string): string => {
     const path = join(folder, name);
     mkdirSync(dirname(path), { recursive: true });
