@@ -3,11 +3,16 @@ import { linearEngine } from './linear-engine.ts';
 import { openMachine } from './quickjs.ts';
 import { serve } from './serve.ts';
 
+/** Before the first message, whose time it is not. */
+const mayUseRegExps = (expression: string): boolean => /\/|\$eval/.test(expression);
+
 /* The program of a thread in which a JSONata expression runs: the library itself is in the machine, because it has let expressions out. */
 const program = (expression: string) => `
   ${jsonataSource};
   (() => {
-    const expression = jsonata(${JSON.stringify(expression)}, { RegexEngine: ${linearEngine} });
+    const RegexEngine = ${linearEngine};
+    if (${mayUseRegExps(expression)}) RegexEngine.ready();
+    const expression = jsonata(${JSON.stringify(expression)}, { RegexEngine });
     const wrong = (text) => Object.assign(new Error(text), { name: '' });
     const plain = (key, item) => {
       if (typeof item === 'function' || (item && item._jsonata_lambda)) throw wrong('the result holds a function');

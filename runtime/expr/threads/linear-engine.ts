@@ -1,8 +1,9 @@
 import { re2Source } from './library-sources.ts';
 
 /*
- * JavaScript of a class that stands in for RegExp where JSONata asks for one, inside of the machine: on an engine without backtracking, which
- * is read when the first regular expression is used. Those that were compiled are kept, since an expression makes its own anew for each message.
+ * JavaScript of a class that stands in for RegExp where JSONata asks for one, inside of the machine: on an engine without backtracking. It takes
+ * time to be read, by `ready` or else when the first regular expression is used. Those that were compiled are kept, since an expression makes
+ * its own anew for each message.
  */
 export const linearEngine = `(() => {
   const [longest, most] = [1_000, 200];
@@ -35,6 +36,9 @@ export const linearEngine = `(() => {
     return found;
   };
   return class {
+    static ready() {
+      library ??= read();
+    }
     lastIndex = 0;
     constructor({ source, flags }) {
       this.compiled = compiled(source, flags);

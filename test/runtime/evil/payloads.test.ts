@@ -59,6 +59,8 @@ const configs: Readonly<Record<string, unknown>> = {
   validate: { schema: { type: 'object', additionalProperties: { type: ['number', 'string', 'object'] } } },
   split: { items: 'body' },
   dedupe: { key: 'body.a', window: '1h' },
+  resequence: { key: "'all'", number: '1', first: 1, timeout: '1m', late: 'Drop' },
+  checkpoint: {},
   publish: { type: 'evil.came', body: { all: '=body', a: '=body.?a' } },
   tap: { flow: 'f' },
   log: { text: 'came', fields: { all: '=body' } },
