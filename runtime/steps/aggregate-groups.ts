@@ -78,7 +78,8 @@ interface Change<T> {
   readonly next?: { readonly value: Gathering; readonly forMs?: number };
 }
 
-const none: Gathering = { number: 0, unsent: [] };
+/** Its numbers go on from the time: alarms of a gathering that was forgotten may still stand. */
+const none = (now: number): Gathering => ({ number: now, unsent: [] });
 
 /** Adds a message. `isWhole` is asked of the group with it, and may throw: then nothing has changed. */
 export const take = (
@@ -86,9 +87,9 @@ export const take = (
   part: Part,
   { place, now, room, checked, isWhole }: Rules,
 ): Change<Taken> => {
-  const current = found ?? none;
+  const current = found ?? none(now);
   const { number, open, ended } = current;
-  if (checked !== undefined && checked !== number) return { result: { kind: 'moved' } };
+  if (checked !== undefined && found && checked !== number) return { result: { kind: 'moved' } };
   if (ended) return { result: { kind: ended.ids.includes(part.id) ? 'done' : 'ended', number, ended } };
   if (open?.ids.includes(part.id)) return { result: { kind: 'kept', number, due: open.due, isFirst: true } };
   if (!open && current.over) return { result: { kind: 'late' } };
@@ -106,7 +107,7 @@ export const take = (
 
 /** What is to be done when it is looked at without a message. */
 export const look = (found: Gathering | undefined, now: number): Change<Gathering> => {
-  const current = found ?? none;
+  const current = found ?? none(now);
   const { open } = current;
   if (!open || now < open.due) return { result: current };
   const value = ending(current, open, open.attrs['windowend'] !== undefined);

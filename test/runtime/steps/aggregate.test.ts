@@ -205,6 +205,21 @@ describe('aggregate keeps', () => {
     expect(numbersIn(groups.bodies())).toEqual([[1]]);
   });
 
+  it('its timers apart from those of a place that was forgotten meanwhile', async () => {
+    const groups = await start({ until: { count: 2, timeout: '72h' } });
+    for (const no of [1, 2, 3, 4, 5, 6]) await groups.give(part(no));
+    // What is known of a place that rests is forgotten after a day; the time of its last group stands in the slot for three days.
+    await groups.pass(60 * 60 * minute);
+    for (const no of [7, 8]) await groups.give(part(no));
+    await groups.finish();
+    expect(numbersIn(groups.bodies())).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+      [7, 8],
+    ]);
+  });
+
   it('everything while the inbox is full, and holds up no message but those that stand for a timer', async () => {
     const groups = await start({ until: { count: 2, timeout: '10m' } });
     groups.fill(0);
