@@ -26,8 +26,8 @@ export interface ListWatch extends Pick<Store, 'get' | 'list' | 'size'> {
   readonly writing: OwnWrites['begin'];
   /** Takes the answer to an own write, so that the next read sees it; the watch may be behind. */
   observe(object: KubeObject): void;
-  /** The object is of an own write, whose answer is something else. */
-  expect(resourceVersion: string): void;
+  /** The object is of an own write, whose answer is something else. Resolves when the watch has told, or after a moment. */
+  expect(resourceVersion: string): Promise<void>;
   /** Final: when it resolves nothing runs any more, and no change is reported from the call on. */
   close(): Promise<void>;
 }
@@ -167,8 +167,8 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
   };
 
   const take = (line: string) => {
-    const version = own.isExpecting() ? versionOfChange(line) : undefined;
-    if (version !== undefined && own.take(version, 'kept') && position !== undefined && isNewer(version, position))
+    const version = own.hasKept() ? versionOfChange(line) : undefined;
+    if (version !== undefined && own.takeKept(version) && position !== undefined && isNewer(version, position))
       return advance(version);
     const event = parseEvent(line);
     const resourceVersion = event.type === 'BOOKMARK' ? event.resourceVersion : versionOf(event.object);
@@ -180,7 +180,7 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     if (event.type !== 'BOOKMARK') {
       const object = keep(event.object);
       const changes = event.type === 'DELETED' ? store.remove(object, resourceVersion) : store.put(object);
-      deliver(own.take(resourceVersion, 'told') ? changes.map(owned) : changes);
+      deliver(own.takeExpected(resourceVersion) ? changes.map(owned) : changes);
     }
     advance(resourceVersion);
   };
@@ -266,14 +266,15 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       if (!isSynced || !here || !hasLabels(object, options.labels) || !resourceVersion) return;
       // What the watch has passed it has also told; an object that is not there by now was deleted.
       if (position === undefined || !isNewer(resourceVersion, position)) return;
-      own.note(resourceVersion, 'kept');
+      own.keep(resourceVersion);
       deliver(store.put(keep(object)).map(owned));
     },
-    expect: (resourceVersion) => {
-      if (position !== undefined && isNewer(resourceVersion, position)) own.note(resourceVersion, 'told');
+    expect: async (resourceVersion) => {
+      if (position !== undefined && isNewer(resourceVersion, position)) await own.expect(resourceVersion);
     },
     close: async () => {
       closing.abort(new Error(`the watch of ${name} was closed`));
+      own.clear();
       clearTimeout(redelivery);
       metrics.watches.delete(gauge);
       synced.reject(new Error(`the watch of ${name} was closed before its first list was complete`));

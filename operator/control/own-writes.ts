@@ -7,19 +7,28 @@ export interface OwnWrites {
   begin(): () => void;
   /** When all that are under way were answered, or after a moment; nothing while there are none. */
   answered(): Promise<unknown> | undefined;
-  /** The object of an answer is kept, or will be told by the watch. */
-  note(resourceVersion: string, how: 'kept' | 'told'): void;
-  /** Whether it was noted so, once. */
-  take(resourceVersion: string, how: 'kept' | 'told'): boolean;
-  /** Whether any is noted. */
-  isExpecting(): boolean;
+  /** The object of that version is kept from an answer. */
+  keep(resourceVersion: string): void;
+  /** Whether it was, once. */
+  takeKept(resourceVersion: string): boolean;
+  /** The watch is to tell of that version; resolves when it has, or after a moment. */
+  expect(resourceVersion: string): Promise<void>;
+  /** Whether it was expected, once. */
+  takeExpected(resourceVersion: string): boolean;
+  /** Whether any is kept that the watch has not told of. */
+  hasKept(): boolean;
   clear(): void;
 }
 
 /** `patienceMs`: a write without an answer must not keep from us what others do. */
 export const ownWrites = (patienceMs: number): OwnWrites => {
   const underWay = new Set<Promise<void>>();
-  const noted = new Map<string, 'kept' | 'told'>();
+  const kept = new Set<string>();
+  const expected = new Map<string, () => void>();
+  const takeExpected = (resourceVersion: string): boolean => {
+    expected.get(resourceVersion)?.();
+    return expected.delete(resourceVersion);
+  };
   return {
     begin: () => {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -35,9 +44,22 @@ export const ownWrites = (patienceMs: number): OwnWrites => {
       const timer = setTimeout(late.resolve, patienceMs);
       return Promise.race([Promise.all(underWay), late.promise]).finally(() => clearTimeout(timer));
     },
-    note: (resourceVersion, how) => void noted.set(resourceVersion, how),
-    take: (resourceVersion, how) => noted.get(resourceVersion) === how && noted.delete(resourceVersion),
-    isExpecting: () => noted.size > 0,
-    clear: () => noted.clear(),
+    keep: (resourceVersion) => void kept.add(resourceVersion),
+    takeKept: (resourceVersion) => kept.delete(resourceVersion),
+    expect: (resourceVersion) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(() => takeExpected(resourceVersion), patienceMs);
+      expected.set(resourceVersion, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      return promise;
+    },
+    takeExpected,
+    hasKept: () => kept.size > 0,
+    clear: () => {
+      kept.clear();
+      for (const resourceVersion of expected.keys()) takeExpected(resourceVersion);
+    },
   };
 };

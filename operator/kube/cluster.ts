@@ -48,24 +48,31 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
       throw error;
     }
   };
-  type TakeUp = (watch: Cache['watch'], answer: KubeObject) => void;
+  type TakeUp = (watch: Cache['watch'], answer: KubeObject) => Promise<void>;
   /** The answer to a write goes into the caches: the next reconcile must not decide by what was before it. */
-  const remember: TakeUp = (watch, answer) => watch.observe(answer);
+  const remember: TakeUp = (watch, answer) => {
+    watch.observe(answer);
+    return Promise.resolve();
+  };
   /** That of a write to the scale is a Scale, of another kind than what is cached, and has the version of it. */
-  const expect: TakeUp = (watch, { metadata }) => metadata.resourceVersion && watch.expect(metadata.resourceVersion);
+  const expect: TakeUp = (watch, { metadata }) =>
+    metadata.resourceVersion ? watch.expect(metadata.resourceVersion) : Promise.resolve();
   const write = async (
     { kind, namespace, takeUp }: { kind: ResourceKind; namespace: string | undefined; takeUp: TakeUp },
     request: ApiRequest,
   ): Promise<KubeObject> => {
     const watches = caches(kind, namespace).map(({ watch }) => watch);
     const ends = watches.map((watch) => watch.writing());
+    let answer: KubeObject;
+    let takenUp: readonly Promise<void>[];
     try {
-      const answer = (await transport.request(request)) as KubeObject;
-      for (const watch of watches) takeUp(watch, answer);
-      return answer;
+      answer = (await transport.request(request)) as KubeObject;
+      takenUp = watches.map((watch) => takeUp(watch, answer));
     } finally {
       for (const end of ends) end();
     }
+    await Promise.all(takenUp);
+    return answer;
   };
 
   return {

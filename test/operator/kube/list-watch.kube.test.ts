@@ -436,8 +436,11 @@ describe('the answer to an own write', () => {
     await observed.watch.synced;
     const answered = observed.watch.writing();
     const { metadata } = await objects.put('own');
-    observed.watch.expect(metadata.resourceVersion ?? '');
+    const told = observed.watch.expect(metadata.resourceVersion ?? '');
     answered();
+    await told;
+    expect(observed.changes).toHaveLength(1);
+    await observed.watch.expect(metadata.resourceVersion ?? '');
     await objects.put('own', { n: '2' });
     await until('both were told', () => observed.changes.length === 2);
     expect(observed.changes.map(({ type, isOwn = false }) => [type, isOwn])).toEqual([
