@@ -6,8 +6,9 @@ import { planAccepted } from '../plan/accepted.ts';
 import { flowName, messagingFinalizer, workerName } from '../plan/children.ts';
 import { scalingPolicy } from '../plan/decide-replicas.ts';
 import { fetches, planIntake } from '../plan/intake.ts';
+import type { IntegrationPodPlan } from '../plan/integration-pod.ts';
 import { bindingsOf } from '../plan/shared-streams.ts';
-import { planWorker, type WorkerPlan } from '../plan/worker.ts';
+import { planWorker } from '../plan/worker.ts';
 import type { Context } from './context.ts';
 import type { AccountKeys, KubeObject } from './ports.ts';
 import type { ScalingTarget } from './scaler.ts';
@@ -47,7 +48,7 @@ const planOf = (
   object: KubeObject,
   holder: Holder,
   basis: Resolved,
-): WorkerPlan => ({
+): IntegrationPodPlan => ({
   home: homeOf(object, holder),
   spec: basis.spec,
   tenant: holder.spec,
