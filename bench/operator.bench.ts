@@ -56,6 +56,8 @@ const options = {
 const concurrency = 16;
 const poolSize = 8;
 const settleMs = 5_000;
+/** Longer than the meter leaves between two looks at consumers. */
+const silentMs = 12_000;
 const lagSeconds = 60;
 const parts = ['converge', 'large', 'lag'] as const;
 const jetstream = 'max_file_store: 100TB\n sync_interval: always';
@@ -123,10 +125,21 @@ const operatorRun = (sizes: Sizes, profile: string | undefined): Promise<Operato
     await sleep(settleMs);
     const mebibytes = residentMebibytes(operator.pid);
     connections.stop();
+    await silence(world);
     await operator.stop();
     const resyncCalls = await resync(world, sizes);
     return { wall, cpu, calls: total(calls), resyncCalls, connections: connections.seen(), emptyMebibytes, mebibytes };
   });
+
+/** What waits is known once the meter has looked at a consumer; the scaler takes up its Deployment then, and the status says so. */
+const silence = async (world: OperatorWorld): Promise<void> => {
+  for (let before = await servedBy(world.api); ; ) {
+    await sleep(silentMs);
+    const after = await servedBy(world.api);
+    if (managedOnly(growth(before, after)).size === 0) return;
+    before = after;
+  }
+};
 
 /** A new operator that finds everything as it should be, and looks at every key again some times. */
 const resync = async (world: OperatorWorld, { integrations }: Sizes): Promise<number> => {
