@@ -35,8 +35,11 @@ it('control: what is acknowledged before it is in its group is lost', { timeout:
 });
 
 it('control: who forgets the messages of a group that has ended has some in two', { timeout: 600_000 }, async () => {
-  const { repeated } = await killedWhileGathering('aggregate', groups, atTheEnd, 'forgets-parts');
-  expect(repeated.length).toBeGreaterThan(0);
+  // Which messages are the last to be acknowledged differs from run to run: it must bite in one of some.
+  let bites = 0;
+  for (let tries = 0; tries < 20 && bites === 0; tries += 1)
+    bites = (await killedWhileGathering('aggregate', groups, atTheEnd, 'forgets-parts')).repeated.length;
+  expect(bites).toBeGreaterThan(0);
 });
 
 it('a group that is refused is a dead letter with all its bodies, and its replay goes on behind the step', {
