@@ -22,7 +22,7 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-// Levels as in CONTRIBUTING.md. Tests that start servers wait for them a third of the time, so three share two cores; each node has its own addresses.
+// Levels as in CONTRIBUTING.md. Tests that start servers wait for them half of the time, so four share two cores; each node has its own addresses.
 export default defineConfig({
   test: {
     environment: 'node',
@@ -31,7 +31,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
-    maxWorkers: 3,
+    maxWorkers: 4,
     // What a file starts it ends, and no module keeps state: reading all modules again for each file would take minutes.
     isolate: false,
     sequence: { sequencer: LongestFirst },
