@@ -1,6 +1,3 @@
-import { enableCompileCache } from 'node:module';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { addBootstrap } from './bootstrap-command.ts';
 import { addCheck } from './check-command.ts';
@@ -21,9 +18,6 @@ import { addVersion } from './version-command.ts';
  * `kanava`: the commands that kubectl cannot be. Exit codes: 0 fine, 1 something was found that you must decide, 2 wrong usage,
  * 3 no access to the cluster or to NATS.
  */
-// Half of what a command takes is compiling what it imports. Where nothing can be written it goes without.
-enableCompileCache(join(homedir(), '.cache', 'kanava', 'compiled'));
-
 const program = new Command('kanava')
   .description('Runs integrations on Kubernetes over NATS JetStream.')
   .addHelpText('after', '\nExit codes: 0 fine, 1 findings, 2 usage, 3 no access to the cluster or to NATS.')

@@ -9,7 +9,7 @@ import { programsFolder } from './cluster/settings.ts';
  */
 const root = join(import.meta.dirname, '..');
 const sources = [
-  'cli/main.ts',
+  'cli/launch.js',
   'operator/main.ts',
   'runtime/main.ts',
   'test/runtime/connectors/forbidden-file.ts',
@@ -20,7 +20,7 @@ const sources = [
 /** The file that Node is to run. */
 export type Program = (typeof sources)[number];
 export const program = (source: Program): string =>
-  programsFolder ? join(programsFolder, source.replace(/\.ts$/, '.mjs')) : join(root, source);
+  programsFolder ? join(programsFolder, source.replace(/\.\w+$/, '.mjs')) : join(root, source);
 
 /** A module that looks for a file beside itself stays where it is. */
 const staysInPlace: Plugin = {

@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 
 const bootstrap = (kubeconfig = api.kubeconfig, ...more: string[]): Promise<CommandResult> =>
-  run(execPath, [program('cli/main.ts'), 'bootstrap', '--namespace', namespace, '--kubeconfig', kubeconfig, ...more]);
+  run(execPath, [program('cli/launch.js'), 'bootstrap', '--namespace', namespace, '--kubeconfig', kubeconfig, ...more]);
 const stored = (): Promise<string> =>
   mustKubectl(api.kubectl, ['get', ...names, '-n', namespace, '-o', 'yaml', '--ignore-not-found']);
 const dataOf = async (name: string): Promise<Record<string, string>> => {

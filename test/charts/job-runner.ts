@@ -39,7 +39,7 @@ export const startJobRunner = (api: KubeApi, namespace: string): JobRunner => {
     const [, , ...words] = [...containers[0].command, ...(containers[0].args ?? [])];
     const kubeconfig = await api.serviceAccountKubeconfig(namespace, serviceAccountName);
     const startTime = now();
-    const result = await run(execPath, [program('cli/main.ts'), ...words, '--kubeconfig', kubeconfig]);
+    const result = await run(execPath, [program('cli/launch.js'), ...words, '--kubeconfig', kubeconfig]);
     ran.push({ job: metadata.name, ...result });
     const status =
       result.code === 0

@@ -8,4 +8,4 @@ export const kanava = (
   args: readonly string[],
   options: { stdin?: string; timeout?: number } = {},
 ): Promise<CommandResult> =>
-  run(execPath, [program('cli/main.ts'), ...args], { cwd: join(import.meta.dirname, '..', '..'), ...options });
+  run(execPath, [program('cli/launch.js'), ...args], { cwd: join(import.meta.dirname, '..', '..'), ...options });

@@ -1,14 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { run } from '../../../cli/local/run.ts';
 import { startNats } from '../../cluster/nats.ts';
 import { adminCreds, startWorld } from '../../operator/broker/world.ts';
 import { kanava } from '../kanava.ts';
+import { post, startRun } from './running.ts';
 
 /* `kanava run --nats`: the same Integrations on a real server, where what is accepted stays. */
 const deadline = { timeout: 120_000 };
@@ -36,56 +35,19 @@ metadata: {name: erp}
 spec: {http: {url: "https://erp.example.com"}}
 `;
 
-const start = async (access: { url: string; creds?: string }, first: string) => {
+const start = (access: { url: string; creds?: string }, first: string) => {
   const folder = mkdtempSync(join(tmpdir(), 'kanava-run-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
   const write = (yaml: string) => writeFileSync(join(folder, 'all.yaml'), yaml);
   write(first);
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  let [data, notes] = ['', ''];
-  const finished = run({
-    paths: [folder],
-    namespace: 'local',
-    secretsFolder: undefined,
-    volumesFolder: undefined,
-    once: undefined,
-    to: undefined,
-    port: 0,
-    host: 'localhost',
-    print: true,
-    nats: { creds: undefined, ca: undefined, ...access },
-    data: { write: (more) => (data += more) },
-    notes: { write: (more) => (notes += stripVTControlCharacters(more)) },
-    ended: () => ended,
-  });
-  onTestFinished(async () => {
-    end();
-    await finished.catch(() => undefined);
-    rmSync(folder, { recursive: true });
-  });
-  const says = (what: RegExp) => expect.poll(() => notes, deadline).toMatch(what);
+  const nats = { creds: undefined, ca: undefined, ...access };
+  const running = startRun({ paths: [folder], nats }, onTestFinished);
+  const stocked = () => running.printed().filter(({ integration }) => integration === 'stock');
   return {
+    ...running,
     write,
-    says,
-    notes: () => notes,
-    finished,
-    end: () => (end(), finished),
-    async post(body: unknown) {
-      await says(/http:\S+\/orders\/in/);
-      const url = /http:\S+\/orders\/in/.exec(notes)?.[0] ?? '';
-      const headers = { 'content-type': 'application/json' };
-      return (await fetch(url, { method: 'POST', body: JSON.stringify(body), headers })).status;
-    },
-    prints: (bodies: unknown[]) =>
-      expect
-        .poll(
-          () =>
-            data
-              .split('\n')
-              .filter((line) => line.includes('"stock"'))
-              .map((line) => (JSON.parse(line) as { body: unknown }).body),
-          deadline,
-        )
-        .toEqual(bodies),
+    post: async (body: unknown) => post(await running.url(), body),
+    prints: (bodies: unknown[]) => expect.poll(() => stocked().map(({ body }) => body), deadline).toEqual(bodies),
   };
 };
 const server = async () => {
@@ -105,7 +67,7 @@ const planned = ['KV_answer', 'KV_state', 'bus', 'dlq_orders', 'dlq_stock', 'inb
 describe('kanava run --nats', { timeout: 300_000 }, () => {
   test('runs on the streams that the operator plans, follows edits, and says what it leaves behind', async () => {
     const { url, connection } = await server();
-    const running = await start({ url }, text('{id: =body.id}'));
+    const running = start({ url }, text('{id: =body.id}'));
     expect(await running.post({ id: 1 })).toBe(202);
     expect(await running.post({ id: 1 })).toBe(202);
     await running.prints([{ id: 1 }]);
@@ -129,11 +91,11 @@ describe('kanava run --nats', { timeout: 300_000 }, () => {
 
   test('what is accepted stays, and is worked on the next time', async () => {
     const { url } = await server();
-    const first = await start({ url }, text('{id: =body.id}', 'suspend: true'));
+    const first = start({ url }, text('{id: =body.id}', 'suspend: true'));
     expect(await first.post({ id: 7 })).toBe(202);
     expect(await first.end()).toBe(true);
     expect(first.notes()).toMatch(/stream inbox_orders: 1 message\n/);
-    const second = await start({ url }, text('{id: =body.id}'));
+    const second = start({ url }, text('{id: =body.id}'));
     await second.prints([{ id: 7 }]);
     expect(await second.end()).toBe(true);
   });
@@ -143,7 +105,7 @@ describe('kanava run --nats', { timeout: 300_000 }, () => {
     const metadata = { 'kanava.dev/uid': 'b0d6' };
     await manager.streams.add({ name: 'inbox_orders', subjects: ['inbox.orders.*.*'], metadata });
     const before = await manager.streams.info('inbox_orders');
-    const running = await start({ url }, text('{id: =body.id}'));
+    const running = start({ url }, text('{id: =body.id}'));
     expect(await running.finished).toBe(false);
     expect(running.notes()).toMatch(/orders: cannot run: .*inbox_orders belongs to an Integration of a cluster/);
     expect((await manager.streams.info('inbox_orders')).config).toEqual(before.config);
@@ -153,7 +115,7 @@ describe('kanava run --nats', { timeout: 300_000 }, () => {
     await using world = await startWorld();
     const tenant = await world.tenant('acme');
     const creds = adminCreds(tenant.keys);
-    const running = await start({ url: world.url, creds }, text('{id: =body.id}'));
+    const running = start({ url: world.url, creds }, text('{id: =body.id}'));
     expect(await running.post({ id: 1 })).toBe(202);
     await running.prints([{ id: 1 }]);
     expect(await running.end()).toBe(true);
@@ -163,7 +125,7 @@ describe('kanava run --nats', { timeout: 300_000 }, () => {
     );
     expect(await streamsOf(connection)).toEqual(planned);
 
-    const other = await start({ url: world.url }, text('{id: =body.id}'));
+    const other = start({ url: world.url }, text('{id: =body.id}'));
     await expect(other.finished).rejects.toThrow(/does not let us in within 10 s: check --nats, --creds and --ca/);
   });
 

@@ -6,10 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
-import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
-import { run } from '../../../cli/local/run.ts';
+import type { RunOptions } from '../../../cli/local/run.ts';
 import { program } from '../../programs.ts';
+import { post, startRun } from './running.ts';
 
 /* Integrations of files in this process; nothing else is needed, and nothing of it is pretended. */
 
@@ -46,65 +46,12 @@ const write = (name: string, text: string): string => {
   return file;
 };
 
-interface Given {
-  readonly paths?: string[];
-  readonly print?: boolean;
-  readonly secretsFolder?: string;
-  readonly volumesFolder?: string;
-  readonly once?: string;
-  readonly to?: string;
-}
-const start = (given: Given) => {
-  let data = '';
-  let notes = '';
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  const finished = run({
-    paths: [folder],
-    namespace: 'local',
-    secretsFolder: undefined,
-    volumesFolder: undefined,
-    once: undefined,
-    to: undefined,
-    port: 0,
-    host: 'localhost',
-    print: true,
-    data: { write: (text) => (data += text) },
-    notes: { write: (text) => (notes += stripVTControlCharacters(text)) },
-    ended: () => ended,
-    ...given,
-  });
-  endings.push(async () => {
-    end();
-    await finished.catch(() => undefined);
-  });
-  return {
-    end: () => {
-      end();
-      return finished;
-    },
-    finished,
-    notes: () => notes,
-    printed: () =>
-      data
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as { integration: string; sink: string; body: unknown }),
-    /** Where an http source listens. */
-    async url() {
-      await expect.poll(() => /http:\S+/.exec(notes)?.[0] ?? notes, { timeout: 60_000 }).toMatch(/^http:/);
-      return /http:\S+/.exec(notes)?.[0] ?? '';
-    },
-    says: (text: string | RegExp) => expect.poll(() => notes, { timeout: 60_000 }).toMatch(text),
-  };
-};
-const post = async (url: string, body: unknown) =>
-  (await fetch(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }))
-    .status;
+const start = (given: Partial<RunOptions> = {}) => startRun({ paths: [folder], ...given }, (end) => endings.push(end));
 
 describe('kanava run', () => {
   it('takes requests and prints what would be sent', async () => {
     write('a.yaml', connection('https://erp.example.com') + orders());
-    const running = start({});
+    const running = start();
     expect(await post(await running.url(), { id: 7 })).toBe(202);
     await expect
       .poll(running.printed, { timeout: 60_000 })
@@ -186,18 +133,18 @@ sinks: [{name: out, file: {connectionRef: {name: exchange}, folder: ${to}, name:
     const auth = '"https://a.example", auth: {bearer: {secretKeyRef: {name: erp, key: token}}}';
     const text = connection('https://a.example').replace('"https://a.example"', auth) + orders();
     write('a.yaml', text);
-    const without = start({});
+    const without = start();
     expect(await without.finished).toBe(false);
     expect(without.notes()).toMatch(/a\.yaml:6:1: key token of Secret erp .*add the Secret.*erp\/token.*--secrets/);
     const secret = '---\napiVersion: v1\nkind: Secret\nmetadata: {name: erp}\nstringData: {token: x}\n';
     write('a.yaml', text + secret);
-    const withObject = start({});
+    const withObject = start();
     await withObject.says(/runs 1 Integration/);
   });
 
   it('says what kanava check says, and starts nothing', async () => {
     write('a.yaml', connection('https://erp.example.com') + orders('=body.'));
-    const running = start({});
+    const running = start();
     expect(await running.finished).toBe(false);
     expect(running.notes()).toMatch(/a\.yaml:\d+:\d+: spec\.steps\[0\]\.map\.body\.id: /);
   });
@@ -215,7 +162,7 @@ sinks: [{name: out, file: {connectionRef: {name: exchange}, folder: ${to}, name:
           'sources: [{name: orders, bus: {types: [order.placed]}}]\nsinks: [{name: erp, http: {connectionRef: {name: erp}}}]',
         ),
     );
-    const running = start({});
+    const running = start();
     await post(await running.url(), { id: 7 });
     await expect.poll(running.printed, { timeout: 60_000 }).toMatchObject([
       { integration: 'publisher', sink: 'events' },
@@ -231,7 +178,7 @@ sinks: [{name: out, file: {connectionRef: {name: exchange}, folder: ${to}, name:
         'sources: [{name: shop, http: {path: /in, reply: {}}}]\nsteps: [{name: sum, map: {body: {sum: "=body.a + body.b"}}}]',
       ),
     );
-    const running = start({});
+    const running = start();
     const answer = await fetch(await running.url(), { method: 'POST', body: '{"a": 1, "b": 2}' });
     expect(await answer.json()).toEqual({ sum: 3 });
   });
@@ -241,7 +188,7 @@ sinks: [{name: out, file: {connectionRef: {name: exchange}, folder: ${to}, name:
       const text = connection('https://erp.example.com') + orders(`=body.id + ' ${namespace}'`);
       write(`${namespace}.yaml`, text.replaceAll('metadata: {', `metadata: {namespace: ${namespace}, `));
     }
-    const running = start({});
+    const running = start();
     await running.says(/runs 2 Integrations/);
     const urls = [...running.notes().matchAll(/http:\S+/g)].map(([url]) => url);
     expect(new Set(urls).size).toBe(2);
@@ -254,7 +201,7 @@ sinks: [{name: out, file: {connectionRef: {name: exchange}, folder: ${to}, name:
   it('accepts for one that is suspended, works on it when it goes on, and shows what steps log', async () => {
     const text = orders().replace('steps: [', 'steps: [{name: say, log: {text: saw, fields: {id: "=body.id"}}}, ');
     write('a.yaml', connection('https://erp.example.com') + text.replace('  sources', '  suspend: true\n  sources'));
-    const running = start({});
+    const running = start();
     expect(await post(await running.url(), { id: 7 })).toBe(202);
     expect(running.printed()).toEqual([]);
     write('a.yaml', connection('https://erp.example.com') + text);
@@ -267,7 +214,7 @@ sinks: [{name: out, file: {connectionRef: {name: exchange}, folder: ${to}, name:
       connection('https://erp.example.com') +
       orders(value).replace('  sinks:', '  delivery: {ordering: Key, key: "string(body.id)", partitions: 2}\n  sinks:');
     write('a.yaml', ordered('=body.n'));
-    const running = start({});
+    const running = start();
     const url = await running.url();
     for (let n = 0; n < 10; n += 1) await post(url, { id: n % 3, n });
     write('a.yaml', ordered('=body.n + 100'));
@@ -287,7 +234,7 @@ sinks: [{name: out, file: {connectionRef: {name: exchange}, folder: ${to}, name:
 delivery: {ordering: Key, key: "string(body.id)", partitions: 4}
 sinks: [{name: erp, http: {connectionRef: {name: erp}, path: /x}}]`;
     write('a.yaml', connection('https://erp.example.com') + integration('shop', shop) + integration('mail', mail));
-    const running = start({});
+    const running = start();
     const url = await running.url();
     for (let n = 0; n < 20; n += 1) await post(url, { id: n % 3, n });
     const mailed = () => running.printed().filter((line) => line.integration === 'mail');
@@ -303,7 +250,7 @@ sinks: [{name: erp, http: {connectionRef: {name: erp}, path: /x}}]`;
     const text = 'sources: [{name: clock, schedule: {cron: "* * * * * *", body: "{}"}}]\n';
     const sinks = 'sinks: [{name: erp, http: {connectionRef: {name: erp}}}]';
     write('a.yaml', connection('https://erp.example.com') + integration('ticks', text + sinks));
-    const running = start({});
+    const running = start();
     await expect.poll(() => running.printed().length, { timeout: 60_000 }).toBeGreaterThan(1);
   });
 
@@ -311,7 +258,7 @@ sinks: [{name: erp, http: {connectionRef: {name: erp}, path: /x}}]`;
     write('c.yaml', connection('https://erp.example.com'));
     write('orders.yaml', orders());
     write('other.yaml', orders().replace('name: orders', 'name: other'));
-    const running = start({});
+    const running = start();
     const url = (await running.url()).replace(/\/(orders|other)\/in$/, '/orders/in');
     await running.says(/runs 2 Integrations/);
     await post(url, { id: 1 });
@@ -348,7 +295,7 @@ sinks: [{name: erp, http: {connectionRef: {name: erp}, path: /x}}]`;
 
   it('ends by Ctrl-C with 0, as a process', { timeout: 300_000 }, async () => {
     write('a.yaml', connection('https://erp.example.com') + orders());
-    const child = spawn(execPath, [program('cli/main.ts'), 'run', folder, '--print', '--port', '0']);
+    const child = spawn(execPath, [program('cli/launch.js'), 'run', folder, '--print', '--port', '0']);
     let notes = '';
     child.stderr.on('data', (part: Buffer) => (notes += part.toString()));
     await expect.poll(() => notes, { timeout: 240_000 }).toMatch(/press Ctrl-C/);
