@@ -6,7 +6,7 @@ import { type Finding, findingsOf } from './findings.ts';
 import { type Integration, integrationSpec } from './integration.ts';
 import { integrationTransitions } from './integration-rules.ts';
 import { apiVersion, Connections, Integrations, type Kind, type Metadata, Tenants } from './meta.ts';
-import { annotated, type SchemaNode } from './openapi.ts';
+import { annotated } from './openapi.ts';
 import { remembered, rememberedWith } from './remembered.ts';
 import { brokenTransitions, type Transition } from './rules.ts';
 import { type Tenant, tenantSpec, tenantTransitions } from './tenant.ts';
@@ -54,11 +54,10 @@ interface Shaped<S> {
 
 const parser = <S>(kind: Kind, spec: z.ZodType<S>, checks: readonly ((spec: S) => Finding[])[]) => {
   const model = z.object({ apiVersion: z.literal(apiVersion), kind: z.literal(kind.kind), metadata, spec });
-  const specSchema = annotated(spec);
-  const schema: SchemaNode = { properties: { spec: specSchema } };
   const parse = (object: unknown): Parsed<Shaped<S>> => {
     const parsed = model.safeParse(object);
-    if (!parsed.success) return refused(findingsOf(parsed.error.issues, object, schema));
+    const specSchema = annotated(spec);
+    if (!parsed.success) return refused(findingsOf(parsed.error.issues, object, { properties: { spec: specSchema } }));
     const { data } = parsed;
     const findings = [
       ...tooManyKeys(specSchema, data.spec),

@@ -39,16 +39,13 @@ export const referencesIn = (schema: SchemaNode, value: unknown, root: Path): Re
   return { connections, secrets, cas, flows };
 };
 
-const integrationSchema = annotated(integrationSpec);
-const connectionSchema = annotated(connectionSpec);
-
 /** Checks and plans ask for them one after the other. */
 export const referencesOfIntegration: (spec: IntegrationSpec) => References = remembered((spec) =>
-  referencesIn(integrationSchema, spec, ['spec']),
+  referencesIn(annotated(integrationSpec), spec, ['spec']),
 );
 /** Each once. */
 export const connectionsNamedBy: (spec: IntegrationSpec) => readonly string[] = remembered((spec) => [
   ...new Set(referencesOfIntegration(spec).connections.map(({ name }) => name)),
 ]);
 export const referencesOfConnection = (spec: ConnectionSpec): References =>
-  referencesIn(connectionSchema, spec, ['spec']);
+  referencesIn(annotated(connectionSpec), spec, ['spec']);

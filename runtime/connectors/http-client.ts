@@ -51,7 +51,7 @@ export const endpointOf = ({ hostname, port, protocol }: URL): Endpoint => ({
 export const httpClient = async (method: string, settings: ClientSettings): Promise<HttpClient> => {
   const { target, findWay, timeoutMs } = settings;
   const secure = target.protocol === 'https:';
-  const { agent, request } = await (secure ? overTls() : inPlain());
+  const { agent, request } = secure ? overTls() : inPlain();
   const { host, port } = endpointOf(target);
   const servername = settings.serverName ?? (isIP(host) ? '' : host);
   const connectMs = timeoutMs > 0 ? Math.min(timeoutMs, connectTimeoutMs) : connectTimeoutMs;
@@ -110,12 +110,13 @@ interface Protocol {
   readonly request: (options: RequestOptions) => ClientRequest;
 }
 const agentOptions = { keepAlive: true, maxSockets, scheduling: 'lifo', timeout: idleMs } as const;
-const overTls = async (): Promise<Protocol> => {
-  const { Agent, request } = await import('node:https');
+const overTls = (): Protocol => {
+  const { Agent, request } = process.getBuiltinModule('node:https');
   return { agent: new Agent(agentOptions), request };
 };
-const inPlain = async (): Promise<Protocol> => {
-  const { Agent, request } = await import('node:http');
+/** Not by an import: that evaluates the getters of node:http, one of which loads Node's copy of undici. */
+const inPlain = (): Protocol => {
+  const { Agent, request } = process.getBuiltinModule('node:http');
   return { agent: new Agent(agentOptions), request };
 };
 

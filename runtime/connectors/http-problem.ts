@@ -9,8 +9,9 @@ export const problem = (
 ): HttpResponse => ({
   status,
   headers: { 'content-type': 'application/problem+json', ...headers },
-  body: JSON.stringify({ type: 'about:blank', title: titleOf(status), status, code, detail }),
+  body: JSON.stringify({ type: 'about:blank', title: statusText(status), status, code, detail }),
 });
 
 /** An import of node:http, which workers would pay for too, evaluates its getters: 15 MiB for a table. */
-const titleOf = (status: number): string => process.getBuiltinModule('node:http').STATUS_CODES[status] ?? 'Error';
+export const statusText = (status: number): string =>
+  process.getBuiltinModule('node:http').STATUS_CODES[status] ?? 'Error';

@@ -1,8 +1,8 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { HttpRequest, HttpResponse, HttpRoute, Log } from '../connector.ts';
-import { problem } from '../connectors/http-problem.ts';
+import { problem, statusText } from '../connectors/http-problem.ts';
 import { reasonOf } from '../errors.ts';
 
 /*
@@ -36,6 +36,8 @@ export const createListener = ({ find, ready, maxBytes, answered, log }: Listene
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveMs,
     forceCloseConnections: 'idle',
+    // Routes have no schemas: the compilers for them are never loaded.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     // On shutdown what already arrived on an open connection is still served; the answer closes it.
     return503OnClosing: false,
     exposeHeadRoutes: false,
@@ -97,6 +99,10 @@ export const createListener = ({ find, ready, maxBytes, answered, log }: Listene
   return app;
 };
 
+const noSchemas = () => {
+  throw new Error('the gateway has no schemas of routes');
+};
+
 const unknownPath = problem(404, 'UnknownPath', 'no Integration has a source at this path: check /<integration><path>');
 const notReady = problem(503, 'NotReady', 'the gateway starts: send it again', { 'retry-after': '2' });
 const overloaded = problem(503, 'Overloaded', 'too much is being received: send it again later', {
@@ -128,7 +134,7 @@ const refuseUnparsed = ({ code }: { code?: string }, socket: Duplex): void => {
         : problem(400, 'BadRequest', `this is no HTTP request (${code ?? 'unreadable'})`);
   const lines = Object.entries({ ...headers, connection: 'close', 'content-length': String(body).length });
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${String(body)}`);
+  socket.end(`HTTP/1.1 ${status} ${statusText(status)}\r\n${head}\r\n${String(body)}`);
   return undefined;
 };
 
