@@ -85,10 +85,9 @@ export const createRouteTable = (options: TableOptions): RouteTable => {
     if (value === undefined) return remove(integration);
     const old = served.get(integration);
     if (old?.revision === revision && !old.incomplete) return;
-    let identity = identityOf(value);
     try {
       const routes = parseEntry(integration, value, options.tenant);
-      identity = { uid: routes.uid, generation: routes.generation };
+      const { uid, generation } = routes;
       const missing = unreadable(routes.sources, options.context.secret);
       if (missing !== undefined) again(entry);
       // Mounted files follow their Secrets a while later. Until then the last good entry serves; without one senders get 503, not 404.
@@ -96,9 +95,9 @@ export const createRouteTable = (options: TableOptions): RouteTable => {
         served.set(integration, await open(routes, revision, missing !== undefined, options));
         await old?.close();
       }
-      report(integration, { ...identity, revision, ...(missing === undefined ? {} : { error: missing }) });
+      report(integration, { uid, generation, revision, ...(missing === undefined ? {} : { error: missing }) });
     } catch (error) {
-      report(integration, { ...identity, revision, error: reasonOf(error).slice(0, 1000) });
+      report(integration, { ...identityOf(value), revision, error: reasonOf(error).slice(0, 1000) });
     }
   };
 
