@@ -11,7 +11,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers } from '@nats-io/transport-node';
 import { build, type Plugin } from 'esbuild';
 import { jsonataSource, re2Source } from './runtime/expr/threads/library-sources.ts';
-import type { ProgramName } from './runtime/expr/threads/programs.ts';
+import { engineFile, type ProgramName } from './runtime/expr/threads/programs.ts';
 import { startNats } from './test/cluster/nats.ts';
 import { resolvedFlow } from './test/flow.ts';
 
@@ -99,7 +99,9 @@ const threadsBeside = (ending: 'cjs' | 'mjs'): Plugin => ({
   name: 'threads beside',
   setup({ onLoad }) {
     onLoad({ filter: /runtime\/expr\/threads\/programs\.ts$/ }, () => ({
-      contents: `export const programOf = (name) => process.getBuiltinModule('node:path').join(process.argv[1], '../' + name + '.${ending}');`,
+      contents: `const beside = (name) => process.getBuiltinModule('node:path').join(process.argv[1], '..', name);
+        export const programOf = (name) => beside(name + '.${ending}');
+        export const engineFile = () => beside('quickjs.wasm');`,
       loader: 'js',
     }));
   },
@@ -117,7 +119,7 @@ const librariesAsText: Plugin = {
 const threads = (['jsonata', 'liquid', 'script'] as const satisfies readonly ProgramName[]).map((name) => ({
   to: name,
   from: `runtime/expr/threads/${name}.ts`,
-  plugins: [lazyBuiltins, librariesAsText],
+  plugins: [librariesAsText],
 }));
 
 export const bundles = {
@@ -159,7 +161,8 @@ const forms = {
     outExtension: { '.js': '.cjs' },
     supported: { 'dynamic-import': false },
     // The global one loads all of Web Crypto for the random bytes of the NATS client's names: 3 ms.
-    define: { 'globalThis.crypto': 'randomness' },
+    // A CommonJS file has no address but its path, which does for QuickJS.
+    define: { 'globalThis.crypto': 'randomness', 'import.meta.url': '__filename' },
     banner: {
       js: "const randomness = { getRandomValues: (bytes) => process.getBuiltinModule('node:crypto').randomFillSync(bytes) };",
     },
@@ -282,6 +285,7 @@ export const bundle = async (image: Image): Promise<string> => {
   const files = built.flatMap((program) => program.files);
   const launcher = join(folder, 'runtime.cjs');
   if (image === 'runtime') files.push({ path: launcher, contents: readFileSync(join(root, launchSource)) });
+  if (image !== 'receiver') files.push({ path: join(folder, 'quickjs.wasm'), contents: readFileSync(engineFile()) });
   const digest = createHash('sha256').update(process.version);
   for (const { path, contents } of files) digest.update(relative(folder, path)).update(contents);
   const hash = digest.digest('hex');

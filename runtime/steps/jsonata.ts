@@ -26,11 +26,9 @@ export const jsonataStep = defineStep<z.infer<typeof config>>({
   state: 'none',
   async open({ expression, as }, context) {
     const { openInThread } = await import('./in-thread.ts');
-    const thread = openInThread(
-      'jsonata',
-      { language: 'jsonata', data: { expression }, code: 'JsonataFailed' },
-      context,
-    );
+    const { compiledEngine } = await import('../expr/threads/engine.ts');
+    const data = { engine: await compiledEngine(), expression };
+    const thread = openInThread('jsonata', { language: 'jsonata', data, code: 'JsonataFailed' }, context);
     return {
       async run(message, attempt) {
         const made = await thread.run(message, attempt);

@@ -23,7 +23,9 @@ export const scriptStep = defineStep<z.infer<typeof config>>({
   state: 'none',
   async open({ code }, context) {
     const { openInThread } = await import('./in-thread.ts');
-    const thread = openInThread('script', { language: 'script', data: { code }, code: 'ScriptFailed' }, context);
+    const { compiledEngine } = await import('../expr/threads/engine.ts');
+    const data = { engine: await compiledEngine(), code };
+    const thread = openInThread('script', { language: 'script', data, code: 'ScriptFailed' }, context);
     return {
       async run(message, attempt) {
         const made = madeOf(await thread.run(message, attempt));

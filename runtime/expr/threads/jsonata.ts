@@ -26,7 +26,7 @@ const program = (expression: string) => `
   })();
 `;
 
-void serve<{ expression: string }>(async ({ expression }) => {
-  const machine = await openMachine(program(expression), { keep: true, file: 'library' });
+void serve<{ engine: WebAssembly.Module; expression: string }>(async ({ engine, expression }) => {
+  const machine = await openMachine(program(expression), { engine, keep: true, file: 'library' });
   return machine.run;
 });

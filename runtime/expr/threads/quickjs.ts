@@ -1,6 +1,7 @@
-import variant from '@jitl/quickjs-singlefile-cjs-release-sync';
+import declared from '@jitl/quickjs-wasmfile-release-sync';
 import {
   newQuickJSWASMModuleFromVariant,
+  newVariant,
   type QuickJSContext,
   type QuickJSHandle,
   type QuickJSRuntime,
@@ -17,18 +18,23 @@ export interface Machine {
   run(input: string): string;
 }
 
+/** What the package declares is its CommonJS form; imported, it is the other one. */
+const variant = declared as unknown as typeof declared.default;
+
 /** Of recursion in the engine; the thread itself has more. */
 const stackBytes = 256 * 1024;
 
 export interface MachineOptions {
+  /** As `compiledEngine` gives it. */
+  readonly engine: WebAssembly.Module;
   /** The world lives on after a message: for libraries. What users write starts in a new one each time. */
   readonly keep: boolean;
   /** `script`: lines of errors are told. */
   readonly file: 'script' | 'library';
 }
 /** `program` is a script whose value is a function: of a text, a text or a promise of one. */
-export const openMachine = async (program: string, { keep, file }: MachineOptions): Promise<Machine> => {
-  const module = await newQuickJSWASMModuleFromVariant(variant.default);
+export const openMachine = async (program: string, { engine, keep, file }: MachineOptions): Promise<Machine> => {
+  const module = await newQuickJSWASMModuleFromVariant(newVariant(variant, { wasmModule: engine }));
   const create = () => createWorld(module.newRuntime(), program, file);
   let world = keep ? create() : undefined;
   const leave = () => {

@@ -38,7 +38,7 @@ const program = (code: string) => `(() => { const script = (function (message) {
 })();
 `;
 
-void serve<{ code: string }>(async ({ code }) => {
-  const machine = await openMachine(program(code), { keep: false, file: 'script' });
+void serve<{ engine: WebAssembly.Module; code: string }>(async ({ engine, code }) => {
+  const machine = await openMachine(program(code), { engine, keep: false, file: 'script' });
   return machine.run;
 });
