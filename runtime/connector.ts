@@ -341,7 +341,7 @@ export interface OpenStep {
   resume?(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
   close?(): Promise<void>;
 }
-/** Shown in the step's page and run as a test: `test/docs/reference.test.ts`. */
+/** Shown in the step's page and run as a test: docs/reference/steps/*.test.yaml. */
 export type StepExample = ConfigExample & {
   /** Steps of the flows that the configuration names. */
   readonly flows?: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[] | undefined>>;
@@ -358,12 +358,13 @@ export type StepExample = ConfigExample & {
       }
     /** Of steps that gather: several, a second apart, and what has come out when nothing is due any more. */
     | { readonly givenAll: readonly ExampleMessage[]; readonly becomes: readonly ExampleMessage[] }
-    /** Code of the dead letter. */
-    | { readonly given: ExampleMessage; readonly rejects: string }
+    /** Code of the dead letter, and the step of a flow that it is of. */
+    | { readonly given: ExampleMessage; readonly rejects: string; readonly part?: string }
     /** Part of what is said of the configuration. */
     | { readonly refused: string }
   );
 export type ExampleMessage = ({ readonly body: unknown } | { readonly text: string }) & {
+  readonly attrs?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly vars?: Readonly<Record<string, unknown>>;
 };

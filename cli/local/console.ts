@@ -62,13 +62,17 @@ const shortened = (text: string): string => (text.length > mostShown ? `${text.s
 const decoder = new TextDecoder('utf-8', { fatal: true });
 /** A body as people read it: its JSON, its text, or its size. */
 export const readable = (bytes: Uint8Array): unknown => {
+  const text = textOf(bytes);
   try {
-    const text = decoder.decode(bytes);
-    try {
-      return JSON.parse(text) as unknown;
-    } catch {
-      return text;
-    }
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+};
+/** Its text, or its size. */
+export const textOf = (bytes: Uint8Array): string => {
+  try {
+    return decoder.decode(bytes);
   } catch {
     return `(${bytes.length} bytes that are no text)`;
   }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Expectation } from '../../operator/api/test-file.ts';
 import type { DeadLetter } from '../../runtime/dead-letters/letter.ts';
 import type { Message } from '../../runtime/message.ts';
-import { readable } from './console.ts';
+import { readable, textOf } from './console.ts';
 import type { Answer } from './given.ts';
 import type { Asked } from './mock-server.ts';
 import type { Answered } from './request.ts';
@@ -97,16 +97,16 @@ interface WantedBody {
   readonly text?: string | undefined;
 }
 /** An unexpected message is shown with its body. */
-const bodyAs = (value: unknown, wanted: WantedBody | undefined): WantedBody => {
-  if (wanted?.text !== undefined) return { text: typeof value === 'string' ? value : JSON.stringify(value) };
-  return wanted && wanted.body === undefined ? {} : { body: value };
+const bodyAs = (bytes: Uint8Array, wanted: WantedBody | undefined): WantedBody => {
+  if (wanted?.text !== undefined) return { text: textOf(bytes) };
+  return wanted && wanted.body === undefined ? {} : { body: readable(bytes) };
 };
 
 const shownMessage = (
   { attrs, headers, body }: Message,
   wanted: (WantedBody & { readonly attrs?: Texts | undefined; readonly headers?: Texts | undefined }) | undefined,
 ) => ({
-  ...bodyAs(readable(body.bytes()), wanted),
+  ...bodyAs(body.bytes(), wanted),
   attrs: asked(attrs, wanted?.attrs),
   headers: asked(headers, wanted?.headers),
 });

@@ -2,7 +2,6 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestFile } from '../../operator/api/test-file.ts';
 import type { Flow } from '../../runtime/flow.ts';
-import { readable } from './console.ts';
 
 /*
  * The other side of Connections: one HTTP server whose paths say whose request it is, so that the real connector does all that it does, with
@@ -12,7 +11,7 @@ export interface Asked {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, unknown>>;
-  readonly body: unknown;
+  readonly body: Uint8Array;
 }
 type Answers = NonNullable<TestFile['mocks']>;
 export interface MockServer {
@@ -39,7 +38,7 @@ export const startMockServer = async (): Promise<MockServer> => {
       const side = sides.get(id);
       if (!side) return response.writeHead(410).end();
       const { method = '', headers } = request;
-      side.calls.push({ method, path: path || '/', headers, body: readable(Buffer.concat(parts)) });
+      side.calls.push({ method, path: path || '/', headers, body: Buffer.concat(parts) });
       const answer = side.answers[Math.min(side.calls.length, side.answers.length) - 1] ?? { status: 200 };
       return response.writeHead(answer.status, answer.headers).end(contentOf(answer));
     });

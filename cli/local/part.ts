@@ -1,6 +1,7 @@
 import { apiVersion } from '../../operator/api/meta.ts';
 import type { TestFile } from '../../operator/api/test-file.ts';
 import type { KubeObject } from '../../operator/reconcile/ports.ts';
+import { catalog } from '../../runtime/catalog.ts';
 import type { FileFinding } from '../finding.ts';
 import { collectObjects, type FileObject, isOurs, metadataOf } from '../objects.ts';
 import type { Source } from '../sources.ts';
@@ -36,9 +37,20 @@ export const withPartOnly = (item: FileObject, name: string): FileObject | strin
   // In a flow of its own only its steps are named by dead letters.
   const only = step ?? { name: partStep, choice: { cases: [{ when: 'true', flow: name }] } };
   const { timeout, retry } = (spec['delivery'] ?? {}) as Spec;
-  const part = { sources, steps: [only], ...(flows ? { flows } : {}), sinks, delivery: plain({ timeout, retry }) };
+  const part = {
+    sources,
+    steps: [only],
+    ...(flows ? { flows } : {}),
+    sinks,
+    delivery: { ...plain({ timeout, retry }), ...orderOf(only) },
+  };
   return { ...item, object: { ...item.object, spec: part } };
 };
+/** A step that only an Integration with ordering may have gets all messages in theirs. */
+const orderOf = (step: object): Spec =>
+  [...catalog.steps].some(([name, { ordered }]) => ordered && name in step)
+    ? { ordering: 'Key', key: `'${partStep}'` }
+    : {};
 const plain = (value: Spec): Spec =>
   Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined));
 
@@ -58,7 +70,7 @@ export const stepObjects = (tests: TestFile, files: readonly Source[]): Source[]
     apiVersion,
     kind: 'Integration',
     metadata: { name: stepIntegration },
-    spec: { sources, steps: [{ name: partStep, ...step }], flows: namedFlows, sinks },
+    spec: { sources, steps: [{ name: partStep, ...step }], flows: namedFlows, sinks, delivery: orderOf(step) },
   };
   const there = new Set(
     collectObjects(files)

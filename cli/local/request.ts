@@ -5,14 +5,13 @@ import { catalog } from '../../runtime/catalog.ts';
 import type { InboundAuth } from '../../runtime/connectors/http-auth.ts';
 import { pluginOf } from '../../runtime/flow.ts';
 import type { SecretRef } from '../../runtime/schema.ts';
-import { readable } from './console.ts';
 import type { LocalIntegration } from './plan.ts';
 
 /* A sender as a test wants one: a request to the listener, and what it answered. */
 export interface Answered {
   readonly status: number;
   readonly headers: Readonly<Record<string, unknown>>;
-  readonly body: unknown;
+  readonly body: Uint8Array;
 }
 type Wanted = Pick<GivenMessage, 'source' | 'headers' | 'body'> & {
   readonly request: NonNullable<GivenMessage['request']>;
@@ -74,7 +73,7 @@ const answerTo = (options: Parameters<typeof httpRequest>[1] & object, content: 
       response.on('error', reject);
       response.on('end', () => {
         const { statusCode: status = 0, headers } = response;
-        resolve({ status, headers, body: readable(Buffer.concat(parts)) });
+        resolve({ status, headers, body: Buffer.concat(parts) });
       });
     });
     asked.on('error', reject);

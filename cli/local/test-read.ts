@@ -30,11 +30,13 @@ const testsBelow = (folder: string): string[] =>
 
 const schema = annotated(testFile);
 
+/** One YAML document. */
 export interface ReadTests {
   readonly tests: TestFile;
   readonly placeOf: YamlDocument['placeOf'];
 }
-export const readTests = (file: string): ReadTests | FileFinding[] => {
+/** With findings nothing of the file is tried. */
+export const readTests = (file: string): { documents: readonly ReadTests[]; findings: readonly FileFinding[] } => {
   const finding = (
     rule: string,
     path: string,
@@ -51,16 +53,19 @@ export const readTests = (file: string): ReadTests | FileFinding[] => {
     severity: 'error',
   });
   const { documents, problem } = readYaml(contentOf(file));
-  if (problem) return [finding(problem.rule, problem.path, problem.message, problem.place)];
-  const [document, second] = documents;
-  if (!document || second)
-    return [finding('Syntax', '', 'is one YAML document: tests of one Integration', { line: 1, column: 1 })];
-  const parsed = testFile.safeParse(document.value);
-  const found = parsed.success ? [] : findingsOf(parsed.error.issues, document.value, schema);
-  const findings = [...document.problems.filter(({ rule }) => rule !== 'AmbiguousValue'), ...found];
-  if (!parsed.success || findings.length > 0)
-    return findings.map(({ rule, path, message }) => finding(rule, path, message, document.placeOf(path)));
-  return { tests: parsed.data, placeOf: document.placeOf };
+  if (problem)
+    return { documents: [], findings: [finding(problem.rule, problem.path, problem.message, problem.place)] };
+  if (documents.length === 0)
+    return { documents: [], findings: [finding('Syntax', '', 'has no YAML document', { line: 1, column: 1 })] };
+  const read = documents.map((document) => {
+    const parsed = testFile.safeParse(document.value);
+    const found = parsed.success ? [] : findingsOf(parsed.error.issues, document.value, schema);
+    const findings = [...document.problems.filter(({ rule }) => rule !== 'AmbiguousValue'), ...found].map(
+      ({ rule, path, message }) => finding(rule, path, message, document.placeOf(path)),
+    );
+    return { tests: parsed.success ? [{ tests: parsed.data, placeOf: document.placeOf }] : [], findings };
+  });
+  return { documents: read.flatMap(({ tests }) => tests), findings: read.flatMap(({ findings }) => findings) };
 };
 
 const contentOf = (file: string): string => {

@@ -15,7 +15,7 @@ import { objectsOf, type ReadTests, readTests } from './test-read.ts';
  */
 export interface FileResult {
   readonly file: string;
-  /** Why nothing of it was tried. */
+  /** Why it, or one of its documents, was not tried. */
   readonly findings: readonly FileFinding[];
   readonly cases: readonly CaseResult[];
 }
@@ -54,21 +54,34 @@ const planner = (): Planner => {
 
 const runFile = async (
   file: string,
-  { server, plan: planned }: { readonly server: MockServer; readonly plan: Planner },
+  using: { readonly server: MockServer; readonly plan: Planner },
 ): Promise<FileResult> => {
-  const read = readTests(file);
-  if (Array.isArray(read)) return { file, findings: read, cases: [] };
+  const { documents, findings } = readTests(file);
+  if (findings.length > 0) return { file, findings, cases: [] };
+  const results: Omit<FileResult, 'file'>[] = [];
+  for (const document of documents) results.push(await runDocument(file, document, using));
+  return {
+    file,
+    findings: results.flatMap((result) => result.findings),
+    cases: results.flatMap((result) => result.cases),
+  };
+};
+
+const runDocument = async (
+  file: string,
+  read: ReadTests,
+  { server, plan: planned }: { readonly server: MockServer; readonly plan: Planner },
+): Promise<Omit<FileResult, 'file'>> => {
   const { tests } = read;
   const { plan, errors } = planOf(file, read, planned);
-  if (tests.refused !== undefined) return { file, findings: [], cases: [refusal(tests.refused, errors)] };
-  if (errors.length > 0) return { file, findings: errors, cases: [] };
+  if (tests.refused !== undefined) return { findings: [], cases: [refusal(tests.refused, errors)] };
+  if (errors.length > 0) return { findings: errors, cases: [] };
   const chosen = subjectOf(plan, tests);
   if (!('integrations' in chosen)) {
-    const finding = about(file, read, chosen.path, chosen.message);
-    return { file, findings: [finding], cases: [] };
+    return { findings: [about(file, read, chosen.path, chosen.message)], cases: [] };
   }
   const unknown = unknownNames(file, read, chosen);
-  if (unknown.length > 0) return { file, findings: unknown, cases: [] };
+  if (unknown.length > 0) return { findings: unknown, cases: [] };
   const cases: CaseResult[] = [];
   for (const each of tests.cases ?? []) {
     const began = performance.now();
@@ -80,7 +93,7 @@ const runFile = async (
       cases.push({ name: each.name, ms: took(), mismatches: [], error: reasonOf(error) });
     }
   }
-  return { file, findings: [], cases };
+  return { findings: [], cases };
 };
 
 /** The objects of the files, with the step that stands in the test, or with an Integration that is only its part. */

@@ -6,7 +6,6 @@ import { catalog } from '../../runtime/catalog.ts';
 import type { Pace } from '../../runtime/connector.ts';
 import { createEgress } from '../../runtime/egress.ts';
 import { hasIntake, runSources } from '../../runtime/intake/sources.ts';
-import { readable } from './console.ts';
 import type { FakeClock } from './fake-clock.ts';
 import type { LocalIntegration } from './plan.ts';
 import type { LocalSecrets } from './secrets.ts';
@@ -16,7 +15,7 @@ import { valueOf } from './worker.ts';
 /* Volumes of `file` Connections in a test: folders that are empty at first, what is put into them, and what is there at the end. */
 export interface FoundFile {
   readonly name: string;
-  readonly body: unknown;
+  readonly body: Uint8Array;
 }
 export interface TestVolumes {
   readonly folder: (claim: string) => string;
@@ -70,7 +69,7 @@ const filesIn = (base: string): FoundFile[] => {
     .filter((entry) => entry.isFile())
     .map((entry) => relative(base, join(entry.parentPath, entry.name)))
     .toSorted()
-    .map((name) => ({ name, body: readable(readFileSync(join(base, name))) }));
+    .map((name) => ({ name, body: readFileSync(join(base, name)) }));
 };
 
 const mostLooks = 20;

@@ -53,7 +53,7 @@ export const generated = (): ReadonlyMap<string, string> => {
 
 /** Pages of what there is no more. */
 const leftOver = (files: ReadonlyMap<string, string>): string[] =>
-  globSync(`${referenceFolder}/**/*.md`).filter((path) => !files.has(path));
+  globSync(`${referenceFolder}/**/*.{md,test.yaml}`).filter((path) => !files.has(path));
 
 const current = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 

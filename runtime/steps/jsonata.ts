@@ -71,7 +71,7 @@ export const jsonataStep = defineStep<z.infer<typeof config>>({
     {
       why: 'headers and attributes of the message',
       config: { expression: '{"from": attrs.source, "shop": headers."x-shop", "all": body}' },
-      given: { body: [1], headers: { 'x-shop': 'Turku' } },
+      given: { attrs: { source: '/shop' }, headers: { 'x-shop': 'Turku' }, body: [1] },
       becomes: [{ headers: { 'x-shop': 'Turku' }, body: { from: '/shop', shop: 'Turku', all: [1] } }],
     },
     {

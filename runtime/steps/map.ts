@@ -55,7 +55,7 @@ export const mapStep = defineStep<z.infer<typeof config>>({
     {
       why: 'headers, from the event and the body',
       config: { body: '=body', headers: { 'x-event': '=attrs.type', 'x-no': '=body.no' } },
-      given: { body: { no: 7 } },
+      given: { attrs: { type: 'order' }, body: { no: 7 } },
       becomes: [{ headers: { 'x-event': 'order', 'x-no': '7' }, body: { no: 7 } }],
     },
     {

@@ -66,6 +66,7 @@ export const parallelStep = defineStep<z.infer<typeof config>>({
       flows: { price: [{ map: { body: '=body.qty * 1.5' } }] },
       given: { body: {} },
       rejects: 'ExpressionFailed',
+      part: 'price-1',
     },
     {
       why: 'two branches of one name',

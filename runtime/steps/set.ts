@@ -58,7 +58,7 @@ export const setStep = defineStep<z.infer<typeof config>>({
     {
       why: 'a header alone: the body is not read',
       config: { headers: { 'x-shop': '=attrs.source' } },
-      given: { text: 'no=7' },
+      given: { attrs: { source: '/shop' }, text: 'no=7' },
       becomes: [{ headers: { 'x-shop': '/shop' }, text: 'no=7' }],
     },
     { why: 'a body without fields', config: { body: { a: 1 } }, given: { body: [1] }, rejects: 'BodyNotAnObject' },

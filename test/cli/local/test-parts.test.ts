@@ -17,6 +17,7 @@ spec:
   steps:
     - {name: who, call: {as: customer, http: {connectionRef: {name: crm}, path: "/{id}", values: {id: =body.customer}}}}
     - {name: shape, map: {body: {nr: "=body.id", name: "=vars.customer.name"}}}
+    - {name: sorted, resequence: {key: body.shop, number: body.nr, first: 1, timeout: 1m}}
     - {name: size, choice: {cases: [{when: body.qty > 100, flow: large}]}}
   flows:
     - name: large
@@ -50,6 +51,21 @@ describe('a part of an Integration', () => {
       '{becomes: [], deadLetters: [{part: shape, code: ExpressionFailed}]}',
       true,
     ],
+    [
+      'a step that needs ordering, without what the key is made of',
+      'sorted',
+      '{body: {shop: a, nr: 1}}',
+      '{becomes: [{body: {shop: a, nr: 1}}]}',
+      true,
+    ],
+    ['a body as its very bytes', 'size', '{text: "{ \\"qty\\": 1 }"}', '{becomes: [{text: "{ \\"qty\\": 1 }"}]}', true],
+    [
+      'another form of the same JSON',
+      'size',
+      '{text: "{ \\"qty\\": 1 }"}',
+      '{becomes: [{text: "{\\"qty\\":1}"}]}',
+      false,
+    ],
     ['a step that nobody expected to fail', 'shape', '{body: {id: 1}}', '{}', false],
     [
       'a step that asks, and keeps the answer',
@@ -79,7 +95,11 @@ describe('a part of an Integration', () => {
   });
 
   it.each([
-    ['part: shap', '{}', /:1:\d+: part: the Integration has no step or flow shap; there are: who, shape, size, large/],
+    [
+      'part: shap',
+      '{}',
+      /:1:\d+: part: the Integration has no step or flow shap; there are: who, shape, sorted, size, large/,
+    ],
     ['part: mark', '{}', /part: mark is a step of the flow large: name the flow/],
     ['part: shape', '{sinks: {}}', /:2:\d+: cases\[0\]\.expect\.sinks: is for tests of a whole Integration/],
     ['part: shape\nwith: [other]', '{}', /:2:\d+: with: cannot stand beside part/],
@@ -146,5 +166,28 @@ describe('a step that stands in the test', () => {
     const { fine, text } = await trial(`${head}${cases('{}', '{}')}`);
     expect(fine).toBe(false);
     expect(text).toMatch(said);
+  });
+});
+
+describe('a file of several documents', () => {
+  const step = (value: number) =>
+    `step: {map: {body: ${value}}}\ncases: [{name: makes ${value}, given: [{}], expect: {becomes: [{body: 1}]}}]\n`;
+
+  it('is tried to its end, each with what it says', async () => {
+    const { results, text } = await trial(`${step(1)}---\n${step(2)}---\nstep: {map: {}}\nrefused: body\n`);
+    const [{ findings, cases } = { findings: [], cases: [] }] = results;
+    expect(findings).toEqual([]);
+    expect(cases.map(({ name, mismatches }) => [name, mismatches.length])).toEqual([
+      ['makes 1', 0],
+      ['makes 2', 1],
+      ['is refused: body', 0],
+    ]);
+    expect(text).toContain('1 file: 2 passed, 1 failed');
+  });
+
+  it('is not tried when one cannot be read, with its place', async () => {
+    const { fine, results, text } = await trial(`${step(1)}---\ncasses: []\n`);
+    expect([fine, results[0]?.cases]).toEqual([false, []]);
+    expect(text).toMatch(/it\.test\.yaml:4:1: casses: is not a field/);
   });
 });
