@@ -18,3 +18,28 @@ export const sharedNames = (
     const names = Object.getOwnPropertyNames(prototype);
     return names.map((name) => [name, Object.getOwnPropertyDescriptor(prototype, name)?.value]);
   });
+
+/**
+ * The longest turn of the event loop meanwhile, in milliseconds of this thread's CPU: so long another message waits, however busy the machine
+ * is with other things.
+ */
+export const longestTurnOf = async <T>(work: () => Promise<T>): Promise<{ result: T; turnMs: number }> => {
+  let turnMs = 0;
+  let last = process.threadCpuUsage();
+  const look = () => {
+    const { user, system } = process.threadCpuUsage(last);
+    turnMs = Math.max(turnMs, (user + system) / 1_000);
+    last = process.threadCpuUsage();
+  };
+  let looking = setImmediate(function again() {
+    look();
+    looking = setImmediate(again);
+  });
+  try {
+    const result = await work();
+    look();
+    return { result, turnMs };
+  } finally {
+    clearImmediate(looking);
+  }
+};
