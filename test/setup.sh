@@ -5,6 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 stamp=node_modules/.kanava-lock
 if ! cmp -s package-lock.json "$stamp" 2>/dev/null; then
+  # beside what the script itself writes, which somebody may read
+  exec >&2
   echo "==> npm install (package-lock.json changed or nothing is installed yet)"
   # not `npm ci`: it refuses a lockfile that lacks optional packages of platforms that a registry mirror does not serve
   npm install --no-save --no-audit --no-fund --loglevel=error

@@ -2,24 +2,13 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { planLocally } from '../../../cli/local/plan.ts';
 import { allPassed, testText } from '../../../cli/local/test-report.ts';
 import { runTests } from '../../../cli/local/test-run.ts';
 
-/* What docs/local.md and docs/testing.md tell to write is what runs. */
+/* What docs/testing.md tells to write is what runs (docs/local.md: first-steps.test.ts). */
 const root = join(import.meta.dirname, '..', '..', '..');
 const blocksOf = (file: string): string[] =>
   [...readFileSync(join(root, file), 'utf8').matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, text = '']) => text);
-
-it('the first Integration of docs/local.md runs as it stands', () => {
-  const [text = ''] = blocksOf('docs/local.md');
-  const { integrations, findings } = planLocally([{ name: 'greeting.yaml', text, named: true }], {
-    namespace: 'local',
-    volume: () => undefined,
-  });
-  expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
-  expect(integrations.map(({ name }) => name)).toEqual(['greeting']);
-});
 
 const blocks = blocksOf('docs/testing.md');
 it('docs/testing.md shows tests', () => expect(blocks.length).toBeGreaterThan(3));

@@ -1,11 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { execPath } from 'node:process';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { program } from '../../programs.ts';
+import { startKanava } from './run-process.ts';
 
 /*
  * `kanava run` of every example as a user does it: it starts, an edit takes effect, a broken one leaves what runs, Ctrl-C ends it. The figures
@@ -15,9 +12,6 @@ const examples = join(import.meta.dirname, '..', '..', '..', 'examples');
 const names = readdirSync(examples).filter((name) => name !== 'bad');
 const figures: Record<string, object> = {};
 afterAll(() => console.table(figures));
-
-const deadline = { timeout: 120_000, interval: 5 };
-const command = [program('cli/launch.js'), 'run', '--print', '--port', '0'];
 
 /** A copy with all that it needs beside it. */
 const copyOf = (name: string) => {
@@ -40,43 +34,26 @@ const copyOf = (name: string) => {
 const steps = /^ {2}steps:\n/m;
 const edited = (text: string, step: string) => text.replace(steps, `  steps:\n    - {name: ${step}, log: {text: x}}\n`);
 
-const start = (given: readonly string[]) => {
-  const child = spawn(execPath, [...command, ...given]);
-  const ended = once(child, 'exit');
-  let notes = '';
-  child.stderr.on('data', (part: Buffer) => (notes += part.toString()));
-  onTestFinished(() => void child.kill('SIGKILL'));
-  return {
-    notes: () => notes,
-    cpuMs: () => cpuMsOf(child.pid ?? 0),
-    /** How long it took until it was said, in milliseconds. */
-    async says(what: RegExp) {
-      const began = performance.now();
-      await expect.poll(() => notes, deadline).toMatch(what);
-      return Math.round(performance.now() - began);
-    },
-    async end() {
-      child.kill('SIGINT');
-      return await ended;
-    },
-  };
-};
-/** User and system time of a process, by proc(5): fields 14 and 15, in hundredths of a second. */
-const cpuMsOf = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-  return 10 * (Number(fields[11]) + Number(fields[12]));
-};
-
 describe('kanava run', () => {
   it.each(names)('examples/%s', { timeout: 600_000 }, async (name) => {
     const { folder, example, file, text } = copyOf(name);
-    const args = [example, '--secrets', join(folder, 'secrets'), '--volumes', join(folder, 'volumes')];
+    const args = [
+      'run',
+      example,
+      '--print',
+      '--port',
+      '0',
+      '--secrets',
+      join(folder, 'secrets'),
+      '--volumes',
+      join(folder, 'volumes'),
+    ];
     // What it compiles is kept for the next time.
-    const first = start(args);
+    const first = startKanava(args);
     await first.says(/press Ctrl-C/);
     expect(await first.end()).toEqual([0, null]);
 
-    const running = start(args);
+    const running = startKanava(args);
     const startMs = await running.says(/press Ctrl-C/);
     const startCpuMs = running.cpuMs();
     const [url] = /http:[^\s,]+/.exec(running.notes()) ?? [];

@@ -1,14 +1,11 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execPath } from 'node:process';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RunOptions } from '../../../cli/local/run.ts';
-import { program } from '../../programs.ts';
 import { post, startRun } from './running.ts';
 
 /* Integrations of files in this process; nothing else is needed, and nothing of it is pretended. */
@@ -291,15 +288,5 @@ sinks: [{name: erp, http: {connectionRef: {name: erp}, path: /x}}]`;
     expect(await running.finished).toBe(fine);
     expect(running.printed().length).toBe(fine ? 1 : 0);
     if (!fine) expect(running.notes()).toMatch(/orders: dead letter of shape: \w+: .*; body: {"no":1}/);
-  });
-
-  it('ends by Ctrl-C with 0, as a process', { timeout: 300_000 }, async () => {
-    write('a.yaml', connection('https://erp.example.com') + orders());
-    const child = spawn(execPath, [program('cli/launch.js'), 'run', folder, '--print', '--port', '0']);
-    let notes = '';
-    child.stderr.on('data', (part: Buffer) => (notes += part.toString()));
-    await expect.poll(() => notes, { timeout: 240_000 }).toMatch(/press Ctrl-C/);
-    child.kill('SIGINT');
-    expect(await once(child, 'exit')).toEqual([0, null]);
   });
 });
