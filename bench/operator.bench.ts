@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
-import { bundle, operatorFlags } from '../build.ts';
+import { bundle, operatorEnv, operatorFlags } from '../build.ts';
 import { mustKubectl } from '../test/cluster/kubectl.ts';
 import { temporaryFolder } from '../test/cluster/temporary.ts';
 import { startOwnServer } from '../test/operator/api/shared-server.ts';
@@ -55,7 +55,6 @@ const options = {
 /** Reconciles of Integrations that the operator has at once. */
 const concurrency = 16;
 const poolSize = 8;
-const settleMs = 5_000;
 /** Longer than the meter leaves between two looks at consumers. */
 const silentMs = 12_000;
 const lagSeconds = 60;
@@ -107,7 +106,7 @@ const operatorRun = (sizes: Sizes, profile: string | undefined): Promise<Operato
     await scene.makeTenants(sizes.tenants, sizes.integrations / sizes.tenants);
     const first = await world.startOperator();
     await scene.tenantsReady(sizes.tenants);
-    await sleep(settleMs);
+    await silence(world);
     const emptyMebibytes = residentMebibytes(first.pid);
     await first.stop();
     await scene.makeIntegrations(sizes);
@@ -122,10 +121,9 @@ const operatorRun = (sizes: Sizes, profile: string | undefined): Promise<Operato
     const calls = await sentBy(operator);
     say(`  requests per Integration: ${table(growth(before, await servedBy(world.api)), sizes.integrations)}`);
     say(`  reconciles: ${JSON.stringify([...(await reconcilesOf(operator))])}`);
-    await sleep(settleMs);
-    const mebibytes = residentMebibytes(operator.pid);
     connections.stop();
     await silence(world);
+    const mebibytes = residentMebibytes(operator.pid);
     await operator.stop();
     const resyncCalls = await resync(world, sizes);
     return { wall, cpu, calls: total(calls), resyncCalls, connections: connections.seen(), emptyMebibytes, mebibytes };
@@ -183,7 +181,10 @@ const child = async <Result>(name: 'bare' | 'lag', task: unknown): Promise<Resul
   const folder = await temporaryFolder(name);
   const [file, program] = [join(folder, 'task.json'), await benchProgram(name, folder)];
   await writeFile(file, JSON.stringify(task));
-  const started = spawn(process.execPath, [...operatorFlags, program, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const started = spawn(process.execPath, [...operatorFlags, program, file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...operatorEnv },
+  });
   let text = '';
   started.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString();

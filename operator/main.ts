@@ -10,6 +10,7 @@ import { connectBroker } from './broker/nats-broker.ts';
 import { createController } from './control/controller.ts';
 import { startElection } from './control/election.ts';
 import { controllerMoves, lagMoves, startHealth, watchAlive, watchSynced } from './control/health.ts';
+import { giveMemoryBack } from './control/memory.ts';
 import { controlMetrics } from './control/metrics.ts';
 import { scalerMetrics } from './control/scaler-metrics.ts';
 import { connectKube } from './kube/connection.ts';
@@ -184,6 +185,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     log,
   });
   isLeading = () => election.isLeader();
+  giveMemoryBack();
 
   const stop = async (signal: NodeJS.Signals) => {
     log.info({ signal }, 'stopping');

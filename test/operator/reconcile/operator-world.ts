@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAll } from 'js-yaml';
+import { operatorEnv } from '../../../build.ts';
 import type { Condition } from '../../../operator/api/fields.ts';
 import { statusConditions } from '../../../operator/plan/conditions.ts';
 import type { KubeObject } from '../../../operator/reconcile/ports.ts';
@@ -140,7 +141,7 @@ const inherited = () =>
 const launch = async ({ dir, program, healthPort, env }: Launch): Promise<OperatorProcess> => {
   const logFile = join(dir, `operator-${env['KANAVA_POD_NAME']}.log`);
   const child: ChildProcess = spawn(process.execPath, program, {
-    env: { ...inherited(), KANAVA_HEALTH_PORT: String(healthPort), ...env },
+    env: { ...operatorEnv, ...inherited(), KANAVA_HEALTH_PORT: String(healthPort), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = createWriteStream(logFile, { flags: 'a' });
