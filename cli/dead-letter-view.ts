@@ -1,17 +1,18 @@
-import { type DeadLetter, messageIn } from '../runtime/dead-letters/letter.ts';
+import { bodyElsewhere, type DeadLetter, messageIn } from '../runtime/dead-letters/letter.ts';
 
 /** What programs get: no body, since lists may be long. */
 export const summaryOf = (letter: DeadLetter) => {
   const { headers: _headers, body, ...rest } = letter;
   const attrs = messageIn(letter)?.attrs;
-  return { ...rest, bytes: body.length, ...(attrs === undefined ? {} : { attrs }) };
+  const elsewhere = bodyElsewhere(letter);
+  return { ...rest, bytes: elsewhere?.bytes ?? body.length, ...(attrs === undefined ? {} : { attrs }) };
 };
 
 /** The body as a value where it is JSON, as text where it is text, else in base64. */
 export const wholeOf = (letter: DeadLetter) => ({
   ...summaryOf(letter),
   headers: messageIn(letter)?.headers ?? letter.headers,
-  ...bodyOf(letter.body),
+  ...(bodyElsewhere(letter) ? { largeBody: bodyElsewhere(letter) } : bodyOf(letter.body)),
 });
 const bodyOf = (bytes: Uint8Array): { body: unknown } | { bodyBase64: string } => {
   const text = textOf(bytes);

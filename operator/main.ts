@@ -18,7 +18,7 @@ import { loadIdentity } from './kube/identity.ts';
 import { kubeLeases } from './kube/leases.ts';
 import { createTransport } from './kube/transport.ts';
 import { reconcileConnection } from './reconcile/connection.ts';
-import type { Context } from './reconcile/context.ts';
+import { bodySweepMs, type Context } from './reconcile/context.ts';
 import { reconcileIntegration } from './reconcile/integration.ts';
 import { whileLeading } from './reconcile/leading.ts';
 import { reconcileMountedSecret } from './reconcile/mounted-secrets.ts';
@@ -93,6 +93,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     scaler,
     secretWatches: secrets,
     accountLooks,
+    bodySweeps: createRecentLooks(() => performance.now(), bodySweepMs),
   };
   const groupOf = (key: string) => key.split('/', 1)[0] ?? '';
   const tenants = createController({

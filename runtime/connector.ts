@@ -145,6 +145,10 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Uint8Array;
 }
+/** One whose body is too large to be held: it is read as it comes, once. Reading throws when the sender goes away. */
+export interface LargeHttpRequest extends Omit<HttpRequest, 'body'> {
+  readonly body: AsyncIterable<Uint8Array>;
+}
 export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -156,6 +160,11 @@ export interface HttpRoute {
   readonly methods: readonly string[];
   readonly maxBytes: number;
   readonly handle: (request: HttpRequest) => Promise<HttpResponse>;
+  /** For bodies that are larger than that, up to a limit of their own; absent: they are refused. */
+  readonly large?: {
+    readonly maxBytes: number;
+    readonly handle: (request: LargeHttpRequest) => Promise<HttpResponse>;
+  };
 }
 
 interface SourceBase<C> {
@@ -168,6 +177,8 @@ export interface GatewayContext extends OpenContext {
   readonly accept: Accept;
   readonly call: Call;
   readonly once: Once;
+  /** Set where the Integration takes bodies that fit into no message: from how many bytes on they are such, and how many one may have. */
+  readonly largeBodies?: { readonly above: number; readonly largest: number } | undefined;
   /** CloudEvents `source` of messages that carry none: `/<tenant>/<integration>/<source>`. */
   readonly source: string;
 }
@@ -184,6 +195,8 @@ export interface IntakeContext extends OpenContext {
   readonly accept: Accept;
   /** Bytes that a body may have. */
   readonly maxBytes: () => number;
+  /** Set where larger ones are taken, too: above so many bytes they are handed over in pieces. */
+  readonly largeBodies?: { readonly above: number; readonly largest: number } | undefined;
   /** CloudEvents `source` of its messages: `/<tenant>/<integration>/<source>`. */
   readonly source: string;
   /** Settings of the Connection that `connectionRef` names, parsed by its schema. */
@@ -265,6 +278,11 @@ export interface SinkDefinition<C = unknown> {
    * in a warning of `kanava check`. Pure.
    */
   readonly idempotent: (config: C) => true | string;
+  /**
+   * It takes a body as it is, also one that lies in parts (`message.body.large`), which it reads as a stream; else it gets the whole, which
+   * a worker holds of few and not of all.
+   */
+  readonly takesParts?: true;
   readonly examples?: () => readonly ConfigExample[];
   readonly open: (config: C, context: SinkContext) => Promise<OpenSink>;
 }
@@ -381,6 +399,8 @@ export interface StepDefinition<C = unknown> {
   readonly config: z.ZodType<C>;
   /** `none`: a pure function of the message. `kept`: remembers between messages in the tenant's state bucket. */
   readonly state: 'none' | 'kept';
+  /** As of sinks; for steps that do not look at the body, or that read it part by part. Pure. */
+  readonly takesParts?: (config: C) => boolean;
   /** Whose systems it reaches: a tenant that may not use one of these connectors may not use the step. */
   readonly connectors?: readonly string[];
   /** It uses its own inbox. Such steps stand in `spec.steps`: from inside a named flow the way on would not be known. */

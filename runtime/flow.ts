@@ -105,6 +105,13 @@ export const egressSchema = z.strictObject({
 });
 export type EgressRules = z.infer<typeof egressSchema>;
 
+/** What does not fit into a message lies beside the inbox; absent: it is refused. */
+export const largeBodiesSchema = z.strictObject({
+  /** Bytes. */
+  largest: z.int(),
+});
+export type LargeBodies = z.infer<typeof largeBodiesSchema>;
+
 /** Rises when an older worker could misread a newer flow. */
 export const flowVersion = 1;
 const identity = {
@@ -126,6 +133,7 @@ export const flowSchema = z.strictObject({
   /** Settings of each Connection by name, under its system's key: `{erp: {http: {...}}}`. */
   connections: z.record(z.string(), z.record(z.string(), z.unknown())),
   delivery: deliverySchema,
+  largeBodies: largeBodiesSchema.optional(),
   egress: egressSchema,
 });
 export type Flow = z.infer<typeof flowSchema>;
@@ -149,6 +157,7 @@ export const routesSchema = z.strictObject({
   suspended: z.boolean(),
   partitions: z.int(),
   key: text('CEL key of a message.', 4096).optional(),
+  largeBodies: largeBodiesSchema.optional(),
   sources: z.array(sourceItem),
 });
 export type Routes = z.infer<typeof routesSchema>;

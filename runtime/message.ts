@@ -5,14 +5,25 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
+/** A body too large for one message: it lies, or comes, in pieces, and only who must holds the whole. */
+export interface LargeBody {
+  /** Absent while it comes. */
+  readonly bytes?: number;
+  /** From the beginning; of a body that comes only once. Throws an instruction. */
+  read(): AsyncIterable<Uint8Array>;
+}
+
 /** A body is bytes until a step needs a value, and a value until a sink needs bytes. Neither is ever changed in place. */
 export class Body {
   #bytes: Uint8Array | undefined;
   #value: JsonValue | undefined;
+  /** Set where the bytes are not here. */
+  readonly large: LargeBody | undefined;
 
-  private constructor(bytes: Uint8Array | undefined, value: JsonValue | undefined) {
+  private constructor(bytes: Uint8Array | undefined, value: JsonValue | undefined, large?: LargeBody) {
     this.#bytes = bytes;
     this.#value = value;
+    this.large = large;
   }
 
   static fromBytes(bytes: Uint8Array): Body {
@@ -23,18 +34,26 @@ export class Body {
     return new Body(undefined, value);
   }
 
-  /** Throws `reject('BodyTooDeep')`: no retry makes it flatter. */
+  static inPieces(large: LargeBody): Body {
+    return new Body(undefined, undefined, large);
+  }
+
+  /** Throws `reject('BodyTooDeep')`: no retry makes it flatter; `reject('BodyNotLoaded')` where it is in pieces. */
   bytes(): Uint8Array {
-    this.#bytes ??= serialised(this.#value as JsonValue);
+    this.#bytes ??= this.large ? notLoaded() : serialised(this.#value as JsonValue);
     return this.#bytes;
   }
 
   /** The body as JSON. Throws `reject('BodyNotJson')`: no retry makes it valid. */
   value(): JsonValue {
-    if (this.#value === undefined) this.#value = parse(this.#bytes as Uint8Array);
+    if (this.#value === undefined) this.#value = parse(this.large ? notLoaded() : (this.#bytes as Uint8Array));
     return this.#value;
   }
 }
+
+const notLoaded = (): never => {
+  throw reject('BodyNotLoaded', 'the body is too large to be looked at here: use attributes and headers');
+};
 
 /** What can be read may be too deep to be written: reading needs no stack. */
 const serialised = (value: JsonValue): Uint8Array => {

@@ -19,6 +19,7 @@ const rules: readonly Rule[] = [
   { from: /^runtime\/message\.ts$/, may: [/^runtime\/errors\.ts$/, /^node:buffer$/] },
   { from: /^runtime\/schema\.ts$/, may: [/^zod$/] },
   { from: /^runtime\/connector\.ts$/, may: [/^zod$/, /^runtime\/(errors|message|schema)\.ts$/] },
+  { from: /^runtime\/bodies\//, may: [node, /^runtime\/(bodies\/|nats\/|transport\/transport|errors\.ts$)/] },
   { from: /^runtime\/nats\//, may: [/^zod$/, node, /^runtime\/(nats\/|errors|message|schema)/] },
   {
     from: /^runtime\/expr\//,
@@ -43,7 +44,7 @@ const rules: readonly Rule[] = [
   { from: /^runtime\/catalog\.ts$/, may: [/^runtime\/(connectors|steps)\//, /^runtime\/connector\.ts$/] },
   {
     from: /^runtime\/accept\.ts$/,
-    may: [/^runtime\/(nats\/|expr\/key|transport\/transport|(connector|errors|flow|message)\.ts$)/],
+    may: [/^runtime\/(bodies\/|nats\/|expr\/key|transport\/transport|(connector|errors|flow|message)\.ts$)/],
   },
   { from: /^runtime\/mounted\.ts$/, may: [/^runtime\/(connector|flow|schema)\.ts$/, node] },
   {
@@ -84,7 +85,7 @@ const rules: readonly Rule[] = [
   {
     from: /^runtime\/engine\//,
     may: [
-      /^runtime\/(engine\/|nats\/|(connector|flow|errors|message|schema|telemetry)\.ts$)/,
+      /^runtime\/(engine\/|bodies\/|nats\/|(connector|flow|errors|message|schema|telemetry)\.ts$)/,
       /^runtime\/expr\//,
       /^runtime\/transport\/transport\.ts$/,
       node,

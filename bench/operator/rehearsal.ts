@@ -10,7 +10,7 @@ import { createTransport, type Transport } from '../../operator/kube/transport.t
 import { readAccountKeys } from '../../operator/plan/account.ts';
 import { tenantKeysName } from '../../operator/plan/children.ts';
 import { reconcileConnection } from '../../operator/reconcile/connection.ts';
-import type { Context } from '../../operator/reconcile/context.ts';
+import { bodySweepMs, type Context } from '../../operator/reconcile/context.ts';
 import { reconcileIntegration } from '../../operator/reconcile/integration.ts';
 import type { KubeObject } from '../../operator/reconcile/ports.ts';
 import { createRecentLooks } from '../../operator/reconcile/recent-looks.ts';
@@ -118,6 +118,7 @@ const reconcilersOf = async (
     log,
     secretWatches: createSecretWatches(kube, nobody),
     accountLooks: createRecentLooks(() => performance.now()),
+    bodySweeps: createRecentLooks(() => performance.now(), bodySweepMs),
   };
   return { context, kube };
 };

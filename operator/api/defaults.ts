@@ -11,7 +11,13 @@ export const integrationDefaults = {
     partitions: 1,
     concurrency: 64,
   },
-  inbox: { maxBytes: '32Mi', storage: 'File', replicas: 1 },
+  inbox: {
+    maxBytes: '32Mi',
+    storage: 'File',
+    replicas: 1,
+    /** Of one that is there. */
+    largeBodies: { largest: '100Mi', maxBytes: '1Gi' },
+  },
   deadLetter: { retention: '168h', maxBytes: '16Mi' },
   scaling: { mode: 'Auto', minReplicas: 0, maxReplicas: 10, lagPerReplica: 100, idleAfter: '60s' },
   deletionPolicy: 'Retain',

@@ -39,6 +39,11 @@ export const effectiveIntegration = remembered((spec: IntegrationSpec) => {
       maxBytes: amount(inbox.maxBytes ?? absent.inbox.maxBytes),
       storage: inbox.storage ?? absent.inbox.storage,
       replicas: inbox.replicas ?? absent.inbox.replicas,
+      /** Unless it is there, they are refused. */
+      largeBodies: inbox.largeBodies && {
+        largest: amount(inbox.largeBodies.largest ?? absent.inbox.largeBodies.largest),
+        maxBytes: amount(inbox.largeBodies.maxBytes ?? absent.inbox.largeBodies.maxBytes),
+      },
     },
     deadLetter: {
       retentionMs: ms(deadLetter.retention ?? absent.deadLetter.retention),

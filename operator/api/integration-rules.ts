@@ -59,6 +59,24 @@ const atLeast = (part: 'inbox' | 'deadLetter'): Rule<Ruled> => ({
   },
 });
 
+interface LargeBodies {
+  readonly largest?: string | number | undefined;
+  readonly maxBytes?: string | number | undefined;
+}
+const bodies = absent.inbox.largeBodies;
+const quantityCel = (field: keyof LargeBodies): string =>
+  `(has(self.${field}) && isQuantity(string(self.${field})) ? quantity(string(self.${field})) : quantity('${bodies[field]}'))`;
+export const largeBodiesRules: readonly Rule<LargeBodies>[] = [
+  {
+    rule: `${quantityCel('maxBytes')}.compareTo(${quantityCel('largest')}) > 0`,
+    message: 'inbox.largeBodies.maxBytes must be more than largest',
+    fieldPath: '.maxBytes',
+    check: ({ largest, maxBytes }) => amountOf(maxBytes, bodies.maxBytes) > amountOf(largest, bodies.largest),
+  },
+];
+const amountOf = (given: string | number | undefined, fallback: string): number =>
+  quantityValue(given ?? fallback) ?? quantityValue(fallback) ?? 0;
+
 const orderedSteps = [...catalog.steps].flatMap(([name, { ordered }]) => (ordered ? [name] : []));
 
 const backoffCel = (field: 'initial' | 'max') =>

@@ -25,7 +25,13 @@ import {
   tolerations,
 } from './fields.ts';
 import { flowRules } from './flow-rules.ts';
-import { integrationRules, integrationTransitions, scalingRules, uniqueStepNames } from './integration-rules.ts';
+import {
+  integrationRules,
+  integrationTransitions,
+  largeBodiesRules,
+  scalingRules,
+  uniqueStepNames,
+} from './integration-rules.ts';
 import type { Metadata } from './meta.ts';
 import { ruled } from './rules.ts';
 
@@ -72,6 +78,20 @@ const scaling = ruled(
   scalingRules,
 );
 
+const largeBodies = ruled(
+  shape(
+    'Takes bodies that fit into no message; else refused.',
+    {
+      largest: quantity('Most that one body has; default 100Mi.').optional(),
+      maxBytes: quantity('Room for them all; default 1Gi. Full: refused.').optional(),
+    },
+    {
+      doc: "Bodies of more than 512Ki are kept beside the inbox, in parts, until their message is done; those of dead letters as long as dead letters. The room is reserved in the tenant's storage, once for each of `replicas`. A source has its own limit, too: `maxBytes` of http.",
+    },
+  ),
+  largeBodiesRules,
+);
+
 const specShape = shape('What you want.', {
   description: text('What it is for, in a sentence.', 1024).optional(),
   suspend: flag('Stops pulling after work in hand; keeps all.').optional(),
@@ -89,6 +109,7 @@ const specShape = shape('What you want.', {
     maxBytes: quantity('Most that waits; default 32Mi. Full: refused.').optional(),
     storage: choiceOf('Where it is kept; cannot change; File.', ['File', 'Memory']).optional(),
     replicas: integer('Copies; default 1.', 1, 5).optional(),
+    largeBodies: largeBodies.optional(),
   }).optional(),
   deadLetter: shape('Messages that failed for good.', {
     retention: duration('How long they are kept; default 168h.').optional(),

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import {
   answerBucket,
   answerSubjects,
+  bodyStream,
   bucketStream,
   busStream,
   deadLetterStream,
@@ -201,7 +202,8 @@ const endRoutes = async ({ connection, manager }: TenantSession, integration: st
 
 /** Streams first: then nothing comes in that would leave a state. */
 const removeMessages = async ({ manager }: TenantSession, integration: string): Promise<void> => {
-  for (const stream of [inboxStream(integration), deadLetterStream(integration)]) await deleteStream(manager, stream);
+  for (const stream of [inboxStream, deadLetterStream, bodyStream].map((nameOf) => nameOf(integration)))
+    await deleteStream(manager, stream);
   await deleteConsumer(manager, busStream, integration);
   for (const [bucket, filter] of [
     [stateBucket, stateSubjects(integration)],

@@ -1,4 +1,4 @@
-import type { NatsConnection } from '@nats-io/transport-node';
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { BrokerError } from '../reconcile/ports.ts';
 
 /** The stored message as it is, without the stream's leader in between. */
@@ -25,43 +25,45 @@ export const lastStored = async (
       'Invalid',
       `Stream ${stream} did not give ${subject}: ${headers?.description ?? 'no headers'}`,
     );
-  return {
-    sequence: Number(headers.get('Nats-Sequence')),
-    time: headers.get('Nats-Time-Stamp'),
-    body: message.data,
-    header: (name) => headers.get(name) || undefined,
-  };
+  return storedIn(message, headers);
 };
 
 const mostAtOnce = 1_000;
 
-/** Subjects of the messages after `sequence`, of those that fit. */
-export const subjectsSince = async (
+/** The messages after `sequence`, of those that fit. */
+export const storedSince = async (
   connection: NatsConnection,
   stream: string,
   subject: string,
   sequence: number,
-): Promise<string[]> => {
-  const found: string[] = [];
+): Promise<(StoredMessage & { readonly subject: string })[]> => {
+  const found: (StoredMessage & { readonly subject: string })[] = [];
   for (let after = sequence; ; ) {
-    const page = await subjectsPage(connection, stream, subject, after);
-    found.push(...page.map((message) => message.subject));
+    const page = await storedPage(connection, stream, subject, after);
+    found.push(...page);
     const last = page.at(-1);
     if (page.length < mostAtOnce || !last) return found;
     after = last.sequence;
   }
 };
 
-const subjectsPage = async (connection: NatsConnection, stream: string, subject: string, after: number) => {
+const storedPage = async (connection: NatsConnection, stream: string, subject: string, after: number) => {
   const query = JSON.stringify({ seq: after + 1, next_by_subj: subject, batch: mostAtOnce });
-  const found: { subject: string; sequence: number }[] = [];
-  // The end of a batch is a message without a body.
-  const options = { strategy: 'sentinel', maxWait: 5_000 } as const;
-  for await (const { headers } of await connection.requestMany(`$JS.API.DIRECT.GET.${stream}`, query, options)) {
-    const status = headers?.code ?? 0;
+  const found: (StoredMessage & { readonly subject: string })[] = [];
+  // The end of a batch is a message without a body, but so are the marks of what was removed.
+  const options = { strategy: 'count', maxMessages: mostAtOnce + 1, maxWait: 5_000 } as const;
+  for await (const message of await connection.requestMany(`$JS.API.DIRECT.GET.${stream}`, query, options)) {
+    const status = message.headers?.code ?? 0;
     if (status === 404 || status === 204) return found;
-    if (status >= 300 || !headers) break;
-    found.push({ subject: headers.get('Nats-Subject'), sequence: Number(headers.get('Nats-Sequence')) });
+    if (status >= 300 || !message.headers) break;
+    found.push({ ...storedIn(message, message.headers), subject: message.headers.get('Nats-Subject') });
   }
   throw new BrokerError('Unreachable', `Stream ${stream} did not give all of ${subject} within 5 s`);
 };
+
+const storedIn = ({ data }: Msg, headers: MsgHdrs): StoredMessage => ({
+  sequence: Number(headers.get('Nats-Sequence')),
+  time: headers.get('Nats-Time-Stamp'),
+  body: data,
+  header: (name) => headers.get(name) || undefined,
+});

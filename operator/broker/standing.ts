@@ -12,6 +12,8 @@ export interface Standing {
   stream(account: string, spec: StreamSpec, look: () => Promise<StreamState>): Promise<StreamState>;
   /** What `look` answered about the same thing lately, if the stream has not moved since. */
   answer<Answer>(account: string, stream: string, question: Question, look: () => Promise<Answer>): Promise<Answer>;
+  /** Whether the meter has seen such a stream. */
+  isSeen(account: string, stream: string): boolean;
 }
 interface Question {
   readonly name: string;
@@ -61,6 +63,7 @@ export const createStanding = (
   };
 
   return {
+    isSeen: (account, stream) => lags.lag(account, stream) !== undefined,
     stream: async (account, spec, look) => {
       const key = `${account}/${spec.name}`;
       const found = standing(key, spec);

@@ -1,6 +1,7 @@
 import { deadLetterHeaders, percentDecoded } from '../../runtime/nats/envelope.ts';
 import {
   appliedKey,
+  bodyStream,
   bucketStream,
   bucketSubject,
   deadLetterStream,
@@ -13,8 +14,9 @@ import {
 } from '../../runtime/nats/names.ts';
 import { type PausedRecord, pausedSchema } from '../../runtime/nats/paused.ts';
 import type { AccountKeys, StreamState, TenantBroker } from '../reconcile/ports.ts';
+import { sweepBodies } from './bodies.ts';
 import { consumerStates, deleteConsumer, ensureConsumers } from './consumers.ts';
-import { lastStored, subjectsSince } from './direct-get.ts';
+import { lastStored, storedSince } from './direct-get.ts';
 import { deleteRoutes, putRoutes, readApplied, sweepRoutes } from './routes.ts';
 import { ensureSchedules } from './schedules.ts';
 import type { Standing } from './standing.ts';
@@ -63,8 +65,8 @@ export const tenantBroker = (connections: TenantConnections, standing: Standing,
       }),
     calledSince: (sequence) =>
       use('Who was called', async ({ connection }) => {
-        const subjects = await subjectsSince(connection, routes, wakeSubjects, sequence);
-        return subjects.map((subject) => subject.split('.').at(-1) ?? '');
+        const stored = await storedSince(connection, routes, wakeSubjects, sequence);
+        return stored.map(({ subject }) => subject.split('.').at(-1) ?? '');
       }),
     putRoutes: (wanted, { isNew = false } = {}) =>
       standing.answer(account, routes, { name: routeKey(wanted.integration), about: wanted }, () =>
@@ -78,6 +80,10 @@ export const tenantBroker = (connections: TenantConnections, standing: Standing,
       use('Routes of Integrations that are gone', ({ connection, manager }) =>
         sweepRoutes(connection, manager, isServed),
       ),
+    sweepBodies: async (integration, options) =>
+      options.retired && !standing.isSeen(account, bodyStream(integration))
+        ? []
+        : use(`Large bodies of ${integration}`, (session) => sweepBodies(session, integration, options)),
     applied: (integration) =>
       standing.answer(account, routes, { name: appliedKey(integration) }, () =>
         use(`Applied routes of ${integration}`, ({ connection }) => readApplied(connection, integration)),

@@ -35,6 +35,7 @@ export const planFlow = (
   sinks: spec.sinks,
   connections,
   delivery: spec.delivery,
+  ...(spec.inbox.largeBodies ? { largeBodies: { largest: spec.inbox.largeBodies.largest } } : {}),
   egress: planEgressRules(ceiling.network.egress.allow, {
     ...ceiling.surroundings,
     namespace: identity.namespace,

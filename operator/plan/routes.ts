@@ -18,6 +18,7 @@ export const planRoutes = (flow: Flow, suspended: boolean): Routes | undefined =
     partitions: flow.delivery.partitions,
     // Else nobody needs it, and a message without one need not be refused.
     ...(flow.delivery.ordering === 'Key' && flow.delivery.key !== undefined ? { key: flow.delivery.key } : {}),
+    ...(flow.largeBodies ? { largeBodies: flow.largeBodies } : {}),
     sources,
   };
 };

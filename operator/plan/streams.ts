@@ -1,4 +1,6 @@
 import {
+  bodyStream,
+  bodySubjects,
   deadLetterStream,
   deadLetterSubjects,
   inboxPartitionFilter,
@@ -49,8 +51,31 @@ export const planStreams = (owner: Owner, spec: EffectiveIntegration): StreamSpe
       metadata,
       consumers: [],
     },
+    ...(spec.inbox.largeBodies
+      ? [planBodies(owner.name, { ...spec.inbox, maxBytes: spec.inbox.largeBodies.maxBytes, metadata })]
+      : []),
   ];
 };
+
+/** On disk in any case: dead letters, which are there too, refer to it. Without an age: messages may wait as long as they like. */
+const planBodies = (
+  integration: string,
+  { maxBytes, replicas, metadata }: Pick<StreamSpec, 'maxBytes' | 'replicas' | 'metadata'>,
+): StreamSpec => ({
+  name: bodyStream(integration),
+  subjects: [bodySubjects(integration)],
+  retention: 'limits',
+  discard: 'new',
+  storage: 'file',
+  replicas,
+  maxBytes,
+  duplicateWindowMs,
+  maxMsgsPerSubject: 1,
+  allowDirect: true,
+  allowMsgTtl: true,
+  metadata,
+  consumers: [],
+});
 
 /** Pulls of an owner are renewed every 5 s. */
 const ownerTimeoutMs = 15_000;

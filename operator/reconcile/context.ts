@@ -23,6 +23,8 @@ export interface Context {
   readonly secretWatches: SecretWatches;
   /** At the accounts of Tenants, by the Tenant's name. */
   readonly accountLooks: RecentLooks;
+  /** For large bodies that nobody refers to, by the Integration's key; less often than once in `bodySweepMs`. */
+  readonly bodySweeps: RecentLooks;
 }
 export interface SecretWatches {
   /** Resolves when the Secrets of the namespace are known. */
@@ -41,5 +43,7 @@ export const lookAgainMs = (conditions: readonly Condition[], now: number): numb
   const age = now - Date.parse(reconciling.lastTransitionTime);
   return Math.min(observeEveryMs, Math.max(hurryMs, age / 4));
 };
+/** What is to be swept is an hour old at least. */
+export const bodySweepMs = 10 * 60_000;
 /** Deleting never waits longer than this for NATS. */
 export const releaseWithinMs = 10 * 60_000;

@@ -26,6 +26,7 @@ import { replicasOf } from '../plan/scaling.ts';
 import { planStreams } from '../plan/streams.ts';
 import type { Work } from '../plan/work.ts';
 import { applyChild, applyDeployment, refusalIn } from './apply.ts';
+import { sweepBodies } from './bodies.ts';
 import type { Context } from './context.ts';
 import { ensureCredentials } from './credentials.ts';
 import { type Examined, lastAccepted } from './examine.ts';
@@ -97,6 +98,7 @@ export const install = async (
   if (!keys || !hasAccount(holder)) return nothingInstalled('the account of the Tenant is being made');
 
   const streams = await ensureStreams(context, object, holder, wish, keys);
+  if (streams.messaging.status === 'True') await sweepBodies(context, object, wish.spec, keys);
   const basis = streams.messaging.status === 'True' ? wish : await withoutStreams(context, object, holder, wish);
   if (!basis) return { ...nothingInstalled(''), ...streams };
 

@@ -27,7 +27,10 @@ export const reconcileIntegration =
     const [namespace = '', name = ''] = key.split('/');
     const object = await cluster.get(Integrations, name, namespace);
     // Its children go with it, by their owner references.
-    if (!object || object.metadata.deletionTimestamp) context.scaler.forget(key);
+    if (!object || object.metadata.deletionTimestamp) {
+      context.scaler.forget(key);
+      context.bodySweeps.forget(key);
+    }
     if (!object) return undefined;
     return sayingTrouble(context, object, () => reconcile(context, object));
   };

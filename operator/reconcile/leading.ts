@@ -19,6 +19,7 @@ export const whileLeading = (broker: Broker, isLeader: () => boolean): Broker =>
     putRoutes: guard((routes, options) => tenant.putRoutes(routes, options)),
     deleteRoutes: guard((integration) => tenant.deleteRoutes(integration)),
     sweepRoutes: guard((isServed) => tenant.sweepRoutes(isServed)),
+    sweepBodies: guard((integration, options) => tenant.sweepBodies(integration, options)),
   });
   return {
     ...broker,

@@ -274,6 +274,14 @@ export interface TenantBroker {
   /** Removes the routes of Integrations that are not served any more; tells whose. */
   sweepRoutes(isServed: (integration: string) => boolean): Promise<string[]>;
   applied(integration: string): Promise<Applied | undefined>;
+  /**
+   * Removes large bodies that neither a message that waits nor a dead letter refers to, and the stream when it is retired and was empty for an
+   * hour; tells which.
+   */
+  sweepBodies(
+    integration: string,
+    options: { readonly retentionMs: number; readonly retired: boolean; readonly now: number },
+  ): Promise<string[]>;
 }
 /** `code` is stable: Unreachable, Denied, Insufficient, Immutable, NotJetStream, Invalid. */
 export class BrokerError extends Error {

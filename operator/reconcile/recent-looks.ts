@@ -20,9 +20,9 @@ interface Look {
 }
 
 /** Less than the time after which everything is looked at anyway. */
-const freshMs = 9_000;
+const usuallyFreshMs = 9_000;
 
-export const createRecentLooks = (now: () => number): RecentLooks => {
+export const createRecentLooks = (now: () => number, freshMs = usuallyFreshMs): RecentLooks => {
   const known = new Map<string, Look>();
   return {
     take: async <Found>(

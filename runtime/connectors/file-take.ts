@@ -2,7 +2,7 @@ import { type BigIntStats, constants } from 'node:fs';
 import { access, type FileHandle, lstat, open, rename, writeFile } from 'node:fs/promises';
 import { extname, join, relative } from 'node:path';
 import type { IntakeContext } from '../connector.ts';
-import { type InstructionError, reasonOf, reject } from '../errors.ts';
+import { InstructionError, reasonOf, reject, retry } from '../errors.ts';
 import { Body, type Message } from '../message.ts';
 import type { FileSource } from './file.ts';
 import { assertInside, codeOf, type Folder, failure, openFolder, versionOf, volumeRoot } from './file-volume.ts';
@@ -59,13 +59,16 @@ export const take = async (
     const stats = await handle.stat({ bigint: true });
     if (!stats.isFile() || versionOf(stats) !== found.version) return 'passed over';
     await assertInside(places.in, path, handle);
-    const most = context.maxBytes();
+    const { largeBodies } = context;
+    const most = Math.max(context.maxBytes(), largeBodies?.largest ?? 0);
     if (stats.size > BigInt(most)) throw reject('MessageTooLarge', `it has ${stats.size} bytes; ${most} fit`);
-    const content = await contentOf(handle, Number(stats.size));
-    if (!content || versionOf(await handle.stat({ bigint: true })) !== found.version) return 'passed over';
-    await context.accept(messageOf(config, context.source, places, found, content));
+    const body =
+      largeBodies && stats.size > BigInt(largeBodies.above) ? largeBody(handle, found) : await smallBody(handle, found);
+    if (!body) return 'passed over';
+    await context.accept(messageOf(config, context.source, places, found, body));
     return 'accepted';
   } catch (error) {
+    if (error instanceof InstructionError && error.code === 'FileChanged') return 'passed over';
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ELOOP') return 'passed over';
     const refused = failure(error, `${found.name} cannot be read`);
     if (!isNoMessage(refused)) throw refused;
@@ -84,6 +87,30 @@ export const take = async (
 const isNoMessage = ({ instruction, code }: InstructionError): boolean =>
   instruction === 'reject' && code !== 'OutsideOfVolume';
 
+const smallBody = async (handle: FileHandle, { stats, version }: Found): Promise<Body | undefined> => {
+  const content = await contentOf(handle, Number(stats.size));
+  return content && versionOf(await handle.stat({ bigint: true })) === version ? Body.fromBytes(content) : undefined;
+};
+
+const pieceBytes = 256 * 1024;
+/** Whether it stayed what it was is known at its end, before the message counts. */
+const largeBody = (handle: FileHandle, { name, stats, version }: Found): Body =>
+  Body.inPieces({
+    bytes: Number(stats.size),
+    async *read() {
+      const changed = retry('FileChanged', `${name} is being written to`);
+      let at = 0;
+      for (;;) {
+        const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(pieceBytes), 0, pieceBytes, at);
+        if (bytesRead === 0) break;
+        at += bytesRead;
+        if (at > Number(stats.size)) throw changed;
+        yield buffer.subarray(0, bytesRead);
+      }
+      if (at !== Number(stats.size) || versionOf(await handle.stat({ bigint: true })) !== version) throw changed;
+    },
+  });
+
 /** `undefined` when it is longer or shorter than it was. */
 const contentOf = async (handle: FileHandle, size: number): Promise<Uint8Array | undefined> => {
   const buffer = Buffer.allocUnsafe(size + 1);
@@ -101,7 +128,7 @@ const messageOf = (
   source: string,
   places: Places,
   { name, stats, version }: Found,
-  content: Uint8Array,
+  body: Body,
 ): Message => {
   const modified = stats.mtime.toISOString();
   return {
@@ -118,7 +145,7 @@ const messageOf = (
       filemodified: modified,
     },
     headers: {},
-    body: Body.fromBytes(content),
+    body,
   };
 };
 const contentTypes: Readonly<Record<string, string>> = {

@@ -45,12 +45,7 @@ interface Signed {
 
 /** Undefined when the request may pass. Throws when the secret cannot be read: that is our fault, not the sender's. */
 export const refusal = (auth: InboundAuth, request: Signed, readSecret: ReadSecret): Refusal | undefined => {
-  const secret = (ref: SecretRef) => {
-    const value = readSecret(ref);
-    // An empty secret would let an empty token or an unkeyed signature in.
-    if (value === '') throw new Error(`key ${ref.secretKeyRef.key} of Secret ${ref.secretKeyRef.name} is empty`);
-    return value;
-  };
+  const secret = (ref: SecretRef) => notEmpty(readSecret, ref);
   if (auth.bearer) {
     const token = credentials(request, 'bearer');
     if (token !== undefined && same(token, secret(auth.bearer))) return undefined;
@@ -67,17 +62,43 @@ export const refusal = (auth: InboundAuth, request: Signed, readSecret: ReadSecr
       detail: 'send user name and password of this path with basic authentication',
     };
   }
-  if (auth.hmac) {
-    const header = auth.hmac.header ?? 'x-hub-signature-256';
-    const expected = `sha256=${createHmac('sha256', secret(auth.hmac)).update(request.body).digest('hex')}`;
-    const given = request.headers[header.toLowerCase()];
-    if (given !== undefined && same(given, expected)) return undefined;
-    return {
-      challenge: `HMAC-SHA256 header="${header}"`,
-      detail: `${given === undefined ? `the header ${header} is missing` : `the signature in ${header} does not match the body`}: sign the raw body with HMAC-SHA256 and send "sha256=<hex>"`,
-    };
-  }
-  return undefined;
+  const check = signatureCheck(auth, request, readSecret);
+  check?.update(request.body);
+  return check?.end();
+};
+
+export interface SignatureCheck {
+  update(piece: Uint8Array): void;
+  /** Once. */
+  end(): Refusal | undefined;
+}
+/** Of a body that comes piece by piece; undefined where bodies are not signed. Throws as `refusal` does. */
+export const signatureCheck = (
+  auth: InboundAuth,
+  { headers }: Pick<Signed, 'headers'>,
+  readSecret: ReadSecret,
+): SignatureCheck | undefined => {
+  if (!auth.hmac) return undefined;
+  const header = auth.hmac.header ?? 'x-hub-signature-256';
+  const hmac = createHmac('sha256', notEmpty(readSecret, auth.hmac));
+  return {
+    update: (piece) => void hmac.update(piece),
+    end() {
+      const given = headers[header.toLowerCase()];
+      if (given !== undefined && same(given, `sha256=${hmac.digest('hex')}`)) return undefined;
+      return {
+        challenge: `HMAC-SHA256 header="${header}"`,
+        detail: `${given === undefined ? `the header ${header} is missing` : `the signature in ${header} does not match the body`}: sign the raw body with HMAC-SHA256 and send "sha256=<hex>"`,
+      };
+    },
+  };
+};
+
+/** An empty secret would let an empty token or an unkeyed signature in. */
+const notEmpty = (readSecret: ReadSecret, ref: SecretRef): string => {
+  const value = readSecret(ref);
+  if (value === '') throw new Error(`key ${ref.secretKeyRef.key} of Secret ${ref.secretKeyRef.name} is empty`);
+  return value;
 };
 
 const credentials = (request: Signed, scheme: string): string | undefined => {

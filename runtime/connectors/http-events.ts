@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { HttpRequest, HttpResponse } from '../connector.ts';
+import type { HttpRequest, HttpResponse, LargeHttpRequest } from '../connector.ts';
 import { type Attributes, Body, type Message } from '../message.ts';
 import { problem } from './http-problem.ts';
 
@@ -25,8 +25,9 @@ const refused = (status: number, code: string, detail: string, headers?: Record<
   refused: problem(status, code, detail, headers),
 });
 
-export const readEvent = (request: HttpRequest, defaults: EventDefaults): ReadEvent => {
-  const { headers } = request;
+/** A large body is not looked at: neither is it an event in itself, nor is it known whether it is JSON. */
+export const readEvent = (request: HttpRequest | LargeHttpRequest, defaults: EventDefaults): ReadEvent => {
+  const { headers, body } = request;
   const contentType = headers['content-type'];
   const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase();
   const encoding = headers['content-encoding']?.toLowerCase();
@@ -43,9 +44,9 @@ export const readEvent = (request: HttpRequest, defaults: EventDefaults): ReadEv
       { accept: `${structuredType}, application/json, */*` },
     );
   }
-  const read = mediaType === structuredType ? structured(request.body) : binary(request, contentType, mediaType);
+  const read = partsOf(body, headers, contentType, mediaType);
   if ('refused' in read) return read;
-  const { attrs, body } = read;
+  const { attrs } = read;
   // An empty header is none: an event without id could not be told from another.
   const id =
     attrs['id'] || (defaults.idHeader && headers[defaults.idHeader]) || headers['idempotency-key'] || randomUUID();
@@ -61,16 +62,23 @@ export const readEvent = (request: HttpRequest, defaults: EventDefaults): ReadEv
     time: attrs['time'] ?? new Date().toISOString(),
     specversion: '1.0',
   };
-  return { message: { attrs: full, headers: kept(headers, defaults.headers), body: Body.fromBytes(body) } };
+  return { message: { attrs: full, headers: kept(headers, defaults.headers), body: read.body } };
 };
 
-type Parts = { attrs: Record<string, string>; body: Uint8Array };
+type Parts = { attrs: Record<string, string>; body: Body };
 type ReadParts = Parts | { refused: HttpResponse };
 
-const binary = (request: HttpRequest, contentType: string | undefined, mediaType: string | undefined): ReadParts => {
+const partsOf = (
+  body: HttpRequest['body'] | LargeHttpRequest['body'],
+  headers: HttpRequest['headers'],
+  contentType: string | undefined,
+  mediaType: string | undefined,
+): ReadParts => {
+  const whole = body instanceof Uint8Array ? body : undefined;
+  if (mediaType === structuredType) return whole ? structured(whole) : tooLarge(`a CloudEvent as ${structuredType}`);
   const attrs: Record<string, string> = {};
-  if (request.headers['ce-specversion'] !== undefined) {
-    for (const [header, value] of Object.entries(request.headers)) {
+  if (headers['ce-specversion'] !== undefined) {
+    for (const [header, value] of Object.entries(headers)) {
       if (!header.startsWith('ce-') || value === undefined) continue;
       const name = header.slice(3);
       if (!attributeName.test(name) || name === 'data' || name === 'datacontenttype') {
@@ -82,12 +90,20 @@ const binary = (request: HttpRequest, contentType: string | undefined, mediaType
     if (wrong) return event(wrong);
   }
   if (contentType !== undefined) attrs['datacontenttype'] = contentType;
-  if (mediaType === 'application/json' || mediaType?.endsWith('+json')) {
-    const parsed = json(request.body);
+  if (whole && (mediaType === 'application/json' || mediaType?.endsWith('+json'))) {
+    const parsed = json(whole);
     if ('refused' in parsed) return parsed;
   }
-  return { attrs, body: request.body };
+  return { attrs, body: body instanceof Uint8Array ? Body.fromBytes(body) : Body.inPieces({ read: () => body }) };
 };
+
+const tooLarge = (what: string): { refused: HttpResponse } => ({
+  refused: problem(
+    413,
+    'BodyTooLarge',
+    `${what} is too large to be taken apart: send it in binary mode (ce-* headers)`,
+  ),
+});
 
 const structured = (bytes: Uint8Array): ReadParts => {
   const parsed = json(bytes);
@@ -112,14 +128,15 @@ const structured = (bytes: Uint8Array): ReadParts => {
     ) {
       return event('data_base64 is not base64');
     }
-    return { attrs, body: Buffer.from(base64, 'base64') };
+    return { attrs, body: Body.fromBytes(Buffer.from(base64, 'base64')) };
   }
-  if (data === undefined) return { attrs, body: new Uint8Array() };
+  if (data === undefined) return { attrs, body: Body.fromBytes(new Uint8Array()) };
   const type = attrs['datacontenttype']?.split(';', 1)[0]?.trim().toLowerCase();
   const isJson = type === undefined || type === 'application/json' || type.endsWith('+json');
   if (type === undefined) attrs['datacontenttype'] = 'application/json';
   // The JSON format: a string under a media type that is not JSON is the data itself.
-  return { attrs, body: Buffer.from(typeof data === 'string' && !isJson ? data : JSON.stringify(data)) };
+  const text = typeof data === 'string' && !isJson ? data : JSON.stringify(data);
+  return { attrs, body: Body.fromBytes(Buffer.from(text)) };
 };
 
 const event = (what: string): { refused: HttpResponse } => ({

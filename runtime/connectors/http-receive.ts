@@ -1,9 +1,9 @@
-import type { GatewayContext, HttpRequest, HttpResponse, HttpRoute } from '../connector.ts';
-import { InstructionError, reasonOf } from '../errors.ts';
-import type { Message } from '../message.ts';
+import type { GatewayContext, HttpResponse, HttpRoute, LargeHttpRequest } from '../connector.ts';
+import { InstructionError, reasonOf, reject } from '../errors.ts';
+import { Body, type Message } from '../message.ts';
 import { quantityValue } from '../schema.ts';
 import type { HttpSource } from './http.ts';
-import { refusal } from './http-auth.ts';
+import { type Refusal, refusal, type SignatureCheck, signatureCheck } from './http-auth.ts';
 import { type EventDefaults, readEvent } from './http-events.ts';
 import { once } from './http-once.ts';
 import { problem } from './http-problem.ts';
@@ -19,13 +19,15 @@ export const receiver = (config: HttpSource, context: GatewayContext): HttpRoute
     idHeader: config.idHeader?.toLowerCase(),
     headers: (config.headers ?? []).map((name) => name.toLowerCase()),
   };
+  const most = (config.maxBytes === undefined ? undefined : quantityValue(config.maxBytes)) ?? defaultMaxBytes;
+  const { largeBodies } = context;
   return {
     path: config.path,
     methods: config.methods ?? ['POST'],
-    maxBytes: (config.maxBytes === undefined ? undefined : quantityValue(config.maxBytes)) ?? defaultMaxBytes,
+    maxBytes: Math.min(most, largeBodies?.above ?? most),
     handle: async (request) => {
-      const refusal = await refused(config, request, context);
-      if (refusal) return refusal;
+      const refused = await checked(context, () => config.auth && refusal(config.auth, request, context.secret));
+      if (refused) return refused;
       const read = readEvent(request, defaults);
       if ('refused' in read) return read.refused;
       const { reply: wanted } = config;
@@ -33,18 +35,65 @@ export const receiver = (config: HttpSource, context: GatewayContext): HttpRoute
         ? await once(request, replyTimeoutMs(wanted), context, () => reply(request, read.message, wanted, context))
         : await store(read.message, context);
     },
+    // What is answered by the flow goes as one message to a worker and back.
+    ...(largeBodies && !config.reply
+      ? {
+          large: {
+            maxBytes: Math.min(most, largeBodies.largest),
+            handle: (request: LargeHttpRequest) => receiveLarge(config, request, defaults, context),
+          },
+        }
+      : {}),
   };
 };
 
-const refused = async (
-  config: HttpSource,
-  request: HttpRequest,
+/** The same for a body that is stored as it comes. Whether a signature is right is known at its end, before the message counts. */
+const receiveLarge = async (
+  { auth }: HttpSource,
+  request: LargeHttpRequest,
+  defaults: EventDefaults,
   context: GatewayContext,
+): Promise<HttpResponse> => {
+  const { headers } = request;
+  let check: SignatureCheck | undefined;
+  const refused = await checked(context, () => {
+    check = auth && signatureCheck(auth, request, context.secret);
+    return auth && !check ? refusal(auth, { headers, body: new Uint8Array() }, context.secret) : undefined;
+  });
+  if (refused) return refused;
+  const read = readEvent(request, defaults);
+  if ('refused' in read) return read.refused;
+  if (!check) return store(read.message, context);
+  let wrong: Refusal | undefined;
+  const pieces = verified(request.body, check, (refusal) => {
+    wrong = refusal;
+  });
+  const answer = await store({ ...read.message, body: Body.inPieces({ read: () => pieces }) }, context);
+  return wrong ? unauthorized(wrong) : answer;
+};
+
+async function* verified(
+  body: AsyncIterable<Uint8Array>,
+  { update, end }: SignatureCheck,
+  refuse: (refusal: Refusal) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of body) {
+    update(piece);
+    yield piece;
+  }
+  const wrong = end();
+  if (!wrong) return;
+  refuse(wrong);
+  throw reject('Unauthorized', wrong.detail);
+}
+
+const checked = async (
+  context: GatewayContext,
+  refused: () => Refusal | undefined,
 ): Promise<HttpResponse | undefined> => {
-  if (!config.auth) return undefined;
   try {
-    const reason = refusal(config.auth, request, context.secret);
-    return reason && problem(401, 'Unauthorized', reason.detail, { 'www-authenticate': reason.challenge });
+    const reason = refused();
+    return reason && unauthorized(reason);
   } catch (error) {
     context.log.error({ source: context.source, error: reasonOf(error) }, 'cannot authenticate senders');
     return problem(503, 'SecretUnreadable', 'the secret of this path cannot be read; its owner must mend it', {
@@ -52,6 +101,8 @@ const refused = async (
     });
   }
 };
+const unauthorized = ({ detail, challenge }: Refusal): HttpResponse =>
+  problem(401, 'Unauthorized', detail, { 'www-authenticate': challenge });
 
 const store = async (message: Message, context: GatewayContext): Promise<HttpResponse> => {
   try {
@@ -78,6 +129,10 @@ const notAccepted = (error: unknown, context: GatewayContext): HttpResponse => {
   }
   if (code === 'KeyMissing') return problem(422, code, reasonOf(error));
   if (code === 'MessageTooLarge') return problem(413, code, 'body and attributes are too large: send less');
+  if (code === 'BodyTooSlow') return problem(408, code, 'the body took too long to come; nothing was stored');
+  if (code === 'Unauthorized') return problem(401, code, reasonOf(error));
+  // There is nobody to be answered.
+  if (code === 'SenderGone') throw error;
   context.log.error({ source: context.source, error: reasonOf(error) }, 'a message was not accepted');
   return problem(500, 'NotAccepted', 'the message was not stored: send it again');
 };

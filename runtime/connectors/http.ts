@@ -110,7 +110,7 @@ const sourceConfig = shape('Receives messages as HTTP requests.', {
   ).optional(),
   auth: inboundAuth.optional(),
   maxBytes: quantity('Largest body; default 1Mi.', {
-    doc: "The tenant's maxPayload less 64Ki bounds it too, so that a dead letter fits.",
+    doc: "The tenant's maxPayload less 64Ki bounds it too, so that a dead letter fits, unless the Integration takes large bodies (`inbox.largeBodies`).",
   }).optional(),
   headers: listOf('Request headers that messages keep.', keptHeader('Name of a header.'), 1, 32).optional(),
   idHeader: headerName('Header with the message id, if senders have one.')

@@ -1,4 +1,6 @@
-import type { Message } from '../message.ts';
+import { reject } from '../errors.ts';
+import { Body, type Message } from '../message.ts';
+import { type BodyReference, referenceIn } from '../nats/body-reference.ts';
 import { decodeMessage, deadLetterHeaders as names, percentDecoded } from '../nats/envelope.ts';
 
 /** A message that failed for good, as it was accepted, with its last failure beside it. */
@@ -60,8 +62,23 @@ export const letterOf = (stored: {
 /** What was accepted; `undefined` when that was no CloudEvent, which is then why it is here. */
 export const messageIn = ({ headers, body }: DeadLetter): Message | undefined => {
   try {
-    return decodeMessage(headers, body);
+    const message = decodeMessage(headers, body);
+    const large = referenceIn(headers);
+    return large ? { ...message, body: Body.inPieces({ bytes: large.bytes, read: outOfReach }) } : message;
   } catch {
     return undefined;
   }
+};
+
+/** Where the body lies, if not in the dead letter: nobody who may replay it may read it. */
+export const bodyElsewhere = ({ headers }: DeadLetter): BodyReference | undefined => {
+  try {
+    return referenceIn(headers);
+  } catch {
+    return undefined;
+  }
+};
+
+const outOfReach = (): never => {
+  throw reject('BodyNotLoaded', 'the body lies beside the inbox, where only the workers of the Integration read it');
 };

@@ -1,3 +1,4 @@
+import { bodyHeader } from '../nats/body-reference.ts';
 import { percentEncoded, replayHeaders, resumeHeader, withoutControl } from '../nats/envelope.ts';
 import { inboxSubject } from '../nats/names.ts';
 import type { Entry } from '../transport/transport.ts';
@@ -28,6 +29,7 @@ export const replayEntry = (integration: string, letter: DeadLetter, options: Re
     headers: {
       ...withoutControl(letter.headers),
       ...(letter.headers[resumeHeader] === undefined ? {} : { [resumeHeader]: letter.headers[resumeHeader] }),
+      ...(letter.headers[bodyHeader] === undefined || options.body ? {} : { [bodyHeader]: letter.headers[bodyHeader] }),
       [replayHeaders.id]: percentEncoded(letter.messageId),
       [replayHeaders.count]: String(count),
       ...(options.from === undefined ? {} : { [replayHeaders.from]: percentEncoded(options.from) }),

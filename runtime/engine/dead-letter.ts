@@ -1,5 +1,6 @@
+import { bodyHeader } from '../nats/body-reference.ts';
 import { deadLetterHeaders as names, percentEncoded, resumeHeader, withoutControl } from '../nats/envelope.ts';
-import { deadLetterSubject } from '../nats/names.ts';
+import { deadLetterSubject, inboxStream } from '../nats/names.ts';
 import type { Delivery, Entry } from '../transport/transport.ts';
 import { isReplay, resumeOf } from './course.ts';
 import { idOf, type MessageRecord } from './record.ts';
@@ -32,6 +33,7 @@ export const deadLetter = (
     ...(failure.key === undefined ? {} : { [names.key]: percentEncoded(failure.key) }),
     ...(isReplay(delivery, integration) ? handedOn(delivery.headers, [names.id, names.replays]) : {}),
     ...(resumeOf(delivery, integration) === undefined ? {} : handedOn(delivery.headers, [resumeHeader])),
+    ...(delivery.stream === inboxStream(integration) ? handedOn(delivery.headers, [bodyHeader]) : {}),
   },
   body: delivery.body,
 });

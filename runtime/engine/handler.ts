@@ -1,13 +1,15 @@
 import type { Fate, Log } from '../connector.ts';
-import { InstructionError, reasonOf } from '../errors.ts';
+import { reasonOf } from '../errors.ts';
 import type { Flow } from '../flow.ts';
 import type { Message } from '../message.ts';
 import { decodeMessage } from '../nats/envelope.ts';
 import type { Counters } from '../telemetry.ts';
-import { type Delivery, type Transport, TransportError } from '../transport/transport.ts';
+import type { Delivery, Transport } from '../transport/transport.ts';
 import type { Attempts, RunningAttempt } from './attempts.ts';
+import { createBodies } from './bodies.ts';
 import { courseOf, replayOf } from './course.ts';
 import { deadLetter } from './dead-letter.ts';
+import { isUnanswered, mayPass, persistently } from './insistence.ts';
 import type { Job, Memory } from './job.ts';
 import { type Arrival, travel } from './journey.ts';
 import { createMemories, memoryOf } from './memories.ts';
@@ -58,6 +60,7 @@ export interface HandlerOptions {
 export const createHandler = (options: HandlerOptions) => {
   const { flow, parts, transport, attempts, policy, mover, mayWait, counters, log, now, random } = options;
   const memories = createMemories(options);
+  const bodies = createBodies(transport, { integration: flow.integration, log });
 
   const handle = async (job: Job, alone: boolean): Promise<Outcome> => {
     const { delivery } = job;
@@ -86,8 +89,11 @@ export const createHandler = (options: HandlerOptions) => {
         await mover.move(delivery);
         arrival = { failures: [], filtered: false, confirmed };
       } else {
-        const course = courseOf(delivery, flow.integration);
-        arrival = await travel(parts, decode(delivery), running, { course, confirmed });
+        const way = { course: courseOf(delivery, flow.integration), confirmed };
+        const message = decode(delivery);
+        arrival = await (bodies.isLarge(delivery)
+          ? bodies.open(delivery, message, parts, (large, loading) => travel(loading, large, running, way))
+          : travel(parts, message, running, way));
       }
     } catch (error) {
       const failure = failureOf(firstPart(parts), undefined, error, running.timedOut());
@@ -97,8 +103,9 @@ export const createHandler = (options: HandlerOptions) => {
     if (arrival.failures.length === 0) {
       if (arrival.filtered) counters.filtered += 1;
       if (running.settle) await tell(delivery, running, before?.record.buried ? 'withdrawn' : 'delivered');
-      if (before) return await done(delivery, before.stored);
-      await acked(delivery);
+      if (before) await done(delivery, before.stored);
+      else await acked(delivery);
+      if (bodies.isLarge(delivery) && !before?.record.buried) await bodies.done(delivery);
       return finished;
     }
     return await undelivered(job, before, running, arrival);
@@ -180,6 +187,7 @@ export const createHandler = (options: HandlerOptions) => {
     const entry = deadLetter(flow, delivery, record, failure, now());
     const where = { stream: delivery.stream, sequence: delivery.sequence, part: failure.part, code: failure.code };
     try {
+      if (bodies.isLarge(delivery)) await bodies.keep(delivery);
       await transport.publish(entry);
       counters.deadLettered += 1;
       log.warn({ ...where, class: failure.class, attempts: record.attempts }, 'wrote a dead letter');
@@ -259,26 +267,6 @@ export const createHandler = (options: HandlerOptions) => {
 /** Of most messages: made once. */
 const finished: Outcome = { kind: 'done' };
 const givenBackMs = 1_000;
-const mostAckTries = 12;
-
-/** A server that is there does not answer the ack of what it has not delivered, as far as it remembers: it will deliver that again. */
-const mayPass = (error: unknown): boolean =>
-  error instanceof TransportError
-    ? error.code !== 'Denied' && error.code !== 'Unanswered'
-    : error instanceof InstructionError && error.instruction === 'postpone';
-
-const isUnanswered = (error: unknown): boolean => error instanceof TransportError && error.code === 'Unanswered';
-
-/** What could not arrive is sent again: without the ack the sinks would be called once more. */
-const persistently = async (act: () => Promise<void>): Promise<void> => {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await act();
-    } catch (error) {
-      if (tries === mostAckTries || !mayPass(error)) throw error;
-    }
-  }
-};
 
 const untried: Pick<MessageRecord, 'attempts' | 'confirmed'> = { attempts: 0, confirmed: [] };
 

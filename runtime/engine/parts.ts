@@ -17,6 +17,7 @@ import type {
   Volume,
 } from '../connector.ts';
 import { reasonOf, reject } from '../errors.ts';
+import { mayLookAtBody } from '../expr/body-use.ts';
 import { compilePredicate } from '../expr/predicate.ts';
 import { scopeOf } from '../expr/scope.ts';
 import { connectionNamed, connectionOf, type Flow, pluginOf } from '../flow.ts';
@@ -37,11 +38,16 @@ interface Part {
   reopen(): Promise<void>;
 }
 export interface StepPart extends Part {
+  /** It can do with a body that lies in parts: see the contract. */
+  readonly takesParts: boolean;
   run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
   /** For what it put into its own inbox. */
   resume(message: Message, attempt: Attempt): Promise<StepResult>;
 }
 export interface SinkPart extends Part {
+  readonly takesParts: boolean;
+  /** Its condition may look at the body. */
+  readonly looksAtBody: boolean;
   holds(message: Message, attempt: Attempt): boolean;
   send(message: Message, attempt: Attempt): Promise<void>;
 }
@@ -130,6 +136,7 @@ export const openParts = async (
     let live: OpenStep | undefined = opened;
     return {
       name: item.name,
+      takesParts: definition.takesParts?.(config) ?? false,
       run: (message, attempt) =>
         live
           ? live.run(message, attempt)
@@ -158,6 +165,8 @@ export const openParts = async (
     let live: OpenSink | undefined = opened;
     return {
       name: item.name,
+      takesParts: definition.takesParts ?? false,
+      looksAtBody: item.when !== undefined && mayLookAtBody(item.when),
       holds: predicate(item.name, item.when, scope),
       send: (message, attempt) =>
         live

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { HttpRequest, HttpResponse, HttpRoute, Log } from '../connector.ts';
 import { problem, statusText } from '../connectors/http-problem.ts';
-import { reasonOf } from '../errors.ts';
+import { reasonOf, reject as refuse, retry } from '../errors.ts';
 
 /*
  * The HTTP side of the gateway: finds the route before a body is read, reads the body within the route's limit, hands both over, and
@@ -27,6 +27,8 @@ const requestTimeoutMs = 60_000;
 const keepAliveMs = 65_000;
 /** Bodies being read or in work, all together: beyond it senders wait, so that many large ones do not end the process. */
 const maxBufferedBytes = 128 * 1024 * 1024;
+/** Of one that is passed on: pieces that were read, and those that are being stored. */
+const heldOfLarge = 2 * 1024 * 1024;
 /** A refused body that is not larger is read and dropped, so that the sender sees the answer; beyond it the connection is closed. */
 const maxDroppedBytes = 8 * 1024 * 1024;
 
@@ -54,7 +56,7 @@ export const createListener = ({ find, ready, maxBytes, answered, log }: Listene
       const allow = route.methods.join(', ');
       return answer(reply, problem(405, 'MethodNotAllowed', `use one of ${allow}`, { allow }));
     }
-    const limit = Math.min(route.maxBytes, maxBytes());
+    const limit = route.large?.maxBytes ?? Math.min(route.maxBytes, maxBytes());
     if (Number(request.headers['content-length'] ?? 0) > limit) return answer(reply, tooLarge(request.raw, limit));
     if (buffered > maxBufferedBytes) return answer(reply, overloaded);
     routes.set(request, route);
@@ -75,15 +77,21 @@ export const createListener = ({ find, ready, maxBytes, answered, log }: Listene
   app.all('/*', async (request, reply) => {
     const route = routes.get(request);
     if (!route) return answer(reply, unknownPath);
-    const limit = Math.min(route.maxBytes, maxBytes());
     let held = 0;
     try {
-      const body = await read(request.raw, limit, (bytes) => {
+      const hold = (bytes: number) => {
         held += bytes;
         buffered += bytes;
-      });
-      if (!body) return answer(reply, tooLarge(request.raw, limit));
-      return answer(reply, await route.handle(requestOf(request.raw, body)));
+      };
+      const inside = Math.min(route.maxBytes, maxBytes());
+      const body = await read(request.raw, inside, hold);
+      if (body instanceof Uint8Array) return answer(reply, await route.handle(requestOf(request.raw, body)));
+      if (!route.large) {
+        request.raw.resume();
+        return answer(reply, tooLarge(request.raw, inside));
+      }
+      hold(heldOfLarge);
+      return answer(reply, await passedOn(request.raw, body.begun, route.large));
     } finally {
       buffered -= held;
     }
@@ -144,7 +152,7 @@ const pathOf = (request: IncomingMessage): string => {
   return query < 0 ? url : url.slice(0, query);
 };
 
-const requestOf = (request: IncomingMessage, body: Uint8Array): HttpRequest => {
+const requestOf = <Content>(request: IncomingMessage, body: Content): Omit<HttpRequest, 'body'> & { body: Content } => {
   const url = request.url ?? '';
   const query = url.indexOf('?');
   const headers: Record<string, string | undefined> = Object.create(null);
@@ -154,31 +162,64 @@ const requestOf = (request: IncomingMessage, body: Uint8Array): HttpRequest => {
   return { method: request.method ?? '', path: query < 0 ? '' : url.slice(query), headers, body };
 };
 
-/** The whole body, or undefined as soon as it is larger than the limit; the rest is not kept. */
+/** The whole body; or what came of it until it was larger than the limit: then the rest waits for whoever wants it. */
 const read = (
   request: IncomingMessage,
   limit: number,
   held: (bytes: number) => void,
-): Promise<Uint8Array | undefined> =>
+): Promise<Uint8Array | { readonly begun: readonly Uint8Array[] }> =>
   new Promise((resolve, reject) => {
     const gone = () => reject(new Error('the sender closed the connection before the body was complete'));
     if (request.destroyed) return gone();
+    if (Number(request.headers['content-length'] ?? 0) > limit) return resolve({ begun: [] });
     const parts: Buffer[] = [];
     let size = 0;
     request.on('data', (part: Buffer) => {
       size += part.length;
-      if (size > limit) {
-        request.removeAllListeners('data');
-        request.resume();
-        return resolve(undefined);
-      }
       held(part.length);
       parts.push(part);
+      if (size <= limit) return;
+      request.removeAllListeners('data');
+      request.pause();
+      resolve({ begun: parts });
     });
-    request.on('end', () => resolve(parts.length === 1 ? parts[0] : Buffer.concat(parts)));
+    request.on('end', () => resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)));
     request.on('error', reject);
     request.on('close', () => {
       if (!request.complete) gone();
     });
     return undefined;
   });
+
+/** Ending early leaves the connection as it is, so that there can be an answer. */
+async function* piecesOf(request: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  } catch (cause) {
+    throw retry('SenderGone', 'the sender closed the connection before the body was complete', { cause });
+  }
+}
+
+/** A large body, as its route wants it. What it did not read is dropped with the connection, after the answer. */
+const passedOn = async (
+  request: IncomingMessage,
+  begun: readonly Uint8Array[],
+  { maxBytes, handle }: NonNullable<HttpRoute['large']>,
+): Promise<HttpResponse> => {
+  async function* pieces() {
+    let size = 0;
+    for (const part of begun) {
+      size += part.length;
+      yield part;
+    }
+    for await (const part of piecesOf(request)) {
+      size += part.length;
+      if (size > maxBytes) throw refuse('MessageTooLarge', `the body has more than ${maxBytes} bytes`);
+      yield part;
+    }
+  }
+  const response = await handle(requestOf(request, pieces()));
+  if (request.complete) return response;
+  request.resume();
+  return { ...response, headers: { ...response.headers, connection: 'close' } };
+};

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { mostInside } from '../accept.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Accept, HttpRoute, Log, Once, OpenContext } from '../connector.ts';
 import { reasonOf } from '../errors.ts';
@@ -200,6 +201,10 @@ const open = async (entry: Routes, revision: number, incomplete: boolean, option
         accept: options.accept(entry, item.name),
         call: options.call(integration, entry.suspended),
         once: options.once(integration),
+        largeBodies: entry.largeBodies && {
+          above: mostInside,
+          largest: entry.largeBodies.largest,
+        },
         source: `/${tenant}/${integration}/${item.name}`,
       });
       if (opened.close) closes.push(opened.close);

@@ -1,4 +1,4 @@
-import { createAccept, inboxOf } from '../accept.ts';
+import { createAccept, inboxOf, mostInside } from '../accept.ts';
 import type { Catalog } from '../catalog.ts';
 import type { IntakeContext, Log, Pace } from '../connector.ts';
 import { reasonOf } from '../errors.ts';
@@ -51,6 +51,7 @@ export const runSources = (options: IntakeOptions): IntakeSources => {
       connection: connectionOf(flow, config, catalog.connections),
       source: `/${flow.tenant}/${flow.integration}/${name}`,
       maxBytes: () => transport.maxPayload() - headerRoom,
+      largeBodies: flow.largeBodies && { above: mostInside, largest: flow.largeBodies.largest },
       async accept(message) {
         const taken = await accept(message);
         accepted?.(taken.duplicate);

@@ -16,6 +16,13 @@ export const deadLetterStream = (integration: string) => `dlq_${integration}`;
 export const deadLetterSubject = (integration: string, part: string) => `dlq.${integration}.${part}`;
 export const deadLetterSubjects = (integration: string) => `dlq.${integration}.*`;
 
+/** Bodies that do not fit into a message: one stream an Integration, whose parts are written once. The head is what the parts hang on. */
+export const bodyStream = (integration: string) => `body_${integration}`;
+export const bodySubject = (integration: string, key: string) => `body.${integration}.${key}`;
+export const bodySubjects = (integration: string) => `body.${integration}.*.*`;
+export const bodyHead = 'head';
+export const bodyKey = (id: string, part: number | string) => `${id}.${part}`;
+
 export const busStream = 'bus';
 export const busPrefix = 'bus.';
 export const busSubjects = `${busPrefix}*`;

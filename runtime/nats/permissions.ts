@@ -1,5 +1,16 @@
 import { longestCallSeconds } from '../schema.ts';
-import { callSubject, deadLetterSubject, inboxPrefix, peerSubject, type Role } from './names.ts';
+import {
+  bodyHead,
+  bodyKey,
+  bodyStream,
+  bodySubject,
+  bodySubjects,
+  callSubject,
+  deadLetterSubject,
+  inboxPrefix,
+  peerSubject,
+  type Role,
+} from './names.ts';
 
 /*
  * What each role may do in its tenant's account, as templates of a scoped signing key: `{{tag(i)}}` is the integration. Tried on a
@@ -32,15 +43,18 @@ export const rolePermissions: Record<Role, Permissions> = {
       deadLetterSubject(i, '*'),
       'bus.*',
       peerSubject(i),
+      bodySubjects(i),
+      `$JS.API.DIRECT.GET.${bodyStream(i)}.${bodySubjects(i)}`,
       ...ownState,
     ],
     sub: [`${inboxPrefix('worker', i)}.>`, callSubject(i), peerSubject(i)],
     resp: { max: 1, ttl: (longestCallSeconds + 5) * second },
   },
-  intake: { pub: [`inbox.${i}.*.*`, ...ownState], sub: [`${inboxPrefix('intake', i)}.>`] },
+  intake: { pub: [`inbox.${i}.*.*`, bodySubjects(i), ...ownState], sub: [`${inboxPrefix('intake', i)}.>`] },
   gateway: {
     pub: [
       'inbox.*.*.*',
+      bodySubjects('*'),
       'call.*',
       '$KV.gateway.applied.>',
       '$KV.gateway.wake.*',
@@ -67,6 +81,7 @@ export const rolePermissions: Record<Role, Permissions> = {
       '$JS.API.DIRECT.GET.>',
       '$KV.gateway.>',
       'cron.*.*',
+      bodySubject('*', bodyKey('*', bodyHead)),
     ],
     sub: [`${inboxPrefix('ops')}.>`],
   },

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineStep } from '../connector.ts';
+import { mayLookAtBody } from '../expr/body-use.ts';
 import { cel } from '../expr/fields.ts';
 import { compilePredicate } from '../expr/predicate.ts';
 
@@ -11,6 +12,7 @@ export const filterStep = defineStep<z.infer<typeof config>>({
   summary: 'Keeps messages for which an expression holds.',
   config,
   state: 'none',
+  takesParts: ({ when }) => !mayLookAtBody(when),
   open({ when }, { scope }) {
     const holds = compilePredicate('filter.when', when);
     return { run: (message, attempt) => (holds(scope(message, attempt)) ? message : undefined) };

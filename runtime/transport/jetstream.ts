@@ -3,7 +3,17 @@ import { join } from 'node:path';
 import { connect, type NatsConnection, nuid, PermissionViolationError } from '@nats-io/transport-node';
 import type { Log } from '../connector.ts';
 import { credsAuthenticator } from '../nats/creds.ts';
-import { busPrefix, inboxPrefix, ownerGroup, type Role, stateBucket } from '../nats/names.ts';
+import {
+  bodyStream,
+  bodySubject,
+  bucketStream,
+  bucketSubject,
+  busPrefix,
+  inboxPrefix,
+  ownerGroup,
+  type Role,
+  stateBucket,
+} from '../nats/names.ts';
 import { createAcks } from './acks.ts';
 import { createBatches } from './batches.ts';
 import { createCalls } from './calls.ts';
@@ -62,6 +72,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
   const pulls = new Set<Pull>();
   let pullsMade = 0;
   let online = true;
+  let connections = 1;
   let maxPayload = connection.info?.max_payload ?? 0;
 
   const watch = async () => {
@@ -69,6 +80,7 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
       switch (event.type) {
         case 'disconnect':
           online = false;
+          connections += 1;
           calls.disconnected();
           options.onTrouble?.('connection');
           log.warn({ server: event.server }, 'lost the connection to NATS');
@@ -119,6 +131,9 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
       },
     });
   };
+
+  const bucket = (name: string): State =>
+    createState(calls, { stream: bucketStream(name), subjectOf: (key) => bucketSubject(name, key) });
 
   return {
     connection,
@@ -203,8 +218,14 @@ export const connectTransport = async (options: ConnectOptions): Promise<JetStre
       return { stop: subscription.close };
     },
     fill: ({ stream, name }) => info(stream, name),
-    state: createState(calls, stateBucket),
-    bucket: (name) => createState(calls, name),
+    state: bucket(stateBucket),
+    bucket,
+    bodies: (integration) =>
+      createState(calls, {
+        stream: bodyStream(integration),
+        subjectOf: (key) => bodySubject(integration, key),
+      }),
+    connections: () => connections,
     trouble() {
       if (!online) return 'not connected to NATS';
       const found = [...pulls].map((pull) => pull.trouble()).filter((reason) => reason !== undefined);

@@ -36,6 +36,7 @@ export const createMemoryTransport = (options: MemoryOptions): MemoryTransport =
   const { maxPayload = defaultMaxPayload, clock = realClock } = options;
   const streams = new Map<string, MemoryStream>();
   const consumers = new Map<string, MemoryConsumer>();
+  const bodies = new Map<string, State>();
   let closed = false;
   const apply = (specs: readonly MemoryStreamSpec[]): void => {
     for (const spec of specs) {
@@ -71,6 +72,12 @@ export const createMemoryTransport = (options: MemoryOptions): MemoryTransport =
     consume: (consumer, options) => consumerOf(consumer).consume(options),
     fill: async (consumer) => consumerOf(consumer).fill(),
     state: createMemoryState(clock),
+    bodies(integration) {
+      const found = bodies.get(integration) ?? createMemoryState(clock);
+      bodies.set(integration, found);
+      return found;
+    },
+    connections: () => 1,
     stored: (stream, which) => streams.get(stream)?.size(which) ?? 0,
     healthy: () => !closed,
     maxPayload: () => maxPayload,

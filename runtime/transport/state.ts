@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Msg } from '@nats-io/transport-node';
-import { bucketStream, bucketSubject } from '../nats/names.ts';
 import type { Calls } from './calls.ts';
 import { headerLines } from './header-block.ts';
 import { readPubAck } from './pub-acks.ts';
 import { type State, TransportError } from './transport.ts';
 
 /*
- * A bucket by plain messages: a worker may write and read the keys of its own Integration and nothing else, so the client
- * library's bucket (which asks for stream info) is of no use.
+ * Values by key, as plain messages of a stream with one a subject: a worker may write and read those of its own Integration and nothing
+ * else, so the client library's bucket (which asks for stream info) is of no use.
  */
 const tombstoneTtl = '300s';
 
@@ -18,10 +17,13 @@ interface Found {
   readonly removed: boolean;
 }
 
-export const createState = (calls: Calls, bucket: string): State => {
+export const createState = (
+  calls: Calls,
+  { stream, subjectOf }: { readonly stream: string; readonly subjectOf: (key: string) => string },
+): State => {
   const find = (key: string): Promise<Found | undefined> =>
     calls.send({
-      subject: `$JS.API.DIRECT.GET.${bucketStream(bucket)}.${bucketSubject(bucket, key)}`,
+      subject: `$JS.API.DIRECT.GET.${stream}.${subjectOf(key)}`,
       payload: '',
       read: (answer: Msg) => {
         const code = answer.headers?.code ?? 0;
@@ -36,7 +38,7 @@ export const createState = (calls: Calls, bucket: string): State => {
     });
 
   const put = async (key: string, value: Uint8Array, more: Record<string, string>): Promise<number> => {
-    const subject = bucketSubject(bucket, key);
+    const subject = subjectOf(key);
     // The id makes a repeat after a reconnect find its own first write instead of a conflict.
     const headers = headerLines({ 'Nats-Msg-Id': randomUUID(), ...more });
     return (await calls.send({ subject, payload: value, headers, read: readPubAck })).sequence;

@@ -91,6 +91,13 @@ export interface Transport {
   consume(consumer: { stream: string; name: string }, options: ConsumeOptions): Consumption;
   fill(consumer: { stream: string; name: string }): Promise<ConsumerFill>;
   readonly state: State;
+  /** Parts of the bodies of an Integration that are too large for a message; see runtime/bodies. */
+  readonly bodies: (integration: string) => State;
+  /**
+   * Counts connections. What is published while it changes may be sent twice: then its own first copy is what makes it a duplicate, and a
+   * refusal says nothing about that one.
+   */
+  readonly connections: () => number;
   readonly healthy: () => boolean;
   readonly maxPayload: () => number;
   close(): Promise<void>;

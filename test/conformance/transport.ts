@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { StreamSpec } from '../../operator/reconcile/ports.ts';
 import type { Delivery, Entry, Transport } from '../../runtime/transport/transport.ts';
-import { bucketSpec, consumer, deadLetterSpec, inboxSpec, tickSpec } from '../operator/broker/specs.ts';
+import { bodySpec, bucketSpec, consumer, deadLetterSpec, inboxSpec, tickSpec } from '../operator/broker/specs.ts';
 
 /*
  * What every transport promises to the engine. One opts in with a few lines: how it comes into being with these streams, and how somebody
@@ -262,6 +262,18 @@ export const transportConformance = (name: string, make: MakeTransport): void =>
       await state.remove(key);
       expect(await state.read(key)).toBeUndefined();
       expect(await state.write(key, Buffer.from('5'), 0), 'a removed key can be made again').toBeGreaterThan(second);
+    });
+
+    it('is apart from large bodies, whose parts are written once', async () => {
+      const { state, bodies } = (await make([...streamsOfOrders(), bodySpec('orders')])).transport;
+      const store = bodies('orders');
+      const part = Buffer.alloc(300_000, 'p');
+      await store.write('orders.0', part, 0);
+      await expect(store.write('orders.0', part, 0)).rejects.toMatchObject({ code: 'Conflict' });
+      expect(Buffer.compare((await store.read('orders.0'))?.value ?? new Uint8Array(), part)).toBe(0);
+      expect(await state.read('orders.0')).toBeUndefined();
+      await store.remove('orders.0');
+      expect(await store.read('orders.0')).toBeUndefined();
     });
 
     it('forgets what was written for a time, and what replaced it when its own time is over', async () => {

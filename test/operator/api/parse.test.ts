@@ -120,7 +120,10 @@ test('names every mistake, not only the first', () => {
 test('says which fields there are where one is not known', () => {
   const object = integration({ inbox: { size: '1Gi' } as never });
   expect(parseIntegration(object)).toMatchObject({
-    finding: { path: 'spec.inbox.size', message: 'is not a field; there are: maxBytes, storage, replicas' },
+    finding: {
+      path: 'spec.inbox.size',
+      message: 'is not a field; there are: maxBytes, storage, replicas, largeBodies',
+    },
   });
 });
 

@@ -12,7 +12,7 @@ import {
   subscriptionRefusals,
   workerRefusals,
 } from './refusals.ts';
-import { bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
+import { bodySpec, bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
 import { connectWith, startWorld, type World, type WorldTenant } from './world.ts';
 
 /*
@@ -47,7 +47,7 @@ describe.each([
   /** Whatever an admin's turn removed is made again, with a message in each place. */
   const prepare = async () => {
     const specs = [
-      ...['mine', 'other'].flatMap((name) => [inboxSpec(name), deadLetterSpec(name)]),
+      ...['mine', 'other'].flatMap((name) => [inboxSpec(name), deadLetterSpec(name), bodySpec(name)]),
       ...['state', 'gateway', 'answer'].map((name) => bucketSpec(name)),
       busSpec(['mine', 'other']),
       tickSpec(['mine', 'other']),
@@ -56,7 +56,8 @@ describe.each([
     const client = jetstream(admin);
     const subjects = ['inbox.mine.0.shop', 'inbox.other.0.shop', 'dlq.mine.erp', 'dlq.other.erp', 'bus.created'];
     const keys = ['$KV.state.mine.k', '$KV.state.other.k', '$KV.gateway.routes.mine', 'tick.mine.t', 'tick.other.t'];
-    for (const subject of [...subjects, ...keys]) await client.publish(subject, 'secret');
+    const bodies = ['body.mine.b.0', 'body.mine.b.head', 'body.other.b.0', 'body.other.b.head'];
+    for (const subject of [...subjects, ...keys, ...bodies]) await client.publish(subject, 'secret');
   };
 
   /** A delivery of a consumer that is not acknowledged: its reply subject is what acks are sent to. */
@@ -152,6 +153,16 @@ describe.each([
       }
     });
 
+    test('writes, reads and removes parts of large bodies of its own', async () => {
+      expect((await jetstream(worker).publish('body.mine.c.7', 'part')).seq).toBeGreaterThan(0);
+      const read = () => worker.request('$JS.API.DIRECT.GET.body_mine.body.mine.c.7', '', { timeout: 60_000 });
+      expect((await read()).string()).toBe('part');
+      const marker = headers();
+      marker.set('Nats-TTL', '1s');
+      await jetstream(worker).publish('body.mine.c.7', '', { headers: marker });
+      await expect.poll(async () => (await read()).headers?.code, { timeout: 60_000 }).toBe(404);
+    });
+
     test('answers a call once, and nobody unasked', async () => {
       worker.subscribe('call.mine', {
         callback: (_, message) => {
@@ -178,6 +189,8 @@ describe.each([
       'inbox.other.3.shop',
       '$KV.gateway.applied.mine',
       '$KV.gateway.wake.mine',
+      'body.mine.g.0',
+      'body.other.g.head',
     ])
       expect((await client.publish(subject, '{}')).seq).toBeGreaterThan(0);
     gateway.publish('call.mine', 'x');
@@ -224,6 +237,7 @@ describe.each([
     const client = jetstream(intake);
     expect((await client.publish('inbox.mine.0.files', 'x')).seq).toBeGreaterThan(0);
     expect((await client.publish('$KV.state.mine.cursor', '1')).seq).toBeGreaterThan(0);
+    expect((await client.publish('body.mine.i.0', 'x')).seq).toBeGreaterThan(0);
     const read = await intake.request('$JS.API.DIRECT.GET.KV_state.$KV.state.mine.cursor', '', { timeout: 60_000 });
     expect(read.string()).toBe('1');
   });
@@ -234,6 +248,7 @@ describe.each([
     expect(await manager.consumers.list('bus').next()).toHaveLength(2);
     expect((await manager.streams.purge('tick', { filter: 'cron.>' })).success).toBe(true);
     expect((await jetstream(ops).publish('cron.mine.nightly', '')).seq).toBeGreaterThan(0);
+    expect((await jetstream(ops).publish('body.mine.b.head', 'swept')).seq).toBeGreaterThan(0);
   });
 
   test('replay reads and removes dead letters of its Integration, and stores in its inbox', async () => {

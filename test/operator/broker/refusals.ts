@@ -114,6 +114,23 @@ const foreignReads: readonly Refusal[] = [
   line('message')('$JS.API.DIRECT.GET.KV_state.$KV.state.other.k'),
   line('message')('$JS.API.DIRECT.GET.KV_state.$KV.state.*.k'),
 ];
+/** Large bodies: of others; of its own one by one, by their subject, and nothing else. */
+const foreignBodies: readonly Refusal[] = [
+  stored('body.other.b.0'),
+  stored('body.other.b.head'),
+  api('$JS.API.STREAM.INFO.body_mine'),
+  api('$JS.API.STREAM.PURGE.body_mine'),
+  api('$JS.API.STREAM.PURGE.body_other'),
+  lastOf('body_mine', 'body.mine.b.0'),
+  lastOf('body_other', 'body.other.b.0'),
+  line('message')('$JS.API.DIRECT.GET.body_other.body.other.b.0'),
+  spy('body_mine', 'spy'),
+];
+const ownBodies: readonly Refusal[] = [
+  stored('body.mine.b.0'),
+  line('message')('$JS.API.DIRECT.GET.body_mine.body.mine.b.0'),
+];
+
 const gatewayBucketCalls: readonly Refusal[] = [
   lastOf('KV_gateway', '$KV.gateway.routes.mine'),
   stored('$KV.gateway.routes.mine'),
@@ -124,6 +141,7 @@ const gatewayBucketCalls: readonly Refusal[] = [
 ];
 
 export const workerRefusals: readonly Refusal[] = [
+  ...foreignBodies,
   ...streamCalls,
   ...consumerCalls,
   ...cross,
@@ -153,6 +171,8 @@ export const workerRefusals: readonly Refusal[] = [
 ];
 
 export const intakeRefusals: readonly Refusal[] = [
+  ...foreignBodies,
+  line('message')('$JS.API.DIRECT.GET.body_mine.body.mine.b.0'),
   ...streamCalls,
   ...consumerCalls,
   ...cross,
@@ -170,6 +190,8 @@ export const intakeRefusals: readonly Refusal[] = [
 ];
 
 export const gatewayRefusals: readonly Refusal[] = [
+  ...foreignBodies.filter(({ answer }) => answer !== 'stored'),
+  line('message')('$JS.API.DIRECT.GET.body_mine.body.mine.b.0'),
   ...streamCalls,
   ...consumerCalls,
   ...cross,
@@ -194,6 +216,7 @@ export const gatewayRefusals: readonly Refusal[] = [
 
 /** The operator's own user inside an account reads much, and still takes no message from a queue and writes none into a flow. */
 export const opsRefusals: readonly Refusal[] = [
+  stored('body.mine.b.0'),
   stored('inbox.mine.0.shop'),
   stored('dlq.mine.erp'),
   stored('bus.created'),
@@ -212,6 +235,8 @@ export const opsRefusals: readonly Refusal[] = [
 
 /** Of people: nothing but the dead letters and the inbox of one Integration, and there nothing but what a replay needs. */
 export const replayRefusals: readonly Refusal[] = [
+  ...foreignBodies,
+  ...ownBodies,
   ...streamCalls.filter(({ subject }) => subject !== '$JS.API.STREAM.INFO.dlq_mine'),
   api('$JS.API.STREAM.INFO.dlq_other'),
   api('$JS.API.STREAM.PURGE.dlq_mine'),

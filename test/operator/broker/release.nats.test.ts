@@ -6,7 +6,7 @@ import { decodeToken } from '../../../operator/broker/claims.ts';
 import { systemConnection } from '../../../operator/broker/connection.ts';
 import { createServers } from '../../../operator/broker/servers.ts';
 import { inboxPrefix } from '../../../runtime/nats/names.ts';
-import { bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
+import { bodySpec, bucketSpec, busSpec, deadLetterSpec, inboxSpec, tickSpec } from './specs.ts';
 import { connectWith, startWorld, type World, type WorldTenant } from './world.ts';
 
 /* What goes of an Integration: everything that is its own on a real server, and nothing of its neighbour, whose name begins alike. */
@@ -34,7 +34,11 @@ const routes = (integration: string) => ({
   sources: [],
 });
 const fill = async () => {
-  for (const spec of [...names.map((name) => inboxSpec(name)), ...names.map((name) => deadLetterSpec(name))])
+  for (const spec of names.flatMap((name) => [
+    inboxSpec(name),
+    deadLetterSpec(name),
+    bodySpec(name, { maxBytes: 2 ** 20 }),
+  ]))
     await acme.broker.ensureStream(spec);
   for (const spec of [bucketSpec('state'), bucketSpec('gateway'), busSpec(names), tickSpec(names)])
     await acme.broker.ensureStream(spec);
@@ -57,7 +61,14 @@ const present = async () => {
   return [...streams, ...Object.keys(state.subjects ?? {})].sort();
 };
 const of = (name: string) =>
-  [`inbox_${name}`, `dlq_${name}`, `bus/${name}`, `tick/${name}`, `$KV.state.${name}.m.inbox_${name}.1`].sort();
+  [
+    `inbox_${name}`,
+    `dlq_${name}`,
+    `body_${name}`,
+    `bus/${name}`,
+    `tick/${name}`,
+    `$KV.state.${name}.m.inbox_${name}.1`,
+  ].sort();
 const route = async (name: string) => {
   const found = await manager.direct.getMessage('KV_gateway', { last_by_subj: `$KV.gateway.routes.${name}` });
   return found !== null && !found.header.has('KV-Operation');

@@ -1,5 +1,7 @@
 import type { StreamSpec } from '../../../operator/reconcile/ports.ts';
 import {
+  bodyStream,
+  bodySubjects,
   bucketStream,
   bucketSubjects,
   busStream,
@@ -41,6 +43,19 @@ export const deadLetterSpec = (integration: string, changed: Partial<StreamSpec>
   discard: 'new',
   maxAgeMs: 7 * 24 * 3600 * 1000,
   allowDirect: true,
+  ...changed,
+});
+
+export const bodySpec = (integration: string, changed: Partial<StreamSpec> = {}): StreamSpec => ({
+  ...base,
+  name: bodyStream(integration),
+  subjects: [bodySubjects(integration)],
+  retention: 'limits',
+  discard: 'new',
+  maxBytes: 256 * 1024 ** 2,
+  maxMsgsPerSubject: 1,
+  allowDirect: true,
+  allowMsgTtl: true,
   ...changed,
 });
 

@@ -161,6 +161,28 @@ describe('streams', () => {
       maxBytes: 16 * 2 ** 20,
     });
   });
+  it('of large bodies are there where they are taken, on disk, and are counted', () => {
+    const { spec } = resolved();
+    expect(planStreams(home.integration, spec)).toHaveLength(2);
+    const largeBodies = { largest: 2 ** 20, maxBytes: 2 ** 26 };
+    const [, , bodies] = planStreams(home.integration, {
+      ...spec,
+      inbox: { ...spec.inbox, storage: 'Memory', replicas: 3, largeBodies },
+    });
+    expect(bodies).toMatchObject({
+      name: 'body_orders',
+      subjects: ['body.orders.*.*'],
+      retention: 'limits',
+      discard: 'new',
+      storage: 'file',
+      replicas: 3,
+      maxBytes: 2 ** 26,
+      maxMsgsPerSubject: 1,
+      allowDirect: true,
+      allowMsgTtl: true,
+    });
+    expect(bodies?.maxAgeMs, 'messages may wait as long as they like').toBeUndefined();
+  });
   it('are counted with every copy', () => {
     const buckets = planBuckets({ uid: 'u', replicas: 3 });
     const { file, ok } = capacity(buckets, { storage: 112 * 3 * 2 ** 20, memory: 0 });

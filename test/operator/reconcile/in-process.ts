@@ -5,7 +5,7 @@ import { controlMetrics } from '../../../operator/control/metrics.ts';
 import { connectKube, type KubeConnection } from '../../../operator/kube/connection.ts';
 import { loadIdentity } from '../../../operator/kube/identity.ts';
 import { createTransport, type Transport } from '../../../operator/kube/transport.ts';
-import type { Context } from '../../../operator/reconcile/context.ts';
+import { bodySweepMs, type Context } from '../../../operator/reconcile/context.ts';
 import { createRecentLooks } from '../../../operator/reconcile/recent-looks.ts';
 import { createScaler } from '../../../operator/reconcile/scaler.ts';
 import { createSecretWatches } from '../../../operator/reconcile/secret-watches.ts';
@@ -88,6 +88,7 @@ export const startInProcess = async (): Promise<InProcess> => {
       log,
       secretWatches: createSecretWatches(kube, nobody),
       accountLooks: createRecentLooks(() => performance.now()),
+      bodySweeps: createRecentLooks(() => performance.now(), bodySweepMs),
       ...changes,
     }),
     create: async (name, deletionPolicy = 'Retain') => {
