@@ -128,18 +128,21 @@ const threads = (['jsonata', 'liquid', 'script'] as const satisfies readonly Pro
   plugins: [librariesAsText],
 }));
 
+const withoutSchemas = [lazyBuiltins, ownSignatures, noSchemas, keptApart, threadsBeside('cjs')];
+const besideRuntime = [...[...apart].map(([from, to]) => ({ to, from, plugins: [lazyBuiltins] })), ...threads];
+
 export const bundles = {
   runtime: [
     {
       to: 'worker',
       from: 'runtime/main.ts',
-      plugins: [lazyBuiltins, ownSignatures, noSchemas, keptApart, threadsBeside('cjs')],
+      plugins: withoutSchemas,
       external: ['./gateway/gateway.ts', './intake/intake.ts'],
     },
     {
       to: 'intake',
       from: 'runtime/main.ts',
-      plugins: [lazyBuiltins, ownSignatures, noSchemas, keptApart, threadsBeside('cjs')],
+      plugins: withoutSchemas,
       external: ['./gateway/gateway.ts', './worker.ts'],
     },
     {
@@ -148,8 +151,13 @@ export const bundles = {
       plugins: [lazyBuiltins, ownSignatures, keptApart, threadsBeside('cjs')],
       external: ['./worker.ts', './intake/intake.ts'],
     },
-    ...[...apart].map(([from, to]) => ({ to, from, plugins: [lazyBuiltins] })),
-    ...threads,
+    ...besideRuntime,
+  ],
+  // For tests of faults: worker and intake that harm themselves, made as the image's are.
+  harmful: [
+    { to: 'worker', from: 'test/runtime/engine/faulty-worker.ts', plugins: withoutSchemas },
+    { to: 'intake', from: 'test/runtime/intake/dying-intake.ts', plugins: withoutSchemas },
+    ...besideRuntime,
   ],
   operator: [
     { to: 'operator', from: 'operator/main.ts' },
@@ -159,20 +167,31 @@ export const bundles = {
   receiver: [{ to: 'receiver', from: 'test/e2e/demo/receiver.ts' }],
 } as const satisfies Record<string, readonly Program[]>;
 type Image = keyof typeof bundles;
+export const images = ['runtime', 'operator', 'receiver'] as const satisfies readonly Image[];
 
-const forms = {
-  // Node's dynamic import does not work in a script with compiled code, require does.
-  runtime: {
-    format: 'cjs',
-    outExtension: { '.js': '.cjs' },
-    supported: { 'dynamic-import': false },
-    // The global one loads all of Web Crypto for the random bytes of the NATS client's names: 3 ms.
-    // A CommonJS file has no address but its path, which does for QuickJS.
-    define: { 'globalThis.crypto': 'randomness', 'import.meta.url': '__filename' },
-    banner: {
-      js: "const randomness = { getRandomValues: (bytes) => process.getBuiltinModule('node:crypto').randomFillSync(bytes) };",
-    },
+/** Those that launch.cjs starts, and their roles. */
+const launched: Readonly<Record<Image, readonly string[]>> = {
+  runtime: ['worker', 'gateway', 'intake'],
+  harmful: ['worker', 'intake'],
+  operator: [],
+  receiver: [],
+};
+
+// Node's dynamic import does not work in a script with compiled code, require does.
+const script = {
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  supported: { 'dynamic-import': false },
+  // The global one loads all of Web Crypto for the random bytes of the NATS client's names: 3 ms.
+  // A CommonJS file has no address but its path, which does for QuickJS.
+  define: { 'globalThis.crypto': 'randomness', 'import.meta.url': '__filename' },
+  banner: {
+    js: "const randomness = { getRandomValues: (bytes) => process.getBuiltinModule('node:crypto').randomFillSync(bytes) };",
   },
+} as const;
+const forms = {
+  runtime: script,
+  harmful: script,
   operator: {
     format: 'esm',
     splitting: true,
@@ -189,7 +208,7 @@ const forms = {
  */
 const plain = { minifyWhitespace: true, minifySyntax: true } as const;
 const named = { minify: true, keepNames: true } as const;
-const short = { runtime: plain, operator: named, receiver: named } as const;
+const short = { runtime: plain, harmful: plain, operator: named, receiver: named } as const;
 
 interface File {
   readonly path: string;
@@ -226,7 +245,7 @@ const output = async (image: Image, { to, from, plugins = [], external = [] }: P
  * Starts each role once as the image will, so that V8's compiled code of all that a start runs lies beside the bundles. The worker
  * delivers one message through a real NATS to a local server, because the first message is part of a start from zero.
  */
-const compile = async (launcher: string): Promise<void> => {
+const compile = async (launcher: string, roles: readonly string[]): Promise<void> => {
   await using nats = await startNats();
   const folder = mkdtempSync(join(tmpdir(), 'kanava-build-'));
   const there = createServer((request, response) => request.resume().once('end', () => response.end()));
@@ -250,7 +269,7 @@ const compile = async (launcher: string): Promise<void> => {
       },
       stdio: 'ignore',
     });
-  const started = ['worker', 'gateway', 'intake'].map(start);
+  const started = roles.map(start);
   const until = Date.now() + 15_000;
   while ((await streams.left()) > 0 && Date.now() < until) await pause(50);
   const ended = started.map((child) => once(child, 'exit'));
@@ -290,7 +309,8 @@ export const bundle = async (image: Image): Promise<string> => {
   const built = await Promise.all(bundles[image].map((program) => output(image, program)));
   const files = built.flatMap((program) => program.files);
   const launcher = join(folder, 'runtime.cjs');
-  if (image === 'runtime') files.push({ path: launcher, contents: readFileSync(join(root, launchSource)) });
+  const roles = launched[image];
+  if (roles.length > 0) files.push({ path: launcher, contents: readFileSync(join(root, launchSource)) });
   if (image !== 'receiver') files.push({ path: join(folder, 'quickjs.wasm'), contents: readFileSync(engineFile()) });
   const digest = createHash('sha256').update(process.version);
   for (const { path, contents } of files) digest.update(relative(folder, path)).update(contents);
@@ -303,7 +323,7 @@ export const bundle = async (image: Image): Promise<string> => {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, contents);
     }
-    if (image === 'runtime') await compile(launcher);
+    if (roles.length > 0) await compile(launcher, roles);
   }
   const modules = [...new Set([...built.flatMap((program) => program.modules), ...makers])].sort();
   const from = digestOfModules(modules);
@@ -342,7 +362,7 @@ const readStamp = (file: string): Stamp | undefined => {
 };
 
 if (import.meta.main) {
-  for (const image of Object.keys(bundles) as Image[]) {
+  for (const image of images) {
     const started = performance.now();
     const folder = await bundle(image);
     console.log(`built ${relative(root, folder)} in ${Math.round(performance.now() - started)} ms`);

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { programsFolder } from './test/cluster/settings.ts';
+import { threadsOfBundles } from './test/programs.ts';
 
 /** Two thirds of a minute and more; begun late, one of them would run alone at the end. */
 // biome-ignore format: a list, not a column
@@ -24,6 +26,13 @@ class LongestFirst extends BaseSequencer {
 
 // Levels as in CONTRIBUTING.md. Tests that start servers wait for them half of the time, so four share two cores; each node has its own addresses.
 export default defineConfig({
+  plugins: [
+    {
+      name: 'threads of bundles',
+      enforce: 'pre',
+      load: (path) => (programsFolder && threadsOfBundles.filter.test(path) ? threadsOfBundles.contents : undefined),
+    },
+  ],
   test: {
     environment: 'node',
     // Tests start hundreds of programs from their sources: reading TypeScript is two thirds of a start.

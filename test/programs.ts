@@ -8,29 +8,42 @@ import { programsFolder } from './cluster/settings.ts';
  * bundles them first. Vitest by itself starts them as they are.
  */
 const root = join(import.meta.dirname, '..');
-const sources = [
-  'cli/launch.js',
-  'operator/main.ts',
-  'runtime/main.ts',
-  'test/runtime/connectors/forbidden-file.ts',
-  'test/runtime/engine/faulty-worker.ts',
-  'test/runtime/intake/dying-intake.ts',
-] as const;
+const sources = ['cli/launch.js', 'operator/main.ts', 'test/runtime/connectors/forbidden-file.ts'] as const;
+/** Those of the runtime are bundled as in its image, with their compiled code (build.ts). */
+const launched = {
+  'runtime/main.ts': 'runtime',
+  'test/runtime/engine/faulty-worker.ts': 'harmful',
+  'test/runtime/intake/dying-intake.ts': 'harmful',
+} as const;
 
 /** The file that Node is to run. */
-export type Program = (typeof sources)[number];
-export const program = (source: Program): string =>
-  programsFolder ? join(programsFolder, source.replace(/\.\w+$/, '.mjs')) : join(root, source);
+export type Program = (typeof sources)[number] | keyof typeof launched;
+const isLaunched = (source: Program): source is keyof typeof launched => source in launched;
+export const program = (source: Program): string => {
+  if (!programsFolder) return join(root, source);
+  if (isLaunched(source)) return join(root, 'dist', launched[source], 'runtime.cjs');
+  return join(programsFolder, source.replace(/\.\w+$/, '.mjs'));
+};
+
+/** A module in place of runtime/expr/threads/programs.ts: threads start from the bundles of the image, nobody strips types for each. */
+export const threadsOfBundles = {
+  filter: /\/runtime\/expr\/threads\/programs\.ts$/,
+  contents: `const folder = ${JSON.stringify(join(root, 'dist/runtime/'))};
+    export const programOf = (name) => folder + name + '.cjs';
+    export const engineFile = () => folder + 'quickjs.wasm';`,
+};
 
 /** A module that looks for a file beside itself stays where it is. */
 const staysInPlace: Plugin = {
   name: 'stays in place',
-  setup({ onResolve, resolve }) {
+  setup({ onLoad, onResolve, resolve }) {
     onResolve({ filter: /^\..*\.ts$/ }, async ({ path, pluginData, ...where }) => {
       if (pluginData === staysInPlace) return undefined;
       const found = await resolve(path, { ...where, pluginData: staysInPlace });
+      if (threadsOfBundles.filter.test(found.path)) return found;
       return { ...found, external: (await readFile(found.path, 'utf8')).includes('import.meta.url') };
     });
+    onLoad({ filter: threadsOfBundles.filter }, () => ({ contents: threadsOfBundles.contents, loader: 'js' }));
   },
 };
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundle, bundles } from '../../../build.ts';
+import { bundle, images } from '../../../build.ts';
 import { ensureBinary } from '../binaries.ts';
 import { mustRun } from '../command.ts';
 import { ensureDebianPackages } from '../debian.ts';
@@ -126,9 +126,8 @@ const findBase = async (builder: Builder, onProgress: Progress): Promise<Base | 
 export const projectImages = async (onProgress: Progress): Promise<Record<string, Image>> => {
   const builder = await findBuilder(onProgress);
   const base = await findBase(builder, onProgress);
-  const names = Object.keys(bundles) as (keyof typeof bundles)[];
   const built = await Promise.all(
-    names.map(async (name) => {
+    images.map(async (name) => {
       const files = { app: await bundle(name) };
       const options = { repository: `docker.io/kanava/${name}`, files, onProgress, builder, ...(base ? { base } : {}) };
       return [name, await buildImage(name, options)] as const;

@@ -94,50 +94,56 @@ const deadlyParts = (parts: Parts): Parts => ({
   })),
 });
 
-const flow = JSON.parse(readFileSync(join(dir, 'flow.json'), 'utf8')) as Flow;
-const name = process.env['TEST_FAULT'] ?? 'none';
-const fault = faults[name];
-if (!fault) throw new Error(`TEST_FAULT must be one of ${Object.keys(faults).join(', ')}, not "${name}"`);
-const real = await connectTransport({
-  folder: join(dir, 'nats'),
-  role: 'worker',
-  integration: flow.integration,
-  name: 'faulty',
-  log,
-});
-const transport = deadly(fault(real, flow));
-const plugins = {
-  ...catalog,
-  steps: new Map([...catalog.steps, ['planned', plannedStep(() => reach('in step'))]]),
-  sinks: new Map([...catalog.sinks, ['stream', streamSink(real)]]),
-};
-const parts = await openParts(flow, plugins, {
-  secret: () => '',
-  ca: () => '',
-  volume: (claim) => join(volumes, claim),
-  egress: createEgress(flow.egress),
-  publisher: createPublisher(Promise.resolve(real), flow.integration),
-  memory: createStepMemory(Promise.resolve(transport), flow.integration),
-  own: createOwnInbox(Promise.resolve(transport), flow),
-  now: Date.now,
-  signal: new AbortController().signal,
-  log,
-});
-const peers = createPeers({
-  notices: real,
-  subject: peerSubject(flow.integration),
-  id: String(process.pid),
-  healthy: real.healthy,
-  now: Date.now,
-});
-const engine = createEngine({ flow, parts: deadlyParts(parts), transport, counters, log, peers });
-running = () => engine.load().running;
-process.once('SIGTERM', () => {
-  void engine.drain(20_000).then(async () => {
-    await real.close();
-    lastWords('no');
-    process.exit();
+// Its bundle is a script, which cannot await at its top.
+const main = async () => {
+  const flow = JSON.parse(readFileSync(join(dir, 'flow.json'), 'utf8')) as Flow;
+  const name = process.env['TEST_FAULT'] ?? 'none';
+  const fault = faults[name];
+  if (!fault) throw new Error(`TEST_FAULT must be one of ${Object.keys(faults).join(', ')}, not "${name}"`);
+  const real = await connectTransport({
+    folder: join(dir, 'nats'),
+    role: 'worker',
+    integration: flow.integration,
+    name: 'faulty',
+    log,
   });
-});
-engine.start(consumersOf(flow, catalog.sources));
-writeSync(1, 'worker pulls\n');
+  const transport = deadly(fault(real, flow));
+  const plugins = {
+    ...catalog,
+    steps: new Map([...catalog.steps, ['planned', plannedStep(() => reach('in step'))]]),
+    sinks: new Map([...catalog.sinks, ['stream', streamSink(real)]]),
+  };
+  const parts = await openParts(flow, plugins, {
+    secret: () => '',
+    ca: () => '',
+    volume: (claim) => join(volumes, claim),
+    egress: createEgress(flow.egress),
+    publisher: createPublisher(Promise.resolve(real), flow.integration),
+    memory: createStepMemory(Promise.resolve(transport), flow.integration),
+    own: createOwnInbox(Promise.resolve(transport), flow),
+    now: Date.now,
+    signal: new AbortController().signal,
+    log,
+  });
+  const peers = createPeers({
+    notices: real,
+    subject: peerSubject(flow.integration),
+    id: String(process.pid),
+    healthy: real.healthy,
+    now: Date.now,
+  });
+  const engine = createEngine({ flow, parts: deadlyParts(parts), transport, counters, log, peers });
+  running = () => engine.load().running;
+  // What launch.cjs does until here.
+  process.removeAllListeners('SIGTERM');
+  process.once('SIGTERM', () => {
+    void engine.drain(20_000).then(async () => {
+      await real.close();
+      lastWords('no');
+      process.exit();
+    });
+  });
+  engine.start(consumersOf(flow, catalog.sources));
+  writeSync(1, 'worker pulls\n');
+};
+void main();

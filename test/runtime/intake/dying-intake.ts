@@ -27,28 +27,32 @@ const reach = (point: NonNullable<IntakeHarm['kill']>['point']) => {
   process.kill(process.pid, 'SIGKILL');
 };
 
-const transport = await connectTransport({
-  folder: join(dir, 'nats'),
-  role: 'intake',
-  integration: flow.integration,
-  name: 'dying',
-  log,
-});
-runSources({
-  ...mountedValues(dir),
-  flow,
-  catalog,
-  transport: {
-    ...transport,
-    async publish(entry) {
-      reach('before accept');
-      const stored = await transport.publish(isForgetful ? { ...entry, id: randomUUID() } : entry);
-      reach('accepted');
-      return stored;
+// Its bundle is a script, which cannot await at its top.
+const main = async () => {
+  const transport = await connectTransport({
+    folder: join(dir, 'nats'),
+    role: 'intake',
+    integration: flow.integration,
+    name: 'dying',
+    log,
+  });
+  runSources({
+    ...mountedValues(dir),
+    flow,
+    catalog,
+    transport: {
+      ...transport,
+      async publish(entry) {
+        reach('before accept');
+        const stored = await transport.publish(isForgetful ? { ...entry, id: randomUUID() } : entry);
+        reach('accepted');
+        return stored;
+      },
     },
-  },
-  egress: createEgress(flow.egress),
-  volume: (claim) => join(volumes, claim),
-  log,
-});
-log.info('intake runs');
+    egress: createEgress(flow.egress),
+    volume: (claim) => join(volumes, claim),
+    log,
+  });
+  log.info('intake runs');
+};
+void main();
