@@ -1,9 +1,10 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { request } from 'undici';
-import { mustKubectl } from '../../cluster/kubectl.ts';
 import { compare, receivedBy } from './deliveries.ts';
 import type { Expected } from './expectations.ts';
 import { applyObjects, receiverNamespace, shop, shopRelease } from './objects.ts';
@@ -85,16 +86,29 @@ const orders: readonly Order[] = Array.from({ length: 300 }, (_, index) => ({
   status: index % 3 === 2 ? 'cancelled' : 'placed',
 }));
 
-const replicasOf = async ({ kubectl }: Platform): Promise<ReadonlyMap<string, number>> => {
-  const format = '{range .items[*]}{.metadata.name}={.spec.replicas} {end}';
-  const line = await mustKubectl(kubectl, ['get', 'deployments', '-n', shop, '-o', `jsonpath=${format}`]);
-  return new Map(
-    line
-      .trim()
-      .split(/\s+/)
-      .map((entry) => entry.replace(/^worker-/, '').split('='))
-      .map(([name = '', replicas]) => [name, Number(replicas)]),
-  );
+/** One kubectl that watches: one for each look would take half a core, and miss what is short. */
+const followReplicas = ({ kubectlPath, provider }: Platform, changed: (name: string, replicas: number) => void) => {
+  const format = 'jsonpath={.metadata.name}={.spec.replicas}{"\\n"}';
+  const args = ['--kubeconfig', provider.kubeconfig, 'get', 'deployments', '-n', shop, '--watch', '-o', format];
+  const child = spawn(kubectlPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const stop = () => void child.kill();
+  process.once('exit', stop);
+  let failure: Error | undefined;
+  child.once('error', (error) => (failure = error));
+  child.once('exit', (code) => (failure ??= new Error(`kubectl get deployments --watch ended with ${code}`)));
+  createInterface(child.stdout).on('line', (line) => {
+    const [name = '', replicas] = line.replace(/^worker-/, '').split('=');
+    changed(name, Number(replicas));
+  });
+  return {
+    check() {
+      if (failure) throw failure;
+    },
+    stop() {
+      process.off('exit', stop);
+      stop();
+    },
+  };
 };
 
 /** On a quiet machine it takes ten seconds; this says when to give up. */
@@ -105,14 +119,21 @@ const watchReplicas = async (
   platform: Platform,
   done: (now: ReadonlyMap<string, number>) => Promise<boolean> | boolean,
 ): Promise<{ most: Map<string, number>; inTime: boolean }> => {
-  const most = new Map<string, number>();
+  const [now, most] = [new Map<string, number>(), new Map<string, number>()];
+  const following = followReplicas(platform, (name, replicas) => {
+    now.set(name, replicas);
+    most.set(name, Math.max(replicas, most.get(name) ?? 0));
+  });
   const end = performance.now() + patienceMs;
-  for (;;) {
-    const now = await replicasOf(platform);
-    for (const [name, replicas] of now) most.set(name, Math.max(replicas, most.get(name) ?? 0));
-    if (await done(now)) return { most, inTime: true };
-    if (performance.now() > end) return { most, inTime: false };
-    await pause(150);
+  try {
+    for (;;) {
+      following.check();
+      if (await done(now)) return { most, inTime: true };
+      if (performance.now() > end) return { most, inTime: false };
+      await pause(150);
+    }
+  } finally {
+    following.stop();
   }
 };
 const asleep = (now: ReadonlyMap<string, number>) => sleepers.every((name) => now.get(name) === 0);
