@@ -88,18 +88,21 @@ export const startSender = ({
   readonly receiver: Receiver;
   readonly mostWaiting: number;
 }) => {
-  let rounds = 0;
+  let [rounds, more] = [0, 0];
   const end = new AbortController();
   const sending = (async () => {
     while (!end.signal.aborted) {
-      if (rounds * keys.length - receiver.counts().size > mostWaiting) await pause(20);
+      if (more === 0 && rounds * keys.length - receiver.counts().size > mostWaiting) await pause(20);
       else {
+        more = Math.max(0, more - 1);
         await Promise.all(keys.map((key) => send(key, rounds)));
         rounds += 1;
       }
     }
   })();
   return {
+    /** One round, however many wait. */
+    sendMore: () => void (more += 1),
     async stop(): Promise<string[]> {
       end.abort();
       await sending;
