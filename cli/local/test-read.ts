@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { ambiguousKeys } from '../../operator/api/checks.ts';
 import { findingsOf } from '../../operator/api/findings.ts';
 import { annotated } from '../../operator/api/openapi.ts';
 import { type TestFile, testFile } from '../../operator/api/test-file.ts';
@@ -59,9 +60,11 @@ export const readTests = (file: string): { documents: readonly ReadTests[]; find
     return { documents: [], findings: [finding('Syntax', '', 'has no YAML document', { line: 1, column: 1 })] };
   const read = documents.map((document) => {
     const parsed = testFile.safeParse(document.value);
-    const found = parsed.success ? [] : findingsOf(parsed.error.issues, document.value, schema);
-    const findings = [...document.problems.filter(({ rule }) => rule !== 'AmbiguousValue'), ...found].map(
-      ({ rule, path, message }) => finding(rule, path, message, document.placeOf(path)),
+    const found = parsed.success
+      ? ambiguousKeys(schema, document.value, [])
+      : findingsOf(parsed.error.issues, document.value, schema);
+    const findings = [...document.problems, ...found].map(({ rule, path, message }) =>
+      finding(rule, path, message, document.placeOf(path)),
     );
     return { tests: parsed.success ? [{ tests: parsed.data, placeOf: document.placeOf }] : [], findings };
   });

@@ -118,7 +118,7 @@ export const tooManyKeys = (schema: SchemaNode, spec: unknown): Finding[] => {
  * YAML 1.1 (which kubectl reads) takes the keys `on`, `yes`, `y`, `off`, `no` and `n` for booleans and hands on "true" or "false".
  * Only keys that users choose can be hit.
  */
-export const ambiguousKeys = (schema: SchemaNode, spec: unknown): Finding[] => {
+export const ambiguousKeys = (schema: SchemaNode, spec: unknown, root: Path = ['spec']): Finding[] => {
   const found: Finding[] = [];
   const look = (value: unknown, path: Path, deep: boolean): void => {
     if (typeof value !== 'object' || value === null) return;
@@ -136,7 +136,7 @@ export const ambiguousKeys = (schema: SchemaNode, spec: unknown): Finding[] => {
       if (deep) look(item, [...path, key], deep);
     }
   };
-  walkSchema(schema, spec, ['spec'], (node, value, path) => {
+  walkSchema(schema, spec, root, (node, value, path) => {
     const free = node['x-kubernetes-preserve-unknown-fields'] === true;
     if (free || typeof node.additionalProperties === 'object') look(value, path, free);
   });

@@ -154,6 +154,16 @@ describe('a file', () => {
       /:3:5: cases\[0\]\.givn: is not a field/,
     ],
     ['something is missing', 'cases:\n  - name: it\n    expect: {}\n', /:2:5: cases\[0\]\.given: is required/],
+    [
+      'a value that is taken for another',
+      'cases:\n  - name: it\n    given: [{body: {a: no}}]\n    expect: {}\n',
+      /:3:\d+: .*no as false: write false, or quote it/,
+    ],
+    [
+      'a key that is taken for another',
+      'cases:\n  - name: it\n    given: [{body: {no: 1}}]\n    expect: {}\n',
+      /:3:21: cases\[0\]\.given\[0\]\.body\.false: a key reads as a boolean/,
+    ],
     ['no YAML', 'cases: [\n', /orders\.test\.yaml:\d+:\d+: is no YAML/],
     [
       'another Integration',
