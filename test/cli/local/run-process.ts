@@ -1,16 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, onTestFinished } from 'vitest';
-import { program } from '../../programs.ts';
 
-/* `kanava` as a process that goes on until Ctrl-C. It is killed with the test. */
+/* `kanava` as a process that goes on until Ctrl-C, as in a clone: never from a bundle. It is killed with the test. */
+const launcher = join(import.meta.dirname, '..', '..', '..', 'cli', 'launch.js');
 const deadline = { timeout: 120_000, interval: 5 };
 
-export const startKanava = (args: readonly string[], cwd?: string) => {
-  const child = spawn(execPath, [program('cli/launch.js'), ...args], { cwd });
+export const startKanava = (args: readonly string[]) => {
+  const child = spawn(execPath, [launcher, ...args]);
   const ended = once(child, 'exit');
   let [data, notes] = ['', ''];
   child.stdout.on('data', (part: Buffer) => (data += part.toString()));
