@@ -280,9 +280,9 @@ export interface SinkDefinition<C = unknown> {
   readonly idempotent: (config: C) => true | string;
   /**
    * It takes a body as it is, also one that lies in parts (`message.body.large`), which it reads as a stream; else it gets the whole, which
-   * a worker holds of few and not of all.
+   * a worker holds of few and not of all. Pure.
    */
-  readonly takesParts?: true;
+  readonly takesParts?: (config: C) => boolean;
   readonly examples?: () => readonly ConfigExample[];
   readonly open: (config: C, context: SinkContext) => Promise<OpenSink>;
 }
@@ -355,6 +355,8 @@ export interface ExpressionScope {
 export interface OpenStep {
   /** Synchronous where it can be: the engine awaits only promises. */
   run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
+  /** In place of `run`, for a body that lies in parts: the messages that it becomes, each made when the one before has reached its sinks. */
+  takeApart?(message: Message, attempt: Attempt): AsyncIterable<Message>;
   /** Takes what the step put into its own inbox, in place of `run`. */
   resume?(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
   close?(): Promise<void>;

@@ -1,6 +1,6 @@
-import { hash, randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { link, lstat, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { createHash, hash, randomUUID } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
+import { link, lstat, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import type { OpenSink, SinkContext } from '../connector.ts';
 import { reject } from '../errors.ts';
@@ -31,7 +31,7 @@ export const fileWriter = async (config: FileSink, context: SinkContext): Promis
     const drafts = await openFolder(root, base, draftFolder);
     const draft = join(drafts.path, randomUUID());
     try {
-      await writeDraft(drafts, draft, message.body.bytes());
+      await writeDraft(drafts, draft, message.body.large?.read() ?? message.body.bytes());
       await put(draft, join(folder.path, lastOf(path)), message);
       await flush(folder.path);
     } catch (cause) {
@@ -43,7 +43,8 @@ export const fileWriter = async (config: FileSink, context: SinkContext): Promis
   const put = async (draft: string, target: string, message: Message): Promise<void> => {
     if (ifExists === 'Replace') return rename(draft, target);
     if (await putNew(draft, target)) return undefined;
-    if (await holds(target, message.body.bytes())) return unlink(draft);
+    // What was written is at hand, whatever its size.
+    if (await sameContent(target, draft)) return unlink(draft);
     if (ifExists === 'Reject')
       throw reject('FileExists', `${target} is there, with other content; remove it, or set file.ifExists`);
     return rename(draft, renamed(target, message));
@@ -70,7 +71,11 @@ const renamed = (target: string, { attrs }: Message): string => {
   return `${target.slice(0, target.length - ending.length)}-${mark}${ending}`;
 };
 
-const writeDraft = async (folder: Folder, path: string, content: Uint8Array): Promise<void> => {
+const writeDraft = async (
+  folder: Folder,
+  path: string,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<void> => {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const handle = await open(path, flags, 0o664);
   try {
@@ -109,9 +114,17 @@ const exists = (path: string): Promise<boolean> =>
     },
   );
 
-const holds = async (path: string, content: Uint8Array): Promise<boolean> => {
-  const stats = await lstat(path);
-  return stats.isFile() && stats.size === content.length && (await readFile(path)).equals(content);
+const sameContent = async (path: string, other: string): Promise<boolean> => {
+  const [stats, wanted] = await Promise.all([lstat(path), lstat(other)]);
+  if (!stats.isFile() || stats.size !== wanted.size) return false;
+  const [one, two] = await Promise.all([digestOf(path), digestOf(other)]);
+  return one === two;
+};
+
+const digestOf = async (path: string): Promise<string> => {
+  const digest = createHash('sha256');
+  for await (const piece of createReadStream(path)) digest.update(piece as Buffer);
+  return digest.digest('hex');
 };
 
 /** The name itself has to reach the disk. Some file systems do so by themselves, and refuse to be asked. */

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type Connector, defineConnection, defineIntakeSource, defineSink } from '../connector.ts';
+import { mayLookAtBody } from '../expr/body-use.ts';
 import { exprText } from '../expr/tree.ts';
 import { choiceOf, connectionRef, duration, listOf, objectName, oneOf, pattern, shape, text } from '../schema.ts';
 import { folderForm } from './file-names.ts';
@@ -113,6 +114,7 @@ const fileSink = defineSink<FileSink>({
   name: 'file',
   summary: 'Writes messages as files.',
   config: sinkConfig,
+  takesParts: ({ name }) => !mayLookAtBody(name),
   // The same message has the same name and content.
   idempotent: () => true,
   examples: () => [

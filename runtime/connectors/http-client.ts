@@ -27,11 +27,13 @@ export interface ClientSettings {
   readonly timeoutMs: number;
   readonly findWay: () => Promise<Way>;
 }
+/** What is sent; of a large body each try reads it from the beginning. */
+export type Content = Uint8Array | { readonly bytes: number; read(): AsyncIterable<Uint8Array> };
 export interface HttpClient {
   /** The answer with its body unread: the caller reads or destroys it. Rejects with the error of the connection. */
   readonly exchange: (
     headers: Readonly<Record<string, string>>,
-    body: Uint8Array,
+    body: Content,
     signal: AbortSignal,
     /** With query; absent: the target's. */
     path?: string,
@@ -85,7 +87,7 @@ export const httpClient = async (method: string, settings: ClientSettings): Prom
     const shared: RequestOptions = {
       method,
       path,
-      headers: { host: target.host, ...headers, 'content-length': String(body.length) },
+      headers: { host: target.host, ...headers, 'content-length': String(lengthOf(body)) },
       maxHeaderSize: maxHeaderBytes,
     };
     const limits = { connected: secure ? 'secureConnect' : 'connect', connectMs, timeoutMs, signal };
@@ -132,9 +134,11 @@ type Outcome =
   /** `wasStale`: a kept connection was reset before it gave a byte of an answer. */
   | { readonly error: unknown; readonly wasStale: boolean };
 
-const once = (request: ClientRequest, body: Uint8Array, limits: Limits): Promise<Outcome> =>
+const once = (request: ClientRequest, body: Content, limits: Limits): Promise<Outcome> =>
   new Promise((resolve) => {
     const { signal, connected, connectMs, timeoutMs } = limits;
+    // How long it takes to send it is bounded by the signal.
+    const isLarge = !(body instanceof Uint8Array);
     let timer: NodeJS.Timeout | undefined;
     const within = (ms: number, what: string) => {
       clearTimeout(timer);
@@ -146,12 +150,12 @@ const once = (request: ClientRequest, body: Uint8Array, limits: Limits): Promise
     request.once('socket', (socket) => {
       if (socket.connecting) {
         within(connectMs, 'no connection');
-        socket.once(connected, () => within(timeoutMs, 'no answer'));
+        socket.once(connected, () => within(isLarge ? 0 : timeoutMs, 'no answer'));
         return;
       }
       const before = socket.bytesRead;
       unanswered = () => socket.bytesRead === before;
-      within(timeoutMs, 'no answer');
+      within(isLarge ? 0 : timeoutMs, 'no answer');
     });
     request.once('response', (answer) => {
       within(timeoutMs, 'no end of the answer');
@@ -165,7 +169,36 @@ const once = (request: ClientRequest, body: Uint8Array, limits: Limits): Promise
       clearTimeout(timer);
       abortion[Symbol.dispose]();
     });
-    request.end(body);
+    if (body instanceof Uint8Array) return void request.end(body);
+    // The time of the other side begins when it has everything.
+    request.once('finish', () => within(timeoutMs, 'no answer'));
+    void pass(request, body);
+  });
+
+const lengthOf = (body: Content): number => (body instanceof Uint8Array ? body.length : body.bytes);
+
+/** As fast as the other side takes it. */
+const pass = async (request: ClientRequest, body: Exclude<Content, Uint8Array>): Promise<void> => {
+  try {
+    for await (const piece of body.read()) {
+      if (request.destroyed) return;
+      if (!request.write(piece)) await free(request);
+    }
+    request.end();
+  } catch (error) {
+    request.destroy(error instanceof Error ? error : new Error(String(error)));
+  }
+};
+const free = (request: ClientRequest): Promise<void> =>
+  new Promise((resolve) => {
+    const go = () => {
+      request.off('drain', go);
+      request.off('close', go);
+      resolve();
+    };
+    request.on('drain', go);
+    request.on('close', go);
+    if (request.destroyed) go();
   });
 
 const timedOut = (text: string): Error => Object.assign(new Error(text), { code: 'ETIMEDOUT' });

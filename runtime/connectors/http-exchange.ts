@@ -3,7 +3,7 @@ import { InstructionError, reasonOf, reject, retry } from '../errors.ts';
 import { milliseconds } from '../schema.ts';
 import type { HttpConnection } from './http.ts';
 import { type AuthHeader, authHeader } from './http-auth.ts';
-import { endpointOf, httpClient } from './http-client.ts';
+import { type Content, endpointOf, httpClient } from './http-client.ts';
 
 const authKeptMs = 1_000;
 const maxReason = 200;
@@ -20,7 +20,7 @@ export interface ExchangeOptions {
 export interface Request {
   /** Ours to change. */
   readonly headers: Record<string, string>;
-  readonly body: Uint8Array;
+  readonly body: Content;
   readonly signal: AbortSignal;
   /** With query; absent: the target's. */
   readonly path?: string;

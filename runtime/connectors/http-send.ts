@@ -1,6 +1,7 @@
 import type { OpenSink, SinkContext } from '../connector.ts';
 import type { Message } from '../message.ts';
 import type { HttpConnection, HttpSink } from './http.ts';
+import type { Content } from './http-client.ts';
 import { eventHeaders, percentEncoded } from './http-events.ts';
 import { openExchange } from './http-exchange.ts';
 import { mayKeep } from './http-headers.ts';
@@ -18,10 +19,13 @@ export const sender = async (config: HttpSink, connection: HttpConnection, conte
   return {
     // A body that breaks off takes nothing back.
     send: async (message, { signal }) =>
-      void (await exchange.ask({ headers: headersOf(message, fixed), body: message.body.bytes(), signal })),
+      void (await exchange.ask({ headers: headersOf(message, fixed), body: contentOf(message), signal })),
     close: async () => exchange.close(),
   };
 };
+
+const contentOf = ({ body }: Message): Content =>
+  body.large ? { bytes: body.large.bytes ?? 0, read: body.large.read } : body.bytes();
 
 export const lowerCase = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
@@ -48,6 +52,7 @@ const derived = /^(ce-.*|content-type|content-encoding|idempotency-key|tracepare
 const contentType = (message: Message): string => {
   const declared = message.attrs['datacontenttype'];
   if (declared !== undefined && /^[\t\x20-\x7e]+$/.test(declared)) return declared;
+  if (message.body.large) return 'application/octet-stream';
   try {
     message.body.value();
     return 'application/json';

@@ -189,6 +189,7 @@ const httpSink = defineSink<HttpSink>({
   name: 'http',
   summary: 'Sends messages as HTTP requests.',
   config: sinkConfig,
+  takesParts: () => true,
   idempotent: ({ method = 'POST', idempotent = method === 'PUT' || method === 'DELETE' }) =>
     idempotent ||
     `a ${method} that is repeated after a crash may take effect twice; set http.idempotent: true if the server drops repeats by their Idempotency-Key, or use PUT`,

@@ -3,7 +3,9 @@ import type { Message } from '../message.ts';
 import { bodyHeader } from '../nats/body-reference.ts';
 import { inboxStream } from '../nats/names.ts';
 import type { Delivery, Transport } from '../transport/transport.ts';
+import type { RunningAttempt } from './attempts.ts';
 import { isReplay } from './course.ts';
+import type { Arrival, Way } from './journey.ts';
 import type { LargeBodies } from './large-bodies.ts';
 import type { Parts } from './parts.ts';
 
@@ -11,13 +13,8 @@ import type { Parts } from './parts.ts';
 export interface Bodies {
   /** Its body lies elsewhere; the rest is for such only. */
   isLarge(delivery: Delivery): boolean;
-  /** Runs with the body in its place and parts that load it when they must. What was loaded counts until `run` has ended. */
-  open<T>(
-    delivery: Delivery,
-    message: Message,
-    parts: Parts,
-    run: (message: Message, parts: Parts) => Promise<T>,
-  ): Promise<T>;
+  /** One attempt. Steps and sinks load the body when they must; what was loaded counts until the attempt has ended. */
+  travel(delivery: Delivery, message: Message, parts: Parts, attempt: RunningAttempt, way: Way): Promise<Arrival>;
   /** A dead letter is about to refer to it, for as long as there are dead letters. */
   keep(delivery: Delivery): Promise<void>;
   /** The message is done, confirmed by the broker, and left no dead letter. Never rejects: what stays is found by the operator. */
@@ -41,7 +38,7 @@ export const createBodies = (
     body.length === 0 && headers[bodyHeader] !== undefined && stream === own;
   return {
     isLarge,
-    open: async (delivery, message, parts, run) => (await large()).open(delivery.headers, message, parts, run),
+    travel: async ({ headers }, ...rest) => (await large()).travel(headers, ...rest),
     keep: async ({ headers }) => (await large()).keep(headers),
     async done(delivery) {
       // Of a replay other dead letters may be left, for other sinks.

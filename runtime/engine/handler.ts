@@ -92,7 +92,7 @@ export const createHandler = (options: HandlerOptions) => {
         const way = { course: courseOf(delivery, flow.integration), confirmed };
         const message = decode(delivery);
         arrival = await (bodies.isLarge(delivery)
-          ? bodies.open(delivery, message, parts, (large, loading) => travel(loading, large, running, way))
+          ? bodies.travel(delivery, message, parts, running, way)
           : travel(parts, message, running, way));
       }
     } catch (error) {

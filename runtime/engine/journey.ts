@@ -13,7 +13,7 @@ export interface Arrival {
   /** Keys that need not be delivered again, those of before included. */
   readonly confirmed: readonly string[];
 }
-interface Way {
+export interface Way {
   readonly course: Course;
   /** Keys that were delivered before. */
   readonly confirmed: readonly string[];
@@ -60,7 +60,7 @@ interface Wanted {
   readonly confirmed: readonly string[];
 }
 
-const deliverAll = async (
+export const deliverAll = async (
   sinks: readonly SinkPart[],
   messages: readonly Message[],
   attempt: RunningAttempt,
@@ -177,7 +177,7 @@ const nobody: readonly Asked[] = [];
 const none: readonly Failure[] = [];
 
 /** The sink's name; for one of several messages also what tells it apart from the others. */
-const sinkKey = (sink: string, id: string, each: Message): string => {
+export const sinkKey = (sink: string, id: string, each: Message): string => {
   if (each.attrs.id === id) return sink;
   const prefix = `${id}/`;
   return `${sink}/${each.attrs.id.startsWith(prefix) ? each.attrs.id.slice(prefix.length) : `=${each.attrs.id}`}`;

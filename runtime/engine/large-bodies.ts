@@ -5,7 +5,10 @@ import { postpone, reasonOf, reject } from '../errors.ts';
 import { Body, type Message } from '../message.ts';
 import { type BodyReference, referenceIn } from '../nats/body-reference.ts';
 import type { Delivery, State } from '../transport/transport.ts';
+import type { RunningAttempt } from './attempts.ts';
+import type { Arrival, Way } from './journey.ts';
 import type { Parts } from './parts.ts';
+import { travelLarge } from './portions.ts';
 
 /*
  * Messages whose body lies in parts beside the inbox. Steps and sinks that say so get it as it lies, and read it part by part or not at all;
@@ -13,12 +16,13 @@ import type { Parts } from './parts.ts';
  */
 export interface LargeBodies {
   /** Rejects with `BodyReferenceInvalid`. */
-  open<T>(
+  travel(
     headers: Delivery['headers'],
     message: Message,
     parts: Parts,
-    run: (message: Message, parts: Parts) => Promise<T>,
-  ): Promise<T>;
+    attempt: RunningAttempt,
+    way: Way,
+  ): Promise<Arrival>;
   keep(headers: Delivery['headers']): Promise<void>;
   /** Never rejects. */
   remove(headers: Delivery['headers']): Promise<void>;
@@ -31,7 +35,7 @@ const mostWaitMs = 5_000;
 export const createLargeBodies = (store: State, log: Log): LargeBodies => {
   const room = createRoom(mostLoaded);
   return {
-    async open(headers, message, parts, run) {
+    async travel(headers, message, parts, attempt, way) {
       const reference = referenceOf(headers);
       const inParts = Body.inPieces({ bytes: reference.bytes, read: () => readBody(store, reference) });
       let taking: Promise<void> | undefined;
@@ -46,7 +50,7 @@ export const createLargeBodies = (store: State, log: Log): LargeBodies => {
         return loading;
       };
       try {
-        return await run({ ...message, body: inParts }, loadingParts(parts, once));
+        return await travelLarge(loadingParts(parts, once), { ...message, body: inParts }, attempt, way);
       } finally {
         // Who was left behind may wait still.
         taking?.then(

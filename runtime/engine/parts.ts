@@ -40,6 +40,8 @@ interface Part {
 export interface StepPart extends Part {
   /** It can do with a body that lies in parts: see the contract. */
   readonly takesParts: boolean;
+  /** For bodies that lie in parts, where the step makes several messages of one. */
+  readonly takeApart?: ((message: Message, attempt: Attempt) => AsyncIterable<Message>) | undefined;
   run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
   /** For what it put into its own inbox. */
   resume(message: Message, attempt: Attempt): Promise<StepResult>;
@@ -137,6 +139,12 @@ export const openParts = async (
     return {
       name: item.name,
       takesParts: definition.takesParts?.(config) ?? false,
+      takeApart:
+        opened.takeApart &&
+        async function* (message, attempt) {
+          const step = live ?? (await use());
+          if (step.takeApart) yield* step.takeApart(message, attempt);
+        },
       run: (message, attempt) =>
         live
           ? live.run(message, attempt)
@@ -165,7 +173,7 @@ export const openParts = async (
     let live: OpenSink | undefined = opened;
     return {
       name: item.name,
-      takesParts: definition.takesParts ?? false,
+      takesParts: definition.takesParts?.(config) ?? false,
       looksAtBody: item.when !== undefined && mayLookAtBody(item.when),
       holds: predicate(item.name, item.when, scope),
       send: (message, attempt) =>

@@ -6,7 +6,7 @@ import type { StepPart } from './parts.ts';
 import { createTurn } from './turn.ts';
 
 /** One message becomes at most so many: each of them takes memory until all are delivered. */
-const mostMessages = 10_000;
+export const mostMessages = 10_000;
 
 /** Why a message did not get through, and at which step: the one that failed, not one that led it into its flow. */
 export class StepError extends Error {
@@ -108,7 +108,7 @@ const addAll = (next: Message[], step: StepPart, parent: Message, children: Iter
 const isSeveral = (result: Message | Iterable<Message>): result is Iterable<Message> => !('attrs' in result);
 
 /** Children have the same ids at every attempt, so that sinks can tell repeats. */
-const childOf = (parent: Message, child: Message, index: number): Message =>
+export const childOf = (parent: Message, child: Message, index: number): Message =>
   child.attrs.id === parent.attrs.id
     ? { ...child, attrs: { ...child.attrs, id: `${parent.attrs.id}/${index}`, causationid: parent.attrs.id } }
     : child;

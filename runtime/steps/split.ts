@@ -5,6 +5,8 @@ import { parseExpression } from '../expr/cel.ts';
 import { cel } from '../expr/fields.ts';
 import { Body, type JsonValue, type Message } from '../message.ts';
 import { integer, oneOf, shape, text } from '../schema.ts';
+import { endOfLine } from './split-marks.ts';
+import type * as InParts from './split-parts.ts';
 
 const contentType = text('Content type of the parts.', 128, {
   doc: 'Absent: application/json where the message is JSON Lines, else what the message has.',
@@ -33,16 +35,30 @@ export const splitStep = defineStep<Config>({
   summary: 'Makes several messages of one.',
   config,
   state: 'none',
+  takesParts: ({ lines, records }) => lines !== undefined || records !== undefined,
   open({ items, lines, records }, { scope }) {
-    if (lines) return { run: (message) => parts(message, between(message.body.bytes(), newLine, true), lines) };
+    if (lines)
+      return {
+        run: (message) => parts(message, between(message.body.bytes(), newLine, true), lines),
+        takeApart: (message) =>
+          takenApart(message, lines, ({ betweenMarks }, read) => betweenMarks(read, newLine, true)),
+      };
     if (records?.separator) {
       const { separator } = records;
       const mark = Buffer.from(separator.text);
-      return { run: (message) => parts(message, between(message.body.bytes(), mark, false), separator) };
+      return {
+        run: (message) => parts(message, between(message.body.bytes(), mark, false), separator),
+        takeApart: (message) =>
+          takenApart(message, separator, ({ betweenMarks }, read) => betweenMarks(read, mark, false)),
+      };
     }
     if (records?.size) {
       const { size } = records;
-      return { run: (message) => parts(message, ofSize(message.body.bytes(), size.bytes), size) };
+      return {
+        run: (message) => parts(message, ofSize(message.body.bytes(), size.bytes), size),
+        takeApart: (message) =>
+          takenApart(message, size, ({ ofSizeIn }, read) => ofSizeIn(read, size.bytes), size.bytes),
+      };
     }
     const listOf = listIn(items as string);
     return {
@@ -91,7 +107,6 @@ export const splitStep = defineStep<Config>({
 });
 
 const newLine = Buffer.from('\n');
-const carriageReturn = 13;
 const jsonLines = /^application\/(x-ndjson|jsonl|x-jsonlines|jsonlines)\b/i;
 
 const listIn = (source: string) => {
@@ -109,15 +124,33 @@ function* itemsOf(message: Message, items: readonly JsonValue[]): Iterable<Messa
   for (const item of items) yield { ...message, attrs, body: Body.fromValue(item) };
 }
 
-function* parts(
-  message: Message,
-  pieces: Iterable<Uint8Array>,
-  { contentType }: { readonly contentType?: string | undefined },
-): Iterable<Message> {
-  const came = message.attrs['datacontenttype'];
-  const type = contentType ?? (came !== undefined && jsonLines.test(came) ? 'application/json' : came);
-  const attrs = type === undefined ? message.attrs : { ...message.attrs, datacontenttype: type };
+interface Typed {
+  readonly contentType?: string | undefined;
+}
+function* parts(message: Message, pieces: Iterable<Uint8Array>, typed: Typed): Iterable<Message> {
+  const attrs = attrsOf(message, typed);
   for (const bytes of pieces) yield { ...message, attrs, body: Body.fromBytes(bytes) };
+}
+
+const attrsOf = ({ attrs }: Message, { contentType }: Typed): Message['attrs'] => {
+  const came = attrs['datacontenttype'];
+  const type = contentType ?? (came !== undefined && jsonLines.test(came) ? 'application/json' : came);
+  return type === undefined ? attrs : { ...attrs, datacontenttype: type };
+};
+
+/** A body that lies in parts; what reads it is loaded when there is one. */
+async function* takenApart(
+  message: Message,
+  typed: Typed,
+  pieces: (how: typeof InParts, read: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
+  recordBytes?: number,
+): AsyncGenerator<Message> {
+  const { large } = message.body;
+  if (!large) return;
+  if (recordBytes !== undefined) assertWhole(large.bytes ?? 0, recordBytes);
+  const attrs = attrsOf(message, typed);
+  for await (const bytes of pieces(await import('./split-parts.ts'), large.read()))
+    yield { ...message, attrs, body: Body.fromBytes(bytes) };
 }
 
 /** Empty pieces are left out: the one after a mark at the end, and blank lines. */
@@ -126,18 +159,21 @@ function* between(whole: Uint8Array, mark: Buffer, isLine: boolean): Iterable<Ui
   for (let start = 0; start < bytes.length; ) {
     const found = bytes.indexOf(mark, start);
     const next = found < 0 ? bytes.length : found;
-    const end = isLine && next > start && bytes[next - 1] === carriageReturn ? next - 1 : next;
+    const end = isLine ? endOfLine(bytes, start, next) : next;
     if (end > start) yield bytes.subarray(start, end);
     start = next + mark.length;
   }
 }
 
 function* ofSize(bytes: Uint8Array, size: number): Iterable<Uint8Array> {
-  if (bytes.length % size !== 0) {
-    throw reject(
-      'RecordIncomplete',
-      `split.records.size: ${bytes.length} bytes are not a whole number of records of ${size} bytes`,
-    );
-  }
+  assertWhole(bytes.length, size);
   for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
 }
+
+const assertWhole = (bytes: number, size: number): void => {
+  if (bytes % size === 0) return;
+  throw reject(
+    'RecordIncomplete',
+    `split.records.size: ${bytes} bytes are not a whole number of records of ${size} bytes`,
+  );
+};

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { planBuckets } from '../../../operator/plan/buckets.ts';
@@ -11,7 +11,7 @@ import { program } from '../../programs.ts';
 import { eventually, integration, startWorkshop, type Workshop } from '../engine/workshop.ts';
 import { entryOf } from '../gateway/tenant.ts';
 
-/* A workshop with the real gateway in front, for an Integration that takes large bodies. */
+/* A workshop with the real gateway in front, for an Integration that takes large bodies: nothing comes again only because it takes its time. */
 export const mebibyte = 1024 ** 2;
 export interface LargeWorld extends Workshop {
   startGateway(): Promise<ChildProcess>;
@@ -28,7 +28,7 @@ export const startLargeWorld = async ({
   auth = {},
   largest = 128 * mebibyte,
 } = {}): Promise<LargeWorld> => {
-  const workshop = await startWorkshop();
+  const workshop = await startWorkshop({ ackWaitMs: 30_000 });
   const { tenant, manager } = workshop;
   for (const bucket of planBuckets({ uid: 'tenant-uid', replicas: 1 })) await tenant.broker.ensureStream(bucket);
   await tenant.broker.ensureStream(bodySpec(integration, { maxBytes: room }));
@@ -79,7 +79,13 @@ export const startLargeWorld = async ({
       }),
     async bodyBytes() {
       const { state } = await manager.streams.info(bodyStream(integration));
-      return state.bytes < 64 * 1024 ? 0 : state.bytes;
+      return state.bytes < 256 * 1024 ? 0 : state.bytes;
     },
   };
+};
+
+/** Memory that is a process's own and not its files', in bytes. */
+export const memoryOf = async (pid: number | undefined): Promise<number> => {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1024;
 };

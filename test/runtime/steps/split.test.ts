@@ -3,7 +3,7 @@ import { catalog } from '../../../runtime/catalog.ts';
 import { openParts, type PartContext } from '../../../runtime/engine/parts.ts';
 import { runSteps } from '../../../runtime/engine/steps.ts';
 import type { Flow } from '../../../runtime/flow.ts';
-import type { JsonValue, Message } from '../../../runtime/message.ts';
+import { Body, type JsonValue, type Message } from '../../../runtime/message.ts';
 import { splitStep } from '../../../runtime/steps/split.ts';
 import { filter, map } from '../../build.ts';
 import { stepConformance } from '../../conformance/step.ts';
@@ -71,6 +71,51 @@ describe('split in a flow', () => {
     );
   const through = async (steps: unknown, body: JsonValue | Uint8Array) =>
     await runSteps((await open(steps)).steps, messageOf(body), attempt);
+  /** As they come from a stream: of any size. */
+  const inPieces = (whole: Uint8Array, size: number) =>
+    Body.inPieces({
+      bytes: whole.length,
+      async *read() {
+        for (let at = 0; at < whole.length; at += size) yield whole.subarray(at, at + size);
+      },
+    });
+
+  describe('a large body', () => {
+    it('becomes the same parts as one that is here, wherever its pieces end', async () => {
+      let seed = 7;
+      const random = (below: number) => {
+        seed = (seed * 48_271) % 2_147_483_647;
+        return seed % below;
+      };
+      const configs: readonly unknown[] = [
+        { lines: {} },
+        { records: { separator: { text: 'ab' } } },
+        { records: { separator: { text: '\n' } } },
+        { records: { size: { bytes: 3 } } },
+      ];
+      for (let round = 0; round < 400; round += 1) {
+        const text = Array.from({ length: 3 * random(30) }, () => 'ab\r\n1'[random(5)]).join('');
+        const config = configs[round % configs.length];
+        const step = await splitStep.open(splitStep.config.parse(config), {} as never);
+        const taken: Message[] = [];
+        const body = inPieces(Buffer.from(text), 1 + random(7));
+        const children = step.takeApart?.({ ...messageOf(null), body }, attempt) ?? [];
+        for await (const child of children) taken.push(child);
+        const why = `seed 7, round ${round}: ${JSON.stringify([config, text])}`;
+        expect(texts(taken), why).toEqual(texts(await made(config, Buffer.from(text))));
+      }
+    });
+
+    it.each<[string, unknown, string, number]>([
+      ['RecordIncomplete', { records: { size: { bytes: 2 } } }, 'aabbc', 2],
+      ['PartTooLarge', { lines: {} }, 'x'.repeat(5 * 1024 * 1024), 262_144],
+    ])('is refused: %s', async (code, config, text, size) => {
+      const step = await splitStep.open(splitStep.config.parse(config), {} as never);
+      const children = step.takeApart?.({ ...messageOf(null), body: inPieces(Buffer.from(text), size) }, attempt);
+      await expect(children?.[Symbol.asyncIterator]().next()).rejects.toMatchObject({ instruction: 'reject', code });
+    });
+  });
+
   const lines = { name: 'split', split: { lines: {} } };
 
   it('gives each part an id of its own, the same at every attempt', async () => {
