@@ -38,15 +38,15 @@ export const openMachine = async (program: string, { engine, keep, file }: Machi
   const create = () => createWorld(module.newRuntime(), program, file);
   let world = keep ? create() : undefined;
   const leave = () => {
-    world?.close();
+    const left = world;
     world = undefined;
+    left?.close();
   };
   /** Where memory or time ended, the engine may not be able to clean up: that hides nothing of why. */
   const leaveAfter = (error: unknown) => {
     try {
       leave();
     } catch (cause) {
-      world = undefined;
       if (error instanceof InstructionError) throw new BrokenThread(error.message, { cause, code: error.code });
       throw cause;
     }
@@ -101,9 +101,11 @@ const createWorld = (runtime: QuickJSRuntime, program: string, file: string): Wo
     using argument = context.newString(input);
     using given = valueOf(context.callFunction(entry, context.undefined, argument));
     const jobs = runtime.executePendingJobs();
+    // What ended a job may have been taken for its result, as if all were done.
+    if (late) throw refusal('');
     if (jobs.error) throw refusal(textOf(context, jobs.error));
     const state = context.getPromiseState(given);
-    if (state.type === 'pending') throw late ? refusal('') : new Refused('it waits for what never comes');
+    if (state.type === 'pending') throw new Refused('it waits for what never comes');
     if (state.type === 'rejected') {
       using error = state.error;
       throw refusal(textOf(context, error));
