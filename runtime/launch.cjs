@@ -4,9 +4,13 @@
  * 10 MiB less. Node's own compile cache does not do it: it keeps only what is compiled before a module runs. Without the file, with
  * another Node or other flags everything works all the same.
  */
-// The first process of a container is not ended by a signal that it has not asked for, and would be killed half a minute later. The program
-// takes its place (main.ts).
-for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => process.exit());
+// The first process of a container is not ended by a signal that it has not asked for, and would be killed half a minute later. This stays
+// when the program has its own: Node loses a signal that came while the last listener was replaced by another.
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.on(signal, () => {
+    if (process.listenerCount(signal) === 1) process.exit();
+  });
+}
 
 const { readFileSync, writeFileSync } = process.getBuiltinModule('node:fs');
 const { Script } = process.getBuiltinModule('node:vm');

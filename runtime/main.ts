@@ -36,11 +36,9 @@ const main = async (name: string, load: () => Promise<Run>): Promise<void> => {
     log.fatal({ reason: reasonOf(error) }, text);
     process.exit(1);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    // What launch.cjs does until here.
-    process.removeAllListeners(signal);
-    process.once(signal, () => void stop().catch(fail('stopping failed')));
-  }
+  // Beside what launch.cjs does until here.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => void stop().catch(fail('stopping failed')));
   running = await load()
     .then((run) => run(settings, log))
     .catch(fail('cannot start'));

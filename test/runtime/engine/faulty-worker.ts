@@ -134,8 +134,6 @@ const main = async () => {
   });
   const engine = createEngine({ flow, parts: deadlyParts(parts), transport, counters, log, peers });
   running = () => engine.load().running;
-  // What launch.cjs does until here.
-  process.removeAllListeners('SIGTERM');
   process.once('SIGTERM', () => {
     void engine.drain(20_000).then(async () => {
       await real.close();
