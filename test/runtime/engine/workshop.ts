@@ -176,7 +176,8 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
     await tenant.broker.ensureStream(spec);
   }
   const volumes = await mkdtemp(join(tmpdir(), 'kanava-volumes-'));
-  onTestFinished(() => rm(volumes, { recursive: true, force: true }));
+  // A sink whose time is over takes its file back a moment later.
+  onTestFinished(() => rm(volumes, { recursive: true, force: true, maxRetries: 5 }));
   const admin = await tenant.admin();
   const manager = await jetstreamManager(admin);
   const gateway = await connectTransport({
@@ -196,7 +197,7 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
     await mkdir(join(dir, 'secrets'), { recursive: true });
     await writeFile(join(dir, 'flow.json'), JSON.stringify(flow));
     const healthPort = await freePort();
-    let end: () => void = () => undefined;
+    let end = async (): Promise<void> => undefined;
     // Before there is a process: outside a test this throws, and then nobody would end it.
     onTestFinished(() => end());
     const child = spawn(process.execPath, [...node, program(entry), role], {
@@ -212,10 +213,14 @@ export const startWorkshop = async ({ ackWaitMs = 1_500, consumers }: WorkshopOp
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    end = () => void child.kill('SIGKILL');
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
     const exited = once(child, 'exit');
+    end = async () => {
+      child.kill('SIGKILL');
+      // It may be writing to folders that are removed next.
+      await exited;
+    };
     await expect
       .poll(() => output.includes(started) || child.exitCode !== null, { timeout: 90_000, interval: 20 })
       .toBe(true);
