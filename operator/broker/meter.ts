@@ -4,15 +4,18 @@ import { BrokerError, type LagReport, type Lags, type ServerFacts, type StreamLa
 import { changedFigures } from './changed-figures.ts';
 import type { LazyConnection } from './connection.ts';
 import { reasonOf } from './failures.ts';
-import { collect, type Figures, type Found, readFigures, type Seen } from './jetstream-figures.ts';
+import { collect, type Figures, readFigures, type Seen } from './jetstream-figures.ts';
 import { askServers } from './scatter.ts';
+import { settledAccounts } from './settled.ts';
+import { consumersOf, isSameFill, isSameState, lagOf } from './stream-lag.ts';
 
 /*
  * What waits where, for all tenants over one connection of the system account. Polls only while somebody listens. In a cluster each server
  * tells about its own copies; only the leader's figures are right.
  *
- * Streams are asked for every second, or more often where that costs little: how soon an idle Integration wakes depends on it. Their
- * consumers are asked for every ten seconds, and those of one account whenever somebody needs them now.
+ * Streams are asked for every second, or more often where that costs little: how soon an idle Integration wakes depends on it. Consumers
+ * are asked for every ten seconds where something may have happened, every minute everywhere, and those of one account whenever somebody
+ * needs them now.
  */
 export interface Meter extends Lags {
   /** With what changed since the last look, and what is gone. Polling goes on until the last listener is gone. */
@@ -31,13 +34,17 @@ interface MeterOptions {
   /** Between two looks at the streams; within these bounds, so that looking takes a small share of the time. */
   readonly everyMs?: { readonly least: number; readonly most: number };
   readonly consumersEveryMs?: number;
+  /** All of them, whether something seems to have happened or not. */
+  readonly allConsumersEveryMs?: number;
   readonly pageSize?: number;
 }
 
 /** Looking may take this share of the time, where that leaves it within the bounds. */
 const share = 1 / 40;
-/** Accounts that are asked one by one; for more it is cheaper to ask for all. */
+/** Accounts that somebody waits for are asked one by one; for more it is cheaper to ask for all. */
 const fewAccounts = 4;
+/** As for those whose consumers are due. */
+const fewOfAll = 1 / 4;
 /** Every look tells of the servers, too; what one told so recently is not asked for again. */
 const factsFreshMs = 5_000;
 /** A stream is gone when so many looks did not show it: accounts come and go between two pages of one look. */
@@ -47,7 +54,12 @@ export const createMeter = (
   connection: LazyConnection,
   serverCount: () => Promise<number>,
   log: Logger,
-  { everyMs = { least: 100, most: 1_000 }, consumersEveryMs = 10_000, pageSize = 256 }: MeterOptions = {},
+  {
+    everyMs = { least: 100, most: 1_000 },
+    consumersEveryMs = 10_000,
+    allConsumersEveryMs = 60_000,
+    pageSize = 256,
+  }: MeterOptions = {},
 ): Meter => {
   const known = new Map<string, Map<string, Known>>();
   const listeners = new Set<(report: LagReport) => void>();
@@ -55,7 +67,9 @@ export const createMeter = (
   let polling = false;
   let looks = 0;
   let lookedAt: number | undefined;
+  const settled = settledAccounts();
   let consumersAt = Number.NEGATIVE_INFINITY;
+  let allConsumersAt = Number.NEGATIVE_INFINITY;
   let movedAt = performance.now();
   let failures = 0;
   let failing = false;
@@ -85,6 +99,8 @@ export const createMeter = (
   /** Takes up what the servers said, and tells what of it is new. */
   const take = (seen: Seen, at: number, withConsumers: boolean): StreamLag[] => {
     const changed: StreamLag[] = [];
+    if (withConsumers) settled.read(seen, at);
+    else for (const accountId of seen.keys()) settled.moved(accountId, at);
     for (const [accountId, streams] of seen) {
       let ofAccount = known.get(accountId);
       if (!ofAccount) known.set(accountId, (ofAccount = new Map()));
@@ -113,7 +129,9 @@ export const createMeter = (
           streams.delete(name);
           gone.push(lag);
         }
-      if (streams.size === 0) known.delete(accountId);
+      if (streams.size > 0) continue;
+      known.delete(accountId);
+      settled.forget(accountId);
     }
     return gone;
   };
@@ -121,13 +139,13 @@ export const createMeter = (
   const lookAtAll = async (withConsumers: boolean): Promise<LagReport> => {
     const at = performance.now();
     const seen: Seen = new Map();
-    const same: string[] = [];
+    const same: { readonly account: string; readonly stream: string }[] = [];
     // What one of several servers says of an account does not tell it all.
     const isOnly = !withConsumers && (await serverCount()) === 1;
     const look = lookAtChanged();
     const readChanged = (text: string) => {
       const { figures, same: unchanged } = look.read(text);
-      same.push(...unchanged);
+      for (const one of unchanged) same.push(one);
       return figures;
     };
     for (let offset = 0; ; offset += pageSize) {
@@ -138,21 +156,35 @@ export const createMeter = (
     }
     looks += 1;
     if (isOnly) look.done();
-    for (const accountId of same)
-      for (const found of known.get(accountId)?.values() ?? []) if (found.look >= looks - 1) found.look = looks;
+    for (const { account, stream } of same) {
+      const found = known.get(account)?.get(stream);
+      if (found && found.look >= looks - 1) found.look = looks;
+    }
     const changed = take(seen, at, withConsumers);
-    if (withConsumers) consumersAt = at;
+    if (withConsumers) consumersAt = allConsumersAt = at;
     lookedAt = at;
     return { changed, gone: dropGone() };
   };
-  const lookAt = async (accounts: ReadonlySet<string>): Promise<LagReport> => {
-    if (accounts.size > fewAccounts) return lookAtAll(true);
+  const lookAt = async (accounts: readonly string[]): Promise<LagReport> => {
     const at = performance.now();
     const seen: Seen = new Map();
     await Promise.all(
-      [...accounts].map(async (id) => collect(await ask({ account: id, streams: true, consumer: true }), seen)),
+      accounts.map(async (id) => collect(await ask({ account: id, streams: true, consumer: true }), seen)),
     );
     return { changed: take(seen, at, true), gone: [] };
+  };
+  const lookAtDue = async (at: number): Promise<LagReport> => {
+    if (at - consumersAt < consumersEveryMs) return lookAtAll(false);
+    if (at - allConsumersAt >= allConsumersEveryMs) return lookAtAll(true);
+    const { changed, gone } = await lookAtAll(false);
+    const [same, due] = partition([...known.keys()], settled.is);
+    if (due.length > fewOfAll * known.size) return lookAtAll(true);
+    const found = await lookAt(due);
+    // Figures that cannot have changed are as good as new ones.
+    for (const accountId of same)
+      for (const stream of known.get(accountId)?.values() ?? []) stream.lag = { ...stream.lag, consumersAt: at };
+    consumersAt = at;
+    return { changed: [...changed, ...found.changed], gone };
   };
 
   const tell = (report: LagReport) => {
@@ -170,7 +202,7 @@ export const createMeter = (
     const started = performance.now();
     movedAt = started;
     try {
-      const report = await lookAtAll(started - consumersAt >= consumersEveryMs);
+      const report = await lookAtDue(started);
       failing = false;
       tell(report);
     } catch (error) {
@@ -199,7 +231,7 @@ export const createMeter = (
         const accounts = new Set<string>();
         const done = setImmediate().then(async () => {
           wanted = undefined;
-          tell(await lookAt(accounts));
+          tell(accounts.size > fewAccounts ? await lookAtAll(true) : await lookAt([...accounts]));
         });
         wanted = { accounts, done };
       }
@@ -236,8 +268,13 @@ export const createMeter = (
   };
 };
 
+const partition = <Item>(items: readonly Item[], isFirst: (item: Item) => boolean): [Item[], Item[]] => {
+  const { first = [], second = [] } = Object.groupBy(items, (item) => (isFirst(item) ? 'first' : 'second'));
+  return [first, second];
+};
+
 interface Known {
-  readonly lag: StreamLag;
+  lag: StreamLag;
   readonly at: number;
   /** The last look that showed it. */
   look: number;
@@ -251,30 +288,3 @@ const serversIn = ([first, ...others]: readonly Figures[]): Pick<ServerFacts, 's
     syncAlways: first?.data?.config ? flags.every(Boolean) : undefined,
   };
 };
-
-const lagOf = (accountId: string, name: string, { state }: Found) => ({
-  account: accountId,
-  stream: name,
-  messages: state.messages,
-  bytes: state.bytes,
-  firstSequence: state.first_seq,
-  lastSequence: state.last_seq,
-  lastTime: state.last_ts.startsWith('0001-') ? undefined : state.last_ts,
-});
-const consumersOf = (lag: StreamLag | undefined): Pick<StreamLag, 'consumers' | 'consumersAt'> => ({
-  consumers: lag?.consumers ?? [],
-  consumersAt: lag?.consumersAt,
-});
-const isSameState = (lag: StreamLag, { state }: Found): boolean =>
-  lag.messages === state.messages && lag.lastSequence === state.last_seq && lag.firstSequence === state.first_seq;
-const isSameFill = (lag: StreamLag, { consumers }: Found): boolean =>
-  lag.consumers.length === consumers.length &&
-  consumers.every((found, index) => {
-    const before = lag.consumers[index];
-    return (
-      before?.name === found.name &&
-      before.pending === found.pending &&
-      before.ackPending === found.ackPending &&
-      before.delivered === found.delivered
-    );
-  });

@@ -17,7 +17,10 @@ const answer = (accounts: readonly Account[], at = 0) =>
     server: { name: 'NA', ver: '2.15.2', seq: at },
     data: { now: String(at), config: { sync_always: true }, account_details: accounts, total: accounts.length },
   });
-const namesIn = ({ data }: ReturnType<typeof readFigures>) => (data?.account_details ?? []).map(({ name }) => name);
+const streamsIn = ({ data }: ReturnType<typeof readFigures>) =>
+  (data?.account_details ?? []).flatMap(({ id, stream_detail }) =>
+    (stream_detail ?? []).map(({ name }) => `${id?.slice(0, 2)} ${name}`),
+  );
 
 describe('what a server says again', () => {
   test('is read where it has changed only', () => {
@@ -26,15 +29,23 @@ describe('what a server says again', () => {
       const { read, done } = look();
       const { figures, same } = read(answer(accounts, at));
       done();
-      return [namesIn(figures), same.map((id) => id.replace(/X+$/, ''))];
+      return [streamsIn(figures), same.map((one) => `${one.account.slice(0, 2)} ${one.stream}`)];
     };
     const [a, b] = [account('a', { inbox_x: 1 }), account('b', { inbox_y: 2, dlq_y: 0 })];
-    expect(once([a, b], 1)).toEqual([['a', 'b'], []]);
-    expect(once([a, b], 2)).toEqual([[], ['AA', 'AB']]);
-    expect(once([account('a', { inbox_x: 2 }), b], 3)).toEqual([['a'], ['AB']]);
-    expect(once([b], 4)).toEqual([[], ['AB']]);
-    expect(once([a, b], 5)).toEqual([['a'], ['AB']]);
-    expect(once([], 6)).toEqual([[], []]);
+    expect(once([a, b], 1)).toEqual([['AA inbox_x', 'AB inbox_y', 'AB dlq_y'], []]);
+    expect(once([a, b], 2)).toEqual([[], ['AA inbox_x', 'AB inbox_y', 'AB dlq_y']]);
+    // A server goes through the streams of an account in any order.
+    expect(once([a, account('b', { dlq_y: 0, inbox_y: 2 })], 3)).toEqual([
+      [],
+      ['AA inbox_x', 'AB dlq_y', 'AB inbox_y'],
+    ]);
+    expect(once([account('a', { inbox_x: 2 }), account('b', { inbox_y: 2, dlq_y: 1 })], 4)).toEqual([
+      ['AA inbox_x', 'AB dlq_y'],
+      ['AB inbox_y'],
+    ]);
+    expect(once([b], 5)).toEqual([['AB dlq_y'], ['AB inbox_y']]);
+    expect(once([a, b], 6)).toEqual([['AA inbox_x'], ['AB inbox_y', 'AB dlq_y']]);
+    expect(once([], 7)).toEqual([[], []]);
   });
 
   test('is compared with the last look that was read to its end', () => {
@@ -49,12 +60,13 @@ describe('what a server says again', () => {
 
   test('may come in pages, and be of a server without accounts', () => {
     const look = changedFigures();
-    const [a, b] = [account('a', {}), account('b', {})];
+    const [a, b] = [account('a', { inbox_x: 1 }), account('b', { inbox_x: 1 })];
     const first = look();
     for (const one of [a, b]) first.read(answer([one]));
     first.done();
     const second = look();
-    expect([a, b].flatMap((one) => second.read(answer([one])).same)).toEqual([a.id, b.id]);
+    const again = [a, b].flatMap((one) => second.read(answer([one])).same);
+    expect(again.map((one) => one.account)).toEqual([a.id, b.id]);
     const nothing = '{"server":{"name":"NA","ver":"2.15.2"}}';
     expect(look().read(nothing)).toEqual({ figures: readFigures(nothing), same: [] });
   });
@@ -79,7 +91,7 @@ describe('what a server says again', () => {
     };
     for (let history = 0; history < 200; history += 1) {
       const look = changedFigures();
-      let known = new Map<string, Account>();
+      let known = new Map<string, string>();
       let accounts: Account[] = [];
       for (let at = 0; at < 12; at += 1) {
         const kept = accounts.filter(() => random(4) > 0);
@@ -88,20 +100,23 @@ describe('what a server says again', () => {
         const { read, done } = look();
         const { figures, same } = read(answer(accounts, at));
         done();
-        const changed = (figures.data?.account_details ?? []) as unknown as Account[];
-        const seen = new Map([
-          ...same.map((id) => [id, known.get(id)] as const),
-          ...changed.map((one) => [one.id, one] as const),
-        ]);
-        const whole = new Map(accounts.map((one) => [one.id, one]));
-        expect(Object.fromEntries(seen), `history ${history}, look ${at}`).toEqual(Object.fromEntries(whole));
+        const changed = streamsOf((figures.data?.account_details ?? []) as unknown as Account[]);
+        const whole = streamsOf(accounts);
+        const found = new Map([...same.map(keyOf).map((key) => [key, known.get(key)] as const), ...changed]);
+        expect(Object.fromEntries(found), `history ${history}, look ${at}`).toEqual(Object.fromEntries(whole));
         // Control: something is told as unchanged, and rightly so.
-        expect(same).toEqual([...whole.values()].filter((one) => isKnown(known, one)).map(({ id }) => id));
+        const unchanged = [...whole].filter(([key, text]) => known.get(key) === text).map(([key]) => key);
+        expect(same.map(keyOf)).toEqual(unchanged);
         known = whole;
       }
     }
   });
 });
 
-const isKnown = (known: ReadonlyMap<string, Account>, one: Account): boolean =>
-  JSON.stringify(known.get(one.id)) === JSON.stringify(one);
+const keyOf = (one: { account: string; stream: string }): string => `${one.account} ${one.stream}`;
+const streamsOf = (accounts: readonly Account[]): Map<string, string> =>
+  new Map(
+    accounts.flatMap(({ id, stream_detail }) =>
+      stream_detail.map((one) => [keyOf({ account: id, stream: one.name }), JSON.stringify(one)] as const),
+    ),
+  );

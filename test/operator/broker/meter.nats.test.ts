@@ -25,6 +25,12 @@ const store = async (tenant: WorldTenant, subject = 'inbox.orders.0.shop') => {
   await jetstream(await tenant.admin()).publish(subject, 'x');
 };
 
+const managerOf = async (tenant: WorldTenant) => jetstreamManager(await tenant.admin());
+const empty = async (tenant: WorldTenant) => {
+  const { streams } = await managerOf(tenant);
+  for await (const { config } of streams.list()) await streams.purge(config.name);
+};
+
 describe('the meter', () => {
   test('tells what waits for every tenant, however many pages it takes', async () => {
     const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
@@ -90,6 +96,57 @@ describe('the meter', () => {
       ['billing', 1],
       ['orders', 1],
     ]);
+  });
+
+  test('asks for consumers only where something may have happened, and misses nothing by that', async () => {
+    const [, , , fourth] = tenants as [WorldTenant, WorldTenant, WorldTenant, WorldTenant];
+    const { account } = fourth.keys;
+    await fourth.broker.ensureStream(busSpec(['orders', 'billing']));
+    // What waits is looked at all the time, and with many such accounts all are.
+    for (const tenant of tenants) await empty(tenant);
+    const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
+    const asked: { account?: string; consumer?: boolean }[] = [];
+    const overheard = {
+      ...connection,
+      get: async () => {
+        const real = await connection.get();
+        return new Proxy(real, {
+          get: (target, name) =>
+            name === 'publish'
+              ? (...args: Parameters<typeof real.publish>) => {
+                  asked.push(JSON.parse(String(args[1])));
+                  target.publish(...args);
+                }
+              : Reflect.get(target, name, target),
+        });
+      },
+    };
+    const never = Number.POSITIVE_INFINITY;
+    const often = { everyMs: { least: 50, most: 50 }, consumersEveryMs: 100, allConsumersEveryMs: never };
+    const meter = createMeter(overheard, async () => 1, log, often);
+    meter.subscribe(() => {});
+    const consumers = () => meter.lag(account, 'bus')?.consumers.map(({ name, pending }) => `${name} ${pending}`);
+    const asksForAll = () => asked.filter(({ account: one, consumer }) => consumer && one === undefined).length;
+    const asksFor = (id: string) => asked.filter(({ account: one }) => one === id).length;
+    await expect.poll(consumers).toEqual(['billing 0', 'orders 0']);
+    const isSettled = async () => {
+      const before = [asksForAll(), asksFor(account), asked.length];
+      await expect.poll(() => asked.length).toBeGreaterThan((before[2] ?? 0) + 20);
+      return asksForAll() === before[0] && asksFor(account) === before[1];
+    };
+    await expect.poll(isSettled).toBe(true);
+
+    await store(fourth, 'bus.created');
+    await expect.poll(consumers).toEqual(['billing 1', 'orders 1']);
+    const manager = await managerOf(fourth);
+    await manager.streams.purge('bus');
+    await expect.poll(consumers).toEqual(['billing 0', 'orders 0']);
+    await expect.poll(isSettled).toBe(true);
+    // Nothing moves in the stream by that, but the number of its consumers.
+    await manager.consumers.delete('bus', 'billing');
+    await expect.poll(consumers).toEqual(['orders 0']);
+    meter.close();
+    await connection.close();
   });
 
   test('calls with streams that are gone', async () => {
