@@ -36,6 +36,7 @@ interface MeterOptions {
   readonly consumersEveryMs?: number;
   /** All of them, whether something seems to have happened or not. */
   readonly allConsumersEveryMs?: number;
+  /** Accounts. Answers of more than some hundred kilobytes are large objects for V8, which it collects dearly. */
   readonly pageSize?: number;
 }
 
@@ -58,7 +59,7 @@ export const createMeter = (
     everyMs = { least: 100, most: 1_000 },
     consumersEveryMs = 10_000,
     allConsumersEveryMs = 60_000,
-    pageSize = 256,
+    pageSize = 16,
   }: MeterOptions = {},
 ): Meter => {
   const known = new Map<string, Map<string, Known>>();
