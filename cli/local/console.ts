@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import type { Log } from '../../runtime/connector.ts';
-import type { DeadLetter } from '../../runtime/dead-letters/letter.ts';
+import { bodyElsewhere, type DeadLetter } from '../../runtime/dead-letters/letter.ts';
 import type { Message } from '../../runtime/message.ts';
 import type { FileFinding } from '../finding.ts';
 import { lineOf } from '../finding-line.ts';
@@ -42,8 +42,10 @@ export const createConsole = (data: Output, notes: Output, now: () => Date = () 
     message(integration, sink, { attrs, headers, body }) {
       data.write(`${JSON.stringify({ integration, sink, attrs, headers, body: readable(body.bytes()) })}\n`);
     },
-    deadLetter(integration, { part, code, message, attempts, body }) {
-      const text = JSON.stringify(readable(body));
+    deadLetter(integration, letter) {
+      const { part, code, message, attempts, body } = letter;
+      const elsewhere = bodyElsewhere(letter);
+      const text = elsewhere ? `of ${elsewhere.bytes} bytes` : JSON.stringify(readable(body));
       const tried = attempts > 1 ? ` after ${attempts} attempts` : '';
       problem(integration, `dead letter of ${part}${tried}: ${code}: ${message}; body: ${shortened(text)}`);
     },

@@ -67,6 +67,11 @@ export const accepted: readonly { readonly why: string; readonly object: unknown
     }),
   },
   { why: 'sizes in bytes', object: integration({ inbox: { maxBytes: 33554432 } }) },
+  { why: 'large bodies, as much of them as usual', object: integration({ inbox: { largeBodies: {} } }) },
+  {
+    why: 'large bodies in little room',
+    object: integration({ inbox: { largeBodies: { largest: '2Mi', maxBytes: '8Mi' } } }),
+  },
   { why: 'durations of several parts', object: integration({ delivery: { timeout: '1h30m5s250ms' } }) },
   {
     why: 'order by key over several partitions',

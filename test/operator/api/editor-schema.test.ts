@@ -19,7 +19,8 @@ test.each(accepted.filter(isIntegration))('an editor takes $why', async ({ objec
 });
 
 /** What compares fields with each other, or how long durations are, is left to the API server and `kanava check`. */
-const acrossFields = /ordering|partitions|backoff|Replicas|replicas|at least 1Mi|at most 60s|at most 720h|own name/;
+const acrossFields =
+  /ordering|partitions|backoff|Replicas|replicas|at least 1Mi|at most 60s|at most 720h|own name|more than largest/;
 const byForm = refused.filter(isIntegration).filter(({ text, rule, why }) => {
   if (rule === 'FieldValueDuplicate' || why.includes('no time at all')) return false;
   return text === undefined || !acrossFields.test(text);

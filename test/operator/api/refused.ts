@@ -136,6 +136,18 @@ const integrations: readonly Refused[] = [
     text: 'inbox.maxBytes must be at least 1Mi',
   },
   {
+    why: 'a body that fits into no room would be refused for ever',
+    object: integration({ inbox: { largeBodies: { maxBytes: '50Mi' } } }),
+    path: 'spec.inbox.largeBodies.maxBytes',
+    text: 'inbox.largeBodies.maxBytes must be more than largest',
+  },
+  {
+    why: 'the same against the room that there is by default',
+    object: integration({ inbox: { largeBodies: { largest: 1_073_741_824 } } }),
+    path: 'spec.inbox.largeBodies.maxBytes',
+    text: 'inbox.largeBodies.maxBytes must be more than largest',
+  },
+  {
     why: 'the same in bytes, as an integer',
     object: integration({ deadLetter: { maxBytes: 1024 } }),
     path: 'spec.deadLetter.maxBytes',
