@@ -18,7 +18,7 @@ const lookEveryMs = 2_000;
 /** Of a core, since the look before. */
 const quietShare = 0.35;
 /** What is alive and a little new garbage is not worth it. */
-const growth = 1.5;
+const growth = 1.25;
 const restMs = 30_000;
 
 /** A look, to be repeated; says whether garbage was collected. */

@@ -34,12 +34,12 @@ test('garbage is collected when work is over, not while it goes on', () => {
   expect(after(2, 0.05, 300)).toBe(true);
 });
 
-test('again only when the heap has grown by half, and at most each half minute', () => {
+test('again only when the heap has grown by a quarter, and at most each half minute', () => {
   const { after } = process();
   expect(after(2, 0, 300)).toBe(true);
   expect(after(10, 0, 200)).toBe(false);
-  expect(after(100, 0, 59)).toBe(false);
-  expect(after(2, 0, 61)).toBe(true);
+  expect(after(100, 0, 49)).toBe(false);
+  expect(after(2, 0, 51)).toBe(true);
 });
 
 test('the time of a collection is no work', () => {
