@@ -170,6 +170,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
       tenants.queue.add(tenant);
     };
     broker.meter.subscribe(brokenAccounts(kube.cluster, { tenant: isBroken }));
+    giveMemoryBack();
     log.info({ natsUrl: settings.config.nats.url }, 'leading');
   };
   const fail = (error: unknown) => {
@@ -186,7 +187,6 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     log,
   });
   isLeading = () => election.isLeader();
-  giveMemoryBack();
 
   const stop = async (signal: NodeJS.Signals) => {
     log.info({ signal }, 'stopping');

@@ -3,7 +3,8 @@ import { getHeapStatistics } from 'node:v8';
 /*
  * Putting a thousand Integrations in place takes twice the memory that they need afterwards, and it would be kept: V8 collects garbage when
  * something is allocated, and leaves its pages half empty even then. So in a quiet moment all of it is collected. Nothing else runs for
- * the few tenths of a second that this takes, which is why a busy operator goes without.
+ * the few tenths of a second that this takes, and compiled code goes, too, which is why a busy operator goes without, and one that is yet to
+ * work.
  */
 interface Process {
   /** CPU time so far, in ms. */
@@ -14,9 +15,9 @@ interface Process {
   readonly collect: () => void;
 }
 
-const lookEveryMs = 2_000;
+const lookEveryMs = 5_000;
 /** Of a core, since the look before. */
-const quietShare = 0.35;
+const quietShare = 0.2;
 /** What is alive and a little new garbage is not worth it. */
 const growth = 1.25;
 const restMs = 30_000;

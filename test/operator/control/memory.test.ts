@@ -30,7 +30,7 @@ const process = () => {
 test('garbage is collected when work is over, not while it goes on', () => {
   const { after } = process();
   expect(after(2, 0.9, 200)).toBe(false);
-  expect(after(2, 0.4, 300)).toBe(false);
+  expect(after(2, 0.25, 300)).toBe(false);
   expect(after(2, 0.05, 300)).toBe(true);
 });
 
