@@ -18,12 +18,17 @@ export interface RunningAttempt extends Attempt {
   readonly settle: ((fate: Fate) => Promise<void>) | undefined;
   end(): void;
 }
+export interface BegunAttempt extends RunningAttempt {
+  readonly startedAt: number;
+  /** From now on it has `delivery.timeout` again: a portion of the message is settled. */
+  renew(now: number): void;
+}
 interface More {
   readonly replay?: number | undefined;
   readonly repeated?: boolean;
 }
 export interface Attempts {
-  begin(number: number, delivery: Delivery, more?: More): RunningAttempt & { readonly startedAt: number };
+  begin(number: number, delivery: Delivery, more?: More): BegunAttempt;
   tick(now: number): void;
   /** The grace period is over: ends all of them. */
   abortAll(): void;
@@ -68,12 +73,12 @@ export const createAttempts = (timeoutMs: number, now: () => number): Attempts =
 };
 
 /** A class, because one is made for every message. */
-class TimedAttempt implements RunningAttempt, Placed {
+class TimedAttempt implements BegunAttempt, Placed {
   place = -1;
   readonly number: number;
   readonly replay: number | undefined;
   readonly repeated: boolean;
-  readonly startedAt: number;
+  startedAt: number;
   readonly #running: Bag<TimedAttempt>;
   readonly #delivery: Delivery;
   #controller: AbortController | undefined;
@@ -137,6 +142,10 @@ class TimedAttempt implements RunningAttempt, Placed {
     if (this.#abandoned) leave(this.#abandoned);
     else if (this.#leave) this.#leave.push(leave);
     else this.#leave = [leave];
+  }
+
+  renew(now: number): void {
+    this.startedAt = now;
   }
 
   end(): void {

@@ -5,7 +5,7 @@ import type { Message } from '../message.ts';
 import { decodeMessage } from '../nats/envelope.ts';
 import type { Counters } from '../telemetry.ts';
 import type { Delivery, Transport } from '../transport/transport.ts';
-import type { Attempts, RunningAttempt } from './attempts.ts';
+import type { Attempts, BegunAttempt, RunningAttempt } from './attempts.ts';
 import { createBodies } from './bodies.ts';
 import { courseOf, replayOf } from './course.ts';
 import { deadLetter } from './dead-letter.ts';
@@ -15,8 +15,8 @@ import { type Arrival, travel } from './journey.ts';
 import { createMemories, memoryOf } from './memories.ts';
 import type { Mover } from './mover.ts';
 import type { Parts } from './parts.ts';
-import { deadlyAfter, fresh, isSuspect, type MessageRecord, type Records, type Stored } from './record.ts';
-import { delayMs, type Failure, failureOf, judge, type RetryPolicy } from './retry.ts';
+import { deadlyAfter, fresh, isSuspect, type MessageRecord, type Passed, type Records, type Stored } from './record.ts';
+import { delayMs, type Failure, failureOf, judge, poisonOf, type RetryPolicy } from './retry.ts';
 
 /**
  * `suspect`: hand it in again to be run alone. `again`: hand it in again after the delay; the broker still counts on this worker.
@@ -69,7 +69,8 @@ export const createHandler = (options: HandlerOptions) => {
       if (!alone) return { kind: 'suspect' };
       const { record } = memory;
       const deaths = record.deaths + (record.started ? 1 : 0);
-      if (deaths >= deadlyAfter) return await settle(job, memory, [poison(record, deaths, parts)], undefined);
+      if (deaths >= deadlyAfter)
+        return await settle(job, memory, { failures: [poisonOf(firstPart(parts), record, deaths)] }, undefined);
       job.memory = await memories.mark(delivery, memory, deaths);
     } else job.memory = memory;
     return await attempt(job, job.memory);
@@ -92,7 +93,7 @@ export const createHandler = (options: HandlerOptions) => {
         const way = { course: courseOf(delivery, flow.integration), confirmed };
         const message = decode(delivery);
         arrival = await (bodies.isLarge(delivery)
-          ? bodies.travel(delivery, message, parts, running, way)
+          ? bodies.travel(delivery, message, parts, running, { ...way, ...portionsOf(job, running) })
           : travel(parts, message, running, way));
       }
     } catch (error) {
@@ -102,24 +103,21 @@ export const createHandler = (options: HandlerOptions) => {
     running.end();
     if (arrival.failures.length === 0) {
       if (arrival.filtered) counters.filtered += 1;
-      if (running.settle) await tell(delivery, running, before?.record.buried ? 'withdrawn' : 'delivered');
-      if (before) await done(delivery, before.stored);
+      // Since before, if it went in portions.
+      const { memory } = job;
+      if (running.settle) await tell(delivery, running, memory?.record.buried ? 'withdrawn' : 'delivered');
+      if (memory) await done(delivery, memory.stored);
       else await acked(delivery);
-      if (bodies.isLarge(delivery) && !before?.record.buried) await bodies.done(delivery);
+      if (bodies.isLarge(delivery) && !memory?.record.buried) await bodies.done(delivery);
       return finished;
     }
-    return await undelivered(job, before, running, arrival);
+    return await undelivered(job, running, arrival);
   };
 
   /** Apart from `attempt`: what one function holds while it waits is held for every message. */
-  const undelivered = async (
-    job: Job,
-    before: Memory | undefined,
-    running: RunningAttempt & { readonly startedAt: number },
-    arrival: Arrival,
-  ): Promise<Outcome> => {
+  const undelivered = async (job: Job, running: BegunAttempt, arrival: Arrival): Promise<Outcome> => {
     const { delivery } = job;
-    const memory = before ?? memoryOf(fresh(delivery, running.startedAt, 0));
+    const memory = job.memory ?? memoryOf(fresh(delivery, running.startedAt, 0));
     const after = { ...memory, record: { ...memory.record, confirmed: arrival.confirmed } };
     job.memory = after;
     if (attempts.stopping() && running.timedOut()) return await release(job);
@@ -127,8 +125,19 @@ export const createHandler = (options: HandlerOptions) => {
     // What waits for others must not hold what they wait for.
     if (arrival.confirmed.length === 0 && arrival.failures.every(({ instruction }) => instruction === 'postpone'))
       await tell(delivery, running, 'withdrawn');
-    return await settle(job, after, arrival.failures, running);
+    return await settle(job, after, arrival, running);
   };
+
+  /** A body that becomes many messages: those that are settled are written down now and then, and are nobody's memory any more. */
+  const portionsOf = (job: Job, running: BegunAttempt) => ({
+    passed: job.memory?.record.passed,
+    buried: job.memory?.record.buried,
+    async pass(passed: Passed) {
+      const { delivery, memory = memoryOf(fresh(delivery, running.startedAt, 0)) } = job;
+      job.memory = await memories.pass(delivery, memory, passed);
+      running.renew(now());
+    },
+  });
 
   /** Before the ack: what is not told yet is told at the next delivery. A step that cannot write it down forgets too early, not too much. */
   const tell = async (delivery: Delivery, attempt: RunningAttempt, fate: Fate): Promise<void> => {
@@ -155,7 +164,7 @@ export const createHandler = (options: HandlerOptions) => {
   const settle = async (
     job: Job,
     memory: Memory,
-    failures: readonly Failure[],
+    { failures, passed }: Pick<Arrival, 'failures' | 'passed'>,
     attempted: RunningAttempt | undefined,
   ): Promise<Outcome> => {
     const { delivery } = job;
@@ -170,6 +179,11 @@ export const createHandler = (options: HandlerOptions) => {
         if (failure.key === undefined) whole = true;
         else settled.add(failure.key);
       } else waits.push(failure);
+    }
+    if (passed && !whole && waits.length === 0) {
+      if (attempted) await tell(delivery, attempted, 'withdrawn');
+      job.memory = await memories.pass(delivery, { ...memory, record: { ...record, buried: true } }, passed);
+      return { kind: 'again', delayMs: 0 };
     }
     if (whole || waits.length === 0) {
       if (attempted) await tell(delivery, attempted, 'withdrawn');
@@ -274,13 +288,3 @@ const decode = (delivery: Delivery): Message => decodeMessage(delivery.headers, 
 
 /** What concerns no part in particular is filed under the first one. */
 const firstPart = ({ steps, sinks }: Parts): string => (steps[0] ?? sinks[0])?.name ?? 'worker';
-
-const poison = (record: MessageRecord, deaths: number, parts: Parts): Failure => ({
-  part: firstPart(parts),
-  key: undefined,
-  instruction: 'reject',
-  class: 'poison',
-  code: 'WorkerDied',
-  message: `the worker died ${deaths} times while it ran this message alone (${record.attempts} failed attempts before)`,
-  afterMs: undefined,
-});

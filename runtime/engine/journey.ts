@@ -2,6 +2,7 @@ import type { Message } from '../message.ts';
 import type { RunningAttempt } from './attempts.ts';
 import { type Course, stepsOn, unknownSink } from './course.ts';
 import type { Parts, SinkPart } from './parts.ts';
+import type { Passed } from './record.ts';
 import { type Failure, failureOf } from './retry.ts';
 import { runSteps, StepError } from './steps.ts';
 import { createTurn } from './turn.ts';
@@ -12,6 +13,8 @@ export interface Arrival {
   readonly filtered: boolean;
   /** Keys that need not be delivered again, those of before included. */
   readonly confirmed: readonly string[];
+  /** Set where messages are left that were not tried: they are, when the failures are settled. */
+  readonly passed?: Passed | undefined;
 }
 export interface Way {
   readonly course: Course;
@@ -19,6 +22,12 @@ export interface Way {
   readonly confirmed: readonly string[];
   /** Told what the steps made of the message. */
   readonly made?: (messages: readonly Message[]) => void;
+  /** Of a body that is taken apart: where to go on. */
+  readonly passed?: Passed | undefined;
+  /** It has left a dead letter. */
+  readonly buried?: boolean | undefined;
+  /** Told when a portion of such a body is settled. */
+  readonly pass?: (passed: Passed) => Promise<void>;
 }
 
 /**

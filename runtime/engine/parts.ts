@@ -42,6 +42,8 @@ export interface StepPart extends Part {
   readonly takesParts: boolean;
   /** For bodies that lie in parts, where the step makes several messages of one. */
   readonly takeApart?: ((message: Message, attempt: Attempt) => AsyncIterable<Message>) | undefined;
+  /** Name and configuration, on which it depends what the messages are. */
+  readonly identity?: string | undefined;
   run(message: Message, attempt: Attempt): StepResult | Promise<StepResult>;
   /** For what it put into its own inbox. */
   resume(message: Message, attempt: Attempt): Promise<StepResult>;
@@ -139,6 +141,7 @@ export const openParts = async (
     return {
       name: item.name,
       takesParts: definition.takesParts?.(config) ?? false,
+      identity: opened.takeApart && `${item.name} ${JSON.stringify(config)}`,
       takeApart:
         opened.takeApart &&
         async function* (message, attempt) {

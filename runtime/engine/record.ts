@@ -13,12 +13,20 @@ export interface MessageRecord {
   readonly naks: number;
   /** Sinks that need not be called again: they confirmed, or their dead letter is written. */
   readonly confirmed: readonly string[];
+  /** Of a body that is taken apart: `attempts` and `confirmed` are of the messages that come after these. */
+  readonly passed?: Passed | undefined;
   /** Set once a sink's dead letter is written. */
   readonly buried?: boolean | undefined;
   readonly firstAt: string;
   /** Set while a suspect runs: found set at its next delivery, a worker died with it. */
   readonly started: boolean;
   readonly deaths: number;
+}
+/** Messages from the first on that need no more of anything. */
+export interface Passed {
+  /** What took the body apart: another step, or the same with another configuration, makes other messages of it. */
+  readonly by: string;
+  readonly messages: number;
 }
 export interface Stored {
   readonly record: MessageRecord;

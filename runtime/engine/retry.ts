@@ -1,4 +1,5 @@
 import { type FailureClass, type Instruction, InstructionError, reasonOf } from '../errors.ts';
+import type { MessageRecord } from './record.ts';
 
 /** A failure of one step or sink, as it is counted, parked and written down. */
 export interface Failure {
@@ -23,6 +24,17 @@ export const failureOf = (part: string, key: string | undefined, error: unknown,
   const message = timedOut ? 'the attempt took longer than delivery.timeout' : reasonOf(error);
   return { part, key, instruction: 'retry', class: 'transient', code, message, afterMs: undefined };
 };
+
+/** A worker died again and again while it ran this message alone. */
+export const poisonOf = (part: string, { attempts }: Pick<MessageRecord, 'attempts'>, deaths: number): Failure => ({
+  part,
+  key: undefined,
+  instruction: 'reject',
+  class: 'poison',
+  code: 'WorkerDied',
+  message: `the worker died ${deaths} times while it ran this message alone (${attempts} failed attempts before)`,
+  afterMs: undefined,
+});
 
 export interface RetryPolicy {
   readonly attempts: number;

@@ -4,6 +4,7 @@ import type { RunningAttempt } from '../../../runtime/engine/attempts.ts';
 import type { Course } from '../../../runtime/engine/course.ts';
 import { openParts, type PartContext, type Parts } from '../../../runtime/engine/parts.ts';
 import { travelLarge } from '../../../runtime/engine/portions.ts';
+import type { Passed } from '../../../runtime/engine/record.ts';
 import { retry } from '../../../runtime/errors.ts';
 import { Body, type Message } from '../../../runtime/message.ts';
 import { attemptOf } from '../attempt.ts';
@@ -45,15 +46,18 @@ const run = async (
     fails = () => false,
     confirmed = [],
     course = {},
-  }: { fails?: (id: string) => boolean; confirmed?: string[]; course?: Course } = {},
+    passed,
+  }: { fails?: (id: string) => boolean; confirmed?: string[]; course?: Course; passed?: Passed | undefined } = {},
 ) => {
   const sent: string[] = [];
   const parts = await open(steps, async ({ attrs }) => {
     if (fails(attrs.id)) throw retry('Down', 'not now');
     sent.push(attrs.id);
   });
-  const arrival = await travelLarge(parts, message, attempt(), { course, confirmed });
-  return { sent, arrival };
+  const told: Passed[] = [];
+  const pass = async (portion: Passed) => void told.push(portion);
+  const arrival = await travelLarge(parts, message, attempt(), { course, confirmed, passed, pass });
+  return { sent, arrival, told };
 };
 
 describe('a message that is taken apart while it is delivered', () => {
@@ -96,9 +100,43 @@ describe('a message that is taken apart while it is delivered', () => {
     expect([sent, arrival]).toEqual([[], { failures: [], filtered: true, confirmed: [] }]);
   });
 
-  it('becomes no more than 10 000', async () => {
-    const { sent, arrival } = await run([lines], large('1\n'.repeat(10_001)));
-    expect(sent).toHaveLength(10_000);
-    expect(arrival.failures).toMatchObject([{ part: 'lines', code: 'TooManyMessages' }]);
+  describe('in portions', () => {
+    const text = '1\n'.repeat(2_500);
+    const by = 'lines {"lines":{"contentType":"application/json"}}';
+
+    it('tells of each that is settled, and remembers no more than one', async () => {
+      const { sent, arrival, told } = await run([lines], large(text));
+      expect([sent.length, sent.at(-1)]).toEqual([2_500, '1/2499']);
+      expect(told).toEqual([
+        { by, messages: 1_000 },
+        { by, messages: 2_000 },
+      ]);
+      expect(arrival).toMatchObject({ failures: [], filtered: false });
+      expect(arrival.confirmed).toHaveLength(500);
+    });
+
+    it('ends behind one in which something failed, and goes on there when that is settled', async () => {
+      const first = await run([lines], large(text), { fails: (id) => id === '1/1500' });
+      expect(first.sent).toHaveLength(1_999);
+      expect(first.told).toEqual([{ by, messages: 1_000 }]);
+      expect(first.arrival).toMatchObject({ failures: [{ key: 'out/1500' }], passed: { by, messages: 2_000 } });
+      const again = await run([lines], large(text), {
+        confirmed: [...first.arrival.confirmed],
+        passed: first.told[0],
+      });
+      expect([again.sent[0], again.sent.length]).toEqual(['1/1500', 501]);
+      const later = await run([lines], large(text), { passed: first.arrival.passed });
+      expect([later.sent[0], later.sent.length]).toEqual(['1/2000', 500]);
+    });
+
+    it('begins anew where another step takes it apart, whose messages are others', async () => {
+      const { sent } = await run([lines], large(text), { passed: { by: 'other', messages: 2_000 } });
+      expect(sent).toHaveLength(2_500);
+    });
+
+    it('has none for a replay of one part alone', async () => {
+      const { sent, told } = await run([lines], large(text), { course: { only: 'out/2400' } });
+      expect([sent, told]).toEqual([['1/2400'], []]);
+    });
   });
 });
