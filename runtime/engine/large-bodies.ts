@@ -125,7 +125,7 @@ const createRoom = (most: number): Room => {
         return Promise.reject(
           reject(
             'BodyTooLarge',
-            `this step or sink needs the whole body, which has ${bytes} bytes; a worker loads at most ${most}: let a split of lines or records come first, or send it on as it is`,
+            `this step or sink needs the whole body, which has ${bytes} bytes; a worker loads at most ${most}: let a split of lines, records or a list come first, or send it on as it is`,
           ),
         );
       return new Promise((resolve, fail) => {

@@ -5,7 +5,7 @@ import { endOfLine } from './split-marks.ts';
 type Pieces = AsyncIterable<Uint8Array>;
 
 /** What one message may be made of: without an end it would be the whole body. */
-const mostBytes = 4 * 1024 * 1024;
+export const mostBytes = 4 * 1024 * 1024;
 
 export async function* betweenMarks(pieces: Pieces, mark: Buffer, isLine: boolean): AsyncGenerator<Uint8Array> {
   let left: Buffer = Buffer.alloc(0);

@@ -24,7 +24,7 @@ const config = oneOf(
     }),
   },
   {
-    doc: 'Each part has the id of the message, a slash and its number from 0, the same at every attempt. The message is acknowledged when every part has reached its sinks; what the parts take is counted together against delivery.timeout.',
+    doc: 'Each part has the id of the message, a slash and its number from 0, the same at every attempt. The message is acknowledged when every part has reached its sinks; what the parts take is counted together against delivery.timeout. A large body is read part by part, for `items` where they only name the body or fields of it (`body`, `body.order.lines`); any other expression needs the whole.',
   },
 );
 type Config = z.infer<typeof config>;
@@ -35,7 +35,7 @@ export const splitStep = defineStep<Config>({
   summary: 'Makes several messages of one.',
   config,
   state: 'none',
-  takesParts: ({ lines, records }) => lines !== undefined || records !== undefined,
+  takesParts: ({ items }) => items === undefined || pathOf(items) !== undefined,
   open({ items, lines, records }, { scope }) {
     if (lines)
       return {
@@ -61,8 +61,10 @@ export const splitStep = defineStep<Config>({
       };
     }
     const listOf = listIn(items as string);
+    const path = pathOf(items as string);
     return {
       run: (message, attempt) => itemsOf(message, listOf(scope(message, attempt))),
+      ...(path && { takeApart: (message: Message) => itemsTakenApart(message, path) }),
     };
   },
   examples: () => [
@@ -119,10 +121,26 @@ const listIn = (source: string) => {
   };
 };
 
+/** Fields on the way from the body to a list; nothing for an expression that does more than name them. */
+const pathOf = (items: string): readonly string[] | undefined =>
+  /^\s*body(\.[A-Za-z_]\w*)*\s*$/.test(items) ? items.trim().split('.').slice(1) : undefined;
+
 function* itemsOf(message: Message, items: readonly JsonValue[]): Iterable<Message> {
-  const attrs = { ...message.attrs, datacontenttype: 'application/json' };
-  for (const item of items) yield { ...message, attrs, body: Body.fromValue(item) };
+  for (const item of items) yield itemOf(message, item);
 }
+
+async function* itemsTakenApart(message: Message, path: readonly string[]): AsyncGenerator<Message> {
+  const { large } = message.body;
+  if (!large) return;
+  const { itemsIn } = await import('./split-items.ts');
+  for await (const item of itemsIn(large.read(), path)) yield itemOf(message, item);
+}
+
+const itemOf = (message: Message, item: JsonValue): Message => ({
+  ...message,
+  attrs: { ...message.attrs, datacontenttype: 'application/json' },
+  body: Body.fromValue(item),
+});
 
 interface Typed {
   readonly contentType?: string | undefined;

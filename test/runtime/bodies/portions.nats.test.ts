@@ -1,7 +1,9 @@
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { deadLetterStream, inboxStream } from '../../../runtime/nats/names.ts';
 import { eventually, flowTo, integration, startReceiver } from '../engine/workshop.ts';
-import { startLargeWorld } from './large-world.ts';
+import { mebibyte, startLargeWorld } from './large-world.ts';
 
 /* One body that becomes many messages: what is settled of it stays settled, whoever dies. */
 const inbox = inboxStream(integration);
@@ -42,3 +44,40 @@ it('is sent once but for the portion in which the worker died, with a dead lette
   expect(Math.max(...numbers), 'after the kill').toBeLessThan(7_400);
   expect(await world.messages(deadLetters)).toBe(1);
 });
+
+it.each([
+  ['lines', 'ndjson', { lines: { contentType: 'application/json' } }, ['', '\n', '\n']],
+  ['a list', 'json', { items: 'body.orders' }, ['{"orders":[', ',', ']}']],
+] as const)(
+  'a file of 20 MB is fetched, taken apart by %s and delivered',
+  { timeout: 300_000 },
+  async (_, ending, split, marks) => {
+    const receiver = await startReceiver();
+    const world = await startLargeWorld();
+    const folder = join(world.volumes, 'exchange');
+    await mkdir(folder);
+    const orders = Array.from({ length: 2_000 }, (_item, no) => JSON.stringify({ no, fill: 'x'.repeat(10_000) }));
+    const [begin, between, end] = marks;
+    await writeFile(join(folder, 'orders.part'), begin + orders.join(between) + end);
+    const flow = flowTo(receiver.url, {
+      sources: [
+        {
+          name: 'in',
+          file: { connectionRef: { name: 'exchange' }, match: [`*.${ending}`], every: '20ms', stableFor: '1ms' },
+        },
+      ],
+      steps: [{ name: 'orders', split }],
+      largeBodies: { largest: 64 * mebibyte },
+    });
+    const connections = { ...flow.connections, exchange: { file: { claim: 'exchange' } } };
+    await world.startWorker({ ...flow, connections });
+    await world.startIntake({ ...flow, connections });
+    await rename(join(folder, 'orders.part'), join(folder, `orders.${ending}`));
+    await expect.poll(() => receiver.counts().size, { timeout: 120_000 }).toBe(orders.length);
+    await eventually(() => world.messages(inbox)).toBe(0);
+    expect(receiver.calls.map(({ body }) => body)).toEqual(orders);
+    expect(await readdir(join(folder, 'done'))).toEqual([`orders.${ending}`]);
+    expect(await world.messages(deadLetters)).toBe(0);
+    await eventually(() => world.bodyBytes()).toBe(0);
+  },
+);

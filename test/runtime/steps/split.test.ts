@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { catalog } from '../../../runtime/catalog.ts';
 import { openParts, type PartContext } from '../../../runtime/engine/parts.ts';
@@ -106,7 +107,71 @@ describe('split in a flow', () => {
       }
     });
 
+    const taken = async (items: string, text: string | Buffer, size: number) => {
+      const step = await splitStep.open(splitStep.config.parse({ items }), {} as never);
+      const children = step.takeApart?.({ ...messageOf(null), body: inPieces(Buffer.from(text), size) }, attempt) ?? [];
+      const found: Message[] = [];
+      for await (const child of children) found.push(child);
+      return found;
+    };
+
+    it('has the same items as one that is here, wherever its pieces end', async () => {
+      const value = fc.jsonValue({ maxDepth: 3, stringUnit: 'binary' });
+      const name = fc.constantFrom('lines', 'order', 'a"b', 'lines ');
+      const around = fc.dictionary(name, value, { maxKeys: 3 });
+      const space = fc.constantFrom(undefined, 1, '\t');
+      const document = fc.record({ list: fc.array(value, { maxLength: 5 }), around, within: around, space });
+      await fc.assert(
+        fc.asyncProperty(document, fc.integer({ min: 1, max: 9 }), async ({ list, around, within, space }, size) => {
+          const bodies = {
+            body: list,
+            'body.lines': { ...around, lines: list },
+            'body.order.lines': { ...around, order: { ...within, lines: list }, last: [around] },
+          };
+          for (const [items, whole] of Object.entries(bodies)) {
+            const found = await taken(items, JSON.stringify(whole, undefined, space), size);
+            expect(texts(found)).toEqual(texts(await made({ items }, whole as JsonValue)));
+          }
+        }),
+        { seed: 11, numRuns: 300 },
+      );
+    });
+
+    it.each<[string, string, string, string, number]>([
+      ['no list', 'body.a', '{"a":{"a":[1]}}', 'NotAList', 0],
+      ['no such field', 'body.b', '{"a":{"b":[1]},"c":"b"}', 'ExpressionFailed', 0],
+      ['a field of no object', 'body.a.b', '{"a":["b"]}', 'ExpressionFailed', 0],
+      ['a list that is not closed', 'body', '[1,2', 'BodyNotJson', 1],
+      ['an object that is not closed', 'body.a', '{"a":[1,2]', 'BodyNotJson', 2],
+      ['two values without a comma', 'body', '[1,2 3]', 'BodyNotJson', 1],
+      ['a comma too much', 'body', '[1,]', 'BodyNotJson', 1],
+      ['nothing before a comma', 'body', '[,1]', 'BodyNotJson', 0],
+      ['more behind the end', 'body', '[1]]', 'BodyNotJson', 1],
+      ['a value behind the end', 'body', '[1] 2', 'BodyNotJson', 1],
+      ['another end', 'body', '[1}', 'BodyNotJson', 0],
+      ['nothing', 'body', '', 'BodyNotJson', 0],
+      ['bytes that are no text', 'body', '["\u00ff"]', 'BodyNotJson', 0],
+    ])('is refused behind the items before: %s', async (_, items, text, code, before) => {
+      for (const size of [1, 2, 100]) {
+        const step = await splitStep.open(splitStep.config.parse({ items }), {} as never);
+        const body = inPieces(Buffer.from(text, 'latin1'), size);
+        const children = step.takeApart?.({ ...messageOf(null), body }, attempt) as AsyncIterable<Message>;
+        let count = 0;
+        const read = async () => {
+          for await (const { body: item } of children) count += item.bytes().length > 0 ? 1 : 0;
+        };
+        await expect(read()).rejects.toMatchObject({ instruction: 'reject', code });
+        expect(count, `in pieces of ${size}`).toBe(before);
+      }
+    });
+
+    it('has a mark at its beginning, or fields of one name of which the first counts', async () => {
+      expect(texts(await taken('body', '\ufeff [1]', 2))).toEqual(['1']);
+      expect(texts(await taken('body.a', '{"\\u0061":[1],"a":[2]}', 3))).toEqual(['1']);
+    });
+
     it.each<[string, unknown, string, number]>([
+      ['PartTooLarge', { items: 'body' }, `["${'x'.repeat(5 * 1024 * 1024)}"]`, 262_144],
       ['RecordIncomplete', { records: { size: { bytes: 2 } } }, 'aabbc', 2],
       ['PartTooLarge', { lines: {} }, 'x'.repeat(5 * 1024 * 1024), 262_144],
     ])('is refused: %s', async (code, config, text, size) => {
