@@ -40,7 +40,8 @@ export const createConsole = (data: Output, notes: Output, now: () => Date = () 
     problem,
     findings: (findings) => void notes.write(findings.map((finding) => `${lineOf(finding)}\n`).join('')),
     message(integration, sink, { attrs, headers, body }) {
-      data.write(`${JSON.stringify({ integration, sink, attrs, headers, body: readable(body.bytes()) })}\n`);
+      const shown = body.large ? `(${body.large.bytes} bytes, a large body)` : readable(body.bytes());
+      data.write(`${JSON.stringify({ integration, sink, attrs, headers, body: shown })}\n`);
     },
     deadLetter(integration, letter) {
       const { part, code, message, attempts, body } = letter;

@@ -83,16 +83,21 @@ export const createLoop = (options: LoopOptions): Loop => {
       secrets: () => secrets,
       volume: options.volume,
       fetch: options.fetch,
-      around: (integration, sink) => ({
-        ...sink,
-        async send(message, attempt) {
-          const began = performance.now();
-          if (!print || connectionOf(integration, sink.name) === undefined) await sink.send(message, attempt);
-          if (print) return console.message(integration.name, sink.name, message);
-          const took = Math.round(performance.now() - began);
-          return console.note(integration.name, `${sink.name} has ${message.attrs.id} (${took} ms)`);
-        },
-      }),
+      around: (integration, sink) => {
+        const isPrinted = print && connectionOf(integration, sink.name) !== undefined;
+        return {
+          ...sink,
+          // Of what is large only the size is printed.
+          takesParts: isPrinted || sink.takesParts,
+          async send(message, attempt) {
+            const began = performance.now();
+            if (!isPrinted) await sink.send(message, attempt);
+            if (print) return console.message(integration.name, sink.name, message);
+            const took = Math.round(performance.now() - began);
+            return console.note(integration.name, `${sink.name} has ${message.attrs.id} (${took} ms)`);
+          },
+        };
+      },
       deadLetter(integration, letter) {
         letters += 1;
         console.deadLetter(integration, letter);

@@ -64,6 +64,8 @@ export const runCase = async (
     fetch: false,
     around: ({ name }, sink) => ({
       ...sink,
+      // What a test compares is here as a whole.
+      takesParts: false,
       async send(message, attempt) {
         if (!isPart) await sink.send(message, attempt);
         const { sinks } = own.get(name) ?? { sinks: new Map<string, Message[]>() };

@@ -70,8 +70,7 @@ export const openWorker = async (options: WorkerOptions): Promise<LocalWorker> =
   const steps = first
     ? [{ ...first, run: (message: Message, attempt: Attempt) => first.run(begin(message), attempt) }, ...others]
     : [];
-  // What goes to sinks is shown, and so it is here as a whole.
-  const sinks = opened.sinks.map((sink) => ({ ...options.around(sink), takesParts: false }));
+  const sinks = opened.sinks.map(options.around);
   const parts: Parts = { ...opened, steps, sinks };
   const counters = newCounters();
   const time = options.clock && { now: options.clock.now, after: options.clock.after };

@@ -56,6 +56,46 @@ describe('kanava run', () => {
     expect(await running.end()).toBe(true);
   });
 
+  it.each([
+    ['passed on as it is', '', 1],
+    ['taken apart', 'steps: [{name: items, split: {items: body}}]', 20],
+  ])('20 MB are %s, and of what is printed as large the size', async (_, steps, messages) => {
+    const seen: number[] = [];
+    const server = createServer((request, response) => {
+      let bytes = 0;
+      request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+      });
+      request.on('end', () => {
+        seen.push(bytes);
+        response.end();
+      });
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    endings.push(async () => server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const spec = `inbox: {largeBodies: {}}
+sources: [{name: shop, http: {path: /in, maxBytes: 64Mi}}]
+${steps}
+sinks: [{name: erp, http: {connectionRef: {name: erp}}}]`;
+    write('a.yaml', connection(url) + integration('orders', spec));
+    const items = Array.from({ length: 20 }, () => 'x'.repeat(1024 ** 2));
+    const whole = JSON.stringify(items).length;
+    const sending = start({ print: false });
+    expect(await post(await sending.url(), items)).toBe(202);
+    await expect.poll(() => seen.length, { timeout: 60_000 }).toBe(messages);
+    expect(seen).toEqual(messages === 1 ? [whole] : items.map((item) => item.length + 2));
+    await sending.end();
+
+    const printing = start();
+    expect(await post(await printing.url(), items)).toBe(202);
+    await expect
+      .poll(() => printing.printed().map(({ body }) => body), { timeout: 60_000 })
+      .toEqual(messages === 1 ? [`(${whole} bytes, a large body)`] : items);
+    expect(seen).toHaveLength(messages);
+    expect(await printing.end()).toBe(true);
+  });
+
   it('sends to the Connection, with its Secret, and repeats what failed', async () => {
     const seen: IncomingMessage[] = [];
     const server = createServer((request, response) => {
