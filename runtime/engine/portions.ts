@@ -9,8 +9,8 @@ import { type Failure, failureOf } from './retry.ts';
 import { childOf, runSteps, StepError } from './steps.ts';
 import { createTurn } from './turn.ts';
 
-/** What is remembered of a body at once, by the keys of its sinks: so many fail while a sink is down before the attempt ends. */
-const mostKeys = 1_000;
+/** Messages, and keys of sinks that have them, of a portion: so much is remembered at once, and fails while a sink is down. */
+const mostInPortion = 1_000;
 
 /**
  * The way of a message with a large body: where a step takes it apart before any other needs the whole, each of its messages goes all the
@@ -72,17 +72,19 @@ const createPortion = (by: string, { course, confirmed: before, passed }: Way) =
   const first = (isSame && passed?.messages) || 0;
   let confirmed = new Set(isSame ? before : []);
   let failures: Failure[] = [];
-  let [filtered, index, keys] = [true, 0, 0];
+  let [filtered, index, tried, keys] = [true, 0, 0, 0];
   const here = () => ({ by, messages: index });
   return {
     /** The number of the message that comes; nothing for one that is settled. */
     next(): number | undefined {
       index += 1;
-      return index > first ? index - 1 : undefined;
+      if (index <= first) return undefined;
+      tried += 1;
+      return index - 1;
     },
     isEmpty: () => index === 0,
     // A replay for one sink has one key.
-    isFull: () => course.only === undefined && keys >= mostKeys,
+    isFull: () => course.only === undefined && Math.max(tried, keys) >= mostInPortion,
     hasFailed: () => failures.length > 0,
     confirmedOf: (some: readonly string[]) => some.filter((key) => confirmed.has(key)),
     add(some: readonly string[], arrival: Arrival) {
@@ -94,7 +96,7 @@ const createPortion = (by: string, { course, confirmed: before, passed }: Way) =
     /** All of it is settled: the next one begins. */
     pass(): Passed {
       confirmed = new Set();
-      keys = 0;
+      [tried, keys] = [0, 0];
       return here();
     },
     arrival({ isLeft = false, failure }: { isLeft?: boolean; failure?: Failure } = {}): Arrival {

@@ -16,6 +16,8 @@ const lineBytes = 20_000;
 const lines = Math.floor(bytes / lineBytes);
 /** V8 lets so much of buffers gather that nobody needs any more, however much goes through. */
 const mostGrowth = 110 * mebibyte;
+/** And so many of messages, a million of which come and go. */
+const youngObjects = 70 * mebibyte;
 const inbox = inboxStream(integration);
 const deadLetters = deadLetterStream(integration);
 const delivery = { ...flowTo('').delivery, timeout: '10m' };
@@ -117,6 +119,36 @@ it('lines of 100 MB reach the sink once each, though the worker is killed on the
   ).toBeGreaterThan(0);
   expect(growth['gateway']).toBeLessThan(mostGrowth);
   expect(later['worker']).toBeLessThan(mostGrowth);
+  expect(await world.messages(deadLetters)).toBe(0);
+  await eventually(() => world.bodyBytes()).toBe(0);
+});
+
+it('a million lines are worked on in one body, of which some reach the sink', { timeout: 600_000 }, async () => {
+  const sink = await startSink();
+  const world = await startLargeWorld();
+  await world.startGateway();
+  const wanted = { name: 'some', filter: { when: 'body.no % 1000 == 0' } };
+  // No more than this for each portion: not for all of them.
+  const short = { ...delivery, timeout: '10s' };
+  const steps = [{ name: 'lines', split: { lines: { contentType: 'application/json' } } }, wanted];
+  const worker = await world.startWorker(flowTo(sink.url, { steps, delivery: short }));
+  const growth = await watchMemory({ worker: worker.process.pid });
+  const million = 1_000_000;
+  let number = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (number === million) return controller.close();
+      const some = Array.from({ length: 1_000 }, (_, index) => `{"no":${number + index},"fill":"${'x'.repeat(70)}"}\n`);
+      number += some.length;
+      controller.enqueue(Buffer.from(some.join('')));
+    },
+  });
+  const answer = await world.post(body, { 'idempotency-key': 'm' });
+  expect(answer.status, await answer.text()).toBe(202);
+  await expect.poll(() => sink.seen.size, { timeout: 300_000 }).toBe(million / 1_000);
+  await eventually(() => world.messages(inbox)).toBe(0);
+  expect([...sink.seen]).toEqual(Array.from({ length: million / 1_000 }, (_, index) => [`m/${index * 1_000}`, 1]));
+  expect(growth['worker']).toBeLessThan(mostGrowth + youngObjects);
   expect(await world.messages(deadLetters)).toBe(0);
   await eventually(() => world.bodyBytes()).toBe(0);
 });
