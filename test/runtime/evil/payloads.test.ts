@@ -2,11 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MockServer, startMockServer } from '../../../cli/local/mock-server.ts';
 import { catalog } from '../../../runtime/catalog.ts';
 import type { OpenStep, StepDefinition } from '../../../runtime/connector.ts';
+import { createTurn } from '../../../runtime/engine/turn.ts';
 import { InstructionError } from '../../../runtime/errors.ts';
+import { Body } from '../../../runtime/message.ts';
 import { openStep } from '../../conformance/step.ts';
 import { attempt, messageOf } from '../steps/harness.ts';
 import { crmOn } from '../steps/other-side.ts';
-import { longestStallMs, sharedNames, spentOn } from './spent.ts';
+import { longestStallMs, longestTurnOf, sharedNames, spentOn } from './spent.ts';
 
 /* Bodies that nobody sends by mistake. Each step lets them through or rejects them with a code, and is done soon. */
 const nested = (open: string, close: string, levels: number) => `${open.repeat(levels)}1${close.repeat(levels)}`;
@@ -59,6 +61,10 @@ const configs: Readonly<Record<string, unknown>> = {
   validate: { schema: { type: 'object', additionalProperties: { type: ['number', 'string', 'object'] } } },
   split: { items: 'body' },
   dedupe: { key: 'body.a', window: '1h' },
+  aggregate: { key: "'all'", until: { count: 3, when: 'body.size() == 2 && body[0] == body[1]', timeout: '1m' } },
+  parallel: { branches: [{ name: 'one', flow: 'f' }], timeout: '5s' },
+  delay: { until: 'body.a' },
+  throttle: { rate: 1_000_000, per: '1s', burst: 1_000 },
   resequence: { key: "'all'", number: '1', first: 1, timeout: '1m', late: 'Drop' },
   checkpoint: {},
   publish: { type: 'evil.came', body: { all: '=body', a: '=body.?a' } },
@@ -112,11 +118,43 @@ const through = async (name: string, body: Uint8Array): Promise<string> => {
   }
 };
 
+it('every step is tried', () => expect(Object.keys(configs).toSorted()).toEqual([...catalog.steps.keys()].toSorted()));
+
 describe.each(Object.keys(configs))('%s', (name) => {
   it.each(payloads)('%s', async (_, body) => {
     const { result, spentMs } = await spentOn(() => through(name, body));
     expect(result).toMatch(/^(passed|reject [A-Z][A-Za-z0-9]+)$/);
     expect(spentMs).toBeLessThan(longestStallMs);
+    expect(sharedNames()).toEqual(before);
+  });
+});
+
+describe('split, of a body that comes in pieces', () => {
+  const takenApart = async (whole: Uint8Array): Promise<string> => {
+    const step = await openStep({
+      definition: catalog.steps.get('split') as StepDefinition,
+      config: { items: 'body' },
+    });
+    const read = async function* () {
+      for (let at = 0; at < whole.length; at += 4_096) yield whole.subarray(at, at + 4_096);
+    };
+    const turn = createTurn();
+    try {
+      const body = Body.inPieces({ bytes: whole.length, read });
+      for await (const { body: item } of step.takeApart?.({ ...messageOf(null), body }, attempt) ?? []) {
+        item.bytes();
+        // As the engine does between two of them.
+        if (turn.isOver()) await turn.next();
+      }
+      return 'passed';
+    } catch (error) {
+      return error instanceof InstructionError ? `${error.instruction} ${error.code}` : String(error);
+    }
+  };
+  it.each(payloads)('%s', async (_, body) => {
+    const { result, turnMs } = await longestTurnOf(() => takenApart(body));
+    expect(result).toMatch(/^(passed|reject [A-Z][A-Za-z0-9]+)$/);
+    expect(turnMs).toBeLessThan(longestStallMs);
     expect(sharedNames()).toEqual(before);
   });
 });
