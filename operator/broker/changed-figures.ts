@@ -1,148 +1,132 @@
 import { type Figures, readFigures } from './jetstream-figures.ts';
+import { closingBracket, comma, endOfObject, endOfString, listIn, openingBrace, openingBracket } from './json-bytes.ts';
 
 /*
  * Every second a server tells of all streams again: 4 MB of JSON for 12,500 of them, and most of a look would be to read it. What it says of
- * a stream stays the same to the letter while nothing moves there, so only the others are read (streams of an account come in any order).
+ * a stream stays the same to the letter while nothing moves there, so only the others are read. Answers are compared as bytes: as texts they
+ * would be garbage, and to collect that cost more than all else.
+ *
+ * A server goes through the streams of an account in one order, and begins anywhere. So an account in which nothing moved is what it was,
+ * turned, and two comparisons show it. Else, and in any other order, its streams are compared one by one.
+ *
  * In a cluster, and with consumers, each answer holds times, and all of it is new.
  */
 export interface LookAtChanged {
   /** What a server says of streams that have changed since the last whole look, and which have not. */
-  read(text: string): { readonly figures: Figures; readonly same: readonly StreamName[] };
+  read(answer: Buffer): { readonly figures: Figures; readonly same: readonly SameStreams[] };
   /** All pages were read: the next look is compared with this one. */
   done(): void;
 }
-interface StreamName {
+interface SameStreams {
   readonly account: string;
-  readonly stream: string;
+  readonly streams: readonly string[];
 }
-interface Said extends StreamName {
-  readonly text: string;
-  /** The last look that showed it. */
-  look: number;
+/** Of an account, as a server said it. */
+interface Said {
+  /** All its streams, with commas between them. */
+  readonly bytes: Buffer;
+  /** Where each of them is, by its name as it is written. */
+  readonly places: ReadonlyMap<string, Place>;
+  readonly streams: readonly string[];
+}
+interface Known extends Said {
+  readonly account: string;
+}
+interface Place {
+  readonly from: number;
+  readonly to: number;
 }
 
 const accounts = '"account_details":[';
-const streams = '"stream_detail":[';
-const quote = 34;
-const backslash = 92;
-const openingBrace = 123;
-const closingBrace = 125;
-const openingBracket = 91;
-const comma = 44;
+const streams = Buffer.from('"stream_detail":[');
+/** An object of a stream begins with its name. */
+const nameFrom = '{"name":'.length;
 
 export const changedFigures = (): (() => LookAtChanged) => {
-  /** By account and stream, as they are written. */
-  const known = new Map<string, Map<string, Said>>();
-  let looks = 0;
+  /** By account, as it is written. */
+  let known: ReadonlyMap<string, Known> = new Map();
   return () => {
-    looks += 1;
-    const look = looks;
-    const news: { readonly account: string; readonly stream: string; readonly said: Said }[] = [];
-    const read: LookAtChanged['read'] = (text) => {
-      const same: Said[] = [];
-      const changed: { readonly key: string; readonly streams: readonly { key: string; text: string }[] }[] = [];
+    const seen = new Map<string, Known>();
+    const read: LookAtChanged['read'] = (answer) => {
+      const same: SameStreams[] = [];
+      const moved: { readonly key: string; readonly said: Said }[] = [];
       const parts: string[] = [];
-      const from = text.indexOf(accounts) + accounts.length;
+      const from = answer.indexOf(accounts) + accounts.length;
       let at = from;
-      while (from >= accounts.length && text.charCodeAt(at) === openingBrace) {
-        const key = keyAt(text, at);
-        const ofAccount = known.get(key);
-        const first = firstStream(text, at);
-        const others: { key: string; text: string }[] = [];
-        let end = first;
-        while (text.charCodeAt(end) === openingBrace) {
-          const name = nameAt(text, end);
-          const before = ofAccount?.get(name);
-          const begin = end;
-          if (before && text.startsWith(before.text, begin)) {
-            before.look = look;
-            same.push(before);
-            end = begin + before.text.length;
-          } else {
-            end = endOfObject(text, begin);
-            others.push({ key: name, text: text.slice(begin, end) });
-          }
-          if (text.charCodeAt(end) === comma) end += 1;
-        }
-        const begin = at;
-        at = text.charCodeAt(first - 1) === openingBracket ? endOfObject(text, end, 1) : first;
-        if (others.length > 0) {
-          changed.push({ key, streams: others });
-          parts.push(text.slice(begin, first) + others.map((one) => one.text).join(',') + text.slice(end, at));
-        }
-        if (text.charCodeAt(at) === comma) at += 1;
+      while (from >= accounts.length && answer[at] === openingBrace) {
+        const key = keyAt(answer, at);
+        const before = known.get(key);
+        const first = listIn(answer, at, streams);
+        const { said, changed, unchanged } = compared(answer, first, before);
+        const end = first + said.bytes.length;
+        const next = answer[first - 1] === openingBracket ? endOfObject(answer, end, 1) : first;
+        if (before) same.push({ account: before.account, streams: unchanged });
+        if (changed.length > 0) {
+          moved.push({ key, said });
+          parts.push(`${answer.toString('utf8', at, first)}${changed.join(',')}${answer.toString('utf8', end, next)}`);
+        } else if (before) seen.set(key, said === before ? before : { ...said, account: before.account });
+        at = answer[next] === comma ? next + 1 : next;
       }
-      const figures = readFigures(at === from ? text : text.slice(0, from) + parts.join(',') + text.slice(at));
-      for (const [index, { name, id = name, stream_detail }] of (figures.data?.account_details ?? []).entries())
-        for (const [place, { name: stream }] of (stream_detail ?? []).entries()) {
-          const one = changed[index]?.streams[place];
-          // A copy: a part of the answer would keep all of it in memory.
-          if (changed[index] && one) {
-            const said = { account: id, stream, text: Buffer.from(one.text).toString(), look };
-            news.push({ account: changed[index].key, stream: one.key, said });
-          }
-        }
+      const rest = `${answer.toString('utf8', 0, from)}${parts.join(',')}${answer.toString('utf8', at)}`;
+      const figures = readFigures(at === from ? answer.toString() : rest);
+      for (const [index, { name, id = name }] of (figures.data?.account_details ?? []).entries()) {
+        const one = moved[index];
+        if (one) seen.set(one.key, { ...one.said, account: id });
+      }
       return { figures, same };
     };
-    const done = () => {
-      for (const { account, stream, said } of news) {
-        const ofAccount = known.get(account);
-        if (ofAccount) ofAccount.set(stream, said);
-        else known.set(account, new Map([[stream, said]]));
-      }
-      for (const [account, ofAccount] of known) {
-        for (const [stream, said] of ofAccount) if (said.look !== look) ofAccount.delete(stream);
-        if (ofAccount.size === 0) known.delete(account);
-      }
-    };
-    return { read, done };
+    return { read, done: () => void (known = seen) };
   };
 };
 
-const keyAt = (text: string, at: number): string => {
-  const from = text.indexOf('"id":"', at);
-  return from < 0 ? '' : text.slice(from, from + 64);
+interface Compared {
+  readonly said: Said;
+  /** As they are written. */
+  readonly changed: readonly string[];
+  /** Their names. */
+  readonly unchanged: readonly string[];
+}
+/** What is said of an account whose streams begin there. */
+const compared = (answer: Buffer, from: number, before: Said | undefined): Compared => {
+  if (before && isTurned(answer, from, before)) return { said: before, changed: [], unchanged: before.streams };
+  const places = new Map<string, Place>();
+  const all: string[] = [];
+  const unchanged: string[] = [];
+  const changed: string[] = [];
+  let at = from;
+  while (answer[at] === openingBrace) {
+    const name = nameAt(answer, at);
+    const place = before?.places.get(name);
+    const isSame = before && place && isAt(answer, at, before.bytes, place.from, place.to);
+    const to = isSame ? at + place.to - place.from : endOfObject(answer, at);
+    const stream = String(JSON.parse(name));
+    all.push(stream);
+    if (isSame) unchanged.push(stream);
+    else changed.push(answer.toString('utf8', at, to));
+    places.set(name, { from: at - from, to: to - from });
+    at = answer[to] === comma ? to + 1 : to;
+  }
+  // A copy: a part of the answer would keep all of it in memory.
+  const bytes = Buffer.from(answer.subarray(from, at));
+  return { said: { bytes, places, streams: all }, changed, unchanged };
 };
-/** An object of a stream begins with its name. */
-const nameAt = (text: string, at: number): string => text.slice(at, endOfString(text, at + '{"name":'.length));
 
-/** Behind the bracket before the first stream of the account that begins there, or behind the account when it has none. */
-const firstStream = (text: string, from: number): number => {
-  for (let at = from, depth = 0; at < text.length; at += 1) {
-    const character = text.charCodeAt(at);
-    if (character === quote) {
-      if (depth === 1 && text.startsWith(streams, at)) return at + streams.length;
-      at = endOfString(text, at);
-    } else if (character === openingBrace) depth += 1;
-    else if (character === closingBrace) {
-      depth -= 1;
-      if (depth === 0) return at + 1;
-    }
-  }
-  throw endsEarly(text);
+/** Whether these are the same streams in the same order, whichever of them is the first. */
+const isTurned = (answer: Buffer, from: number, { bytes, places }: Said): boolean => {
+  const end = from + bytes.length;
+  if (answer[end] !== closingBracket) return false;
+  const middle = places.get(nameAt(answer, from))?.from;
+  if (middle === undefined) return false;
+  const rest = from + bytes.length - middle;
+  if (!isAt(answer, from, bytes, middle, bytes.length)) return false;
+  return middle === 0 || (answer[rest] === comma && isAt(answer, rest + 1, bytes, 0, middle - 1));
 };
+const isAt = (answer: Buffer, at: number, bytes: Buffer, from: number, to: number): boolean =>
+  at + to - from <= answer.length && answer.compare(bytes, from, to, at, at + to - from) === 0;
 
-/** Behind the object that begins there, or, with a depth, in which one is. */
-const endOfObject = (text: string, from: number, inside = 0): number => {
-  let depth = inside;
-  for (let at = from; at < text.length; at += 1) {
-    const character = text.charCodeAt(at);
-    if (character === quote) at = endOfString(text, at);
-    else if (character === openingBrace) depth += 1;
-    else if (character === closingBrace) {
-      depth -= 1;
-      if (depth === 0) return at + 1;
-    }
-  }
-  throw endsEarly(text);
+const keyAt = (answer: Buffer, at: number): string => {
+  const from = answer.indexOf('"id":"', at);
+  return from < 0 ? '' : answer.toString('latin1', from, from + 64);
 };
-const endsEarly = (text: string) => new Error(`an answer of ${text.length} characters ends within an account`);
-/** The quote that ends the string. */
-const endOfString = (text: string, from: number): number => {
-  for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let first = at;
-    while (text.charCodeAt(first - 1) === backslash) first -= 1;
-    if ((at - first) % 2 === 0) return at;
-  }
-  return text.length;
-};
+const nameAt = (answer: Buffer, at: number): string =>
+  answer.toString('utf8', at + nameFrom, endOfString(answer, at + nameFrom) + 1);

@@ -5,9 +5,10 @@ import { changedFigures } from './changed-figures.ts';
 import type { LazyConnection } from './connection.ts';
 import { reasonOf } from './failures.ts';
 import { collect, type Figures, readFigures, type Seen } from './jetstream-figures.ts';
-import { askServers } from './scatter.ts';
+import { askServersForBytes } from './scatter.ts';
 import { settledAccounts } from './settled.ts';
 import { consumersOf, isSameFill, isSameState, lagOf } from './stream-lag.ts';
+import { youngGarbage } from './young-garbage.ts';
 
 /*
  * What waits where, for all tenants over one connection of the system account. Polls only while somebody listens. In a cluster each server
@@ -80,10 +81,11 @@ export const createMeter = (
   let wanted: { accounts: Set<string>; done: Promise<void> } | undefined;
 
   const lookAtChanged = changedFigures();
+  const dropped = youngGarbage();
 
-  const ask = async (query: object, read = readFigures): Promise<Figures[]> => {
+  const ask = async (query: object, read = readWhole): Promise<Figures[]> => {
     const started = performance.now();
-    const answers = await askServers(await connection.get(), {
+    const answers = await askServersForBytes(await connection.get(), {
       subject: '$SYS.REQ.SERVER.PING.JSZ',
       payload: JSON.stringify(query),
       inboxPrefix: '_INBOX_meter',
@@ -92,6 +94,7 @@ export const createMeter = (
     if (answers.length === 0)
       throw new BrokerError('Unreachable', 'No NATS server told its JetStream figures within 3 s');
     const parsed = answers.map(read);
+    dropped(answers.reduce((sum, { length }) => sum + length, 0));
     spentMs += performance.now() - started;
     told = { at: performance.now(), servers: serversIn(parsed) };
     return parsed;
@@ -140,26 +143,29 @@ export const createMeter = (
   const lookAtAll = async (withConsumers: boolean): Promise<LagReport> => {
     const at = performance.now();
     const seen: Seen = new Map();
-    const same: { readonly account: string; readonly stream: string }[] = [];
+    const same: { readonly account: string; readonly streams: readonly string[] }[] = [];
     // What one of several servers says of an account does not tell it all.
     const isOnly = !withConsumers && (await serverCount()) === 1;
     const look = lookAtChanged();
-    const readChanged = (text: string) => {
-      const { figures, same: unchanged } = look.read(text);
-      for (const one of unchanged) same.push(one);
+    const readChanged = (answer: Buffer) => {
+      const { figures, same: unchanged } = look.read(answer);
+      same.push(...unchanged);
       return figures;
     };
     for (let offset = 0; ; offset += pageSize) {
       const query = { accounts: true, streams: true, consumer: withConsumers, limit: pageSize, offset };
-      const page = await ask(query, isOnly ? readChanged : readFigures);
+      const page = await ask(query, isOnly ? readChanged : readWhole);
       collect(page, seen);
       if (page.every(({ data }) => offset + pageSize >= (data?.total ?? 0))) break;
     }
     looks += 1;
     if (isOnly) look.done();
-    for (const { account, stream } of same) {
-      const found = known.get(account)?.get(stream);
-      if (found && found.look >= looks - 1) found.look = looks;
+    for (const { account, streams } of same) {
+      const ofAccount = known.get(account);
+      for (const stream of streams) {
+        const found = ofAccount?.get(stream);
+        if (found && found.look >= looks - 1) found.look = looks;
+      }
     }
     const changed = take(seen, at, withConsumers);
     if (withConsumers) consumersAt = allConsumersAt = at;
@@ -268,6 +274,8 @@ export const createMeter = (
     },
   };
 };
+
+const readWhole = (answer: Buffer): Figures => readFigures(answer.toString());
 
 const partition = <Item>(items: readonly Item[], isFirst: (item: Item) => boolean): [Item[], Item[]] => {
   const { first = [], second = [] } = Object.groupBy(items, (item) => (isFirst(item) ? 'first' : 'second'));

@@ -19,19 +19,24 @@ const firstMs = 3_000;
 const quietMs = 750;
 
 /** What came within the time; fewer than expected when servers are down. Throws only when the connection fails or forbids it. */
-export const askServers = (
+export const askServers = async (connection: NatsConnection, question: Question): Promise<string[]> =>
+  (await askServersForBytes(connection, question)).map(String);
+
+/** As above, for answers that are large and not needed as texts. */
+export const askServersForBytes = (
   connection: NatsConnection,
   { subject, payload = '', inboxPrefix, expected }: Question,
-): Promise<string[]> =>
+): Promise<Buffer[]> =>
   new Promise((resolve, reject) => {
-    const answers: string[] = [];
+    const answers: Buffer[] = [];
     const inbox = createInbox(inboxPrefix);
     const subscription = connection.subscribe(inbox, {
       callback: (error, message) => {
         if (error) return fail(error);
         // "No responders": nobody listens there, so nobody will answer.
         if (message.headers?.code === 503) return end();
-        answers.push(message.string());
+        const { buffer, byteOffset, byteLength } = message.data;
+        answers.push(Buffer.from(buffer, byteOffset, byteLength));
         if (answers.length >= expected) return end();
         clearTimeout(timer);
         timer = setTimeout(() => end(), quietMs);
