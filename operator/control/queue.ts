@@ -3,11 +3,12 @@ import type { ControlMetrics } from './metrics.ts';
 /*
  * The work queue of client-go for keys, fair between groups (tenants). A key waits at most once, is worked on by one worker at a time,
  * and a key that is added while it is in work comes back when that work is done. Groups take turns, and none has more than its share
- * of the workers, so that one tenant's storm delays the others by one key and not by its backlog.
+ * of the workers, so that one tenant's storm delays the others by one key and not by its backlog. Something has happened to a key that is
+ * added; one that is only to be looked at again waits while there are such, as what has low priority does in controller-runtime.
  */
 export interface KeyedQueue {
   add(key: string): void;
-  /** Adds the key in `ms`; of several such calls the earliest wins. */
+  /** The key is looked at again in `ms`, or when there is nothing else to do; of several such calls the earliest wins. */
   after(key: string, ms: number): void;
   /** Adds the key again after a failure, later each time. Returns the delay in ms. */
   retry(key: string): number;
@@ -41,7 +42,11 @@ interface Bucket {
   tokens: number;
   at: number;
 }
+/** Whether something has happened, or it is only time to look. */
+type Why = 'news' | 'look';
 const longestTimer = 2 ** 31 - 1;
+/** Even while there is always something else to do, a key that is to be looked at again waits no longer. */
+const lookWithinMs = 60_000;
 
 export const createQueue = (options: QueueOptions): KeyedQueue => {
   const { name, metrics, groupOf = () => '', groupWorkers = Number.POSITIVE_INFINITY, restMs = 0 } = options;
@@ -49,11 +54,13 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
   const rate = options.retryRate ?? { perSecond: 10, burst: 100 };
   /** Keys that wait, with when they came; groups in the order of their turns. */
   const waiting = new Map<string, Map<string, number>>();
+  /** Keys that wait to be looked at again, the one first that came first, with when. */
+  const looks = new Map<string, number>();
   const running = new Map<string, number>();
   const runningOf = new Map<string, number>();
   /** Added while in work. */
   const again = new Set<string>();
-  const delayed = new Map<string, { readonly due: number; readonly timer: NodeJS.Timeout }>();
+  const delayed = new Map<string, { readonly due: number; why: Why; readonly timer: NodeJS.Timeout }>();
   const failures = new Map<string, number>();
   /** Until when keys rest. */
   const resting = new Map<string, number>();
@@ -65,27 +72,42 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
   const isWaiting = (key: string) => waiting.get(groupOf(key))?.has(key) ?? false;
   const enqueue = (key: string) => {
     const group = groupOf(key);
+    looks.delete(key);
     const keys = waiting.get(group);
     if (keys) keys.set(key, performance.now());
     else waiting.set(group, new Map([[key, performance.now()]]));
   };
-  const take = (): string | undefined => {
+  const isFull = (group: string) => (runningOf.get(group) ?? 0) >= groupWorkers;
+  const begin = (key: string, since: number): string => {
+    const [group, now] = [groupOf(key), performance.now()];
+    runningOf.set(group, (runningOf.get(group) ?? 0) + 1);
+    running.set(key, now);
+    metrics.queueSeconds.observe({ name }, (now - since) / 1000);
+    return key;
+  };
+  const takeNews = (): string | undefined => {
     for (const [group, keys] of waiting) {
-      const busy = runningOf.get(group) ?? 0;
       const first = keys.entries().next();
-      if (busy >= groupWorkers || first.done) continue;
+      if (isFull(group) || first.done) continue;
       const [key, since] = first.value;
       // The group goes to the end of the line, so the next turn is another's.
       waiting.delete(group);
       keys.delete(key);
       if (keys.size > 0) waiting.set(group, keys);
-      runningOf.set(group, busy + 1);
-      running.set(key, performance.now());
-      metrics.queueSeconds.observe({ name }, (performance.now() - since) / 1000);
-      return key;
+      return begin(key, since);
     }
     return undefined;
   };
+  const takeLook = (until: number): string | undefined => {
+    for (const [key, since] of looks) {
+      if (since > until) return undefined;
+      if (isFull(groupOf(key))) continue;
+      looks.delete(key);
+      return begin(key, since);
+    }
+    return undefined;
+  };
+  const take = () => takeLook(performance.now() - lookWithinMs) ?? takeNews() ?? takeLook(performance.now());
   const dispatch = () => {
     while (takers.length > 0) {
       const key = take();
@@ -103,43 +125,48 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
     return bucket.tokens >= 0 ? 0 : (-bucket.tokens / rate.perSecond) * 1000;
   };
 
-  const add = (key: string): void => {
+  const put = (key: string, why: Why): void => {
     if (closed || isWaiting(key) || again.has(key)) return;
     const restLeft = (resting.get(key) ?? 0) - performance.now();
-    if (restLeft > 0) return after(key, restLeft);
+    if (restLeft > 0) return later(key, restLeft, why);
     resting.delete(key);
     metrics.adds.inc({ name });
     if (running.has(key)) again.add(key);
-    else enqueue(key);
+    else if (why === 'news') enqueue(key);
+    else if (!looks.has(key)) looks.set(key, performance.now());
     dispatch();
   };
-  const after = (key: string, ms: number): void => {
+  const later = (key: string, ms: number, why: Why): void => {
     if (closed) return;
-    if (ms <= 0) return add(key);
+    if (ms <= 0) return put(key, why);
     const due = performance.now() + ms;
     const known = delayed.get(key);
+    // Looking at it is part of dealing with news of it.
+    if (known && why === 'news') known.why = why;
     if (known && known.due <= due) return;
     clearTimeout(known?.timer);
     const fire = () => {
       delayed.delete(key);
-      add(key);
+      put(key, entry.why);
     };
-    delayed.set(key, { due, timer: setTimeout(fire, Math.min(ms, longestTimer)) });
+    const entry = { due, why: known?.why ?? why, timer: setTimeout(fire, Math.min(ms, longestTimer)) };
+    delayed.set(key, entry);
   };
+  const add = (key: string): void => put(key, 'news');
   const runningSeconds = () => [...running.values()].map((since) => (performance.now() - since) / 1000);
-  const depth = () => waiting.values().reduce((sum, keys) => sum + keys.size, 0);
+  const depth = () => waiting.values().reduce((sum, keys) => sum + keys.size, looks.size);
 
   const gauge = { name, depth, runningSeconds };
   metrics.queues.add(gauge);
   return {
     add,
-    after,
+    after: (key, ms) => later(key, ms, 'look'),
     retry: (key) => {
       const failed = failures.get(key) ?? 0;
       failures.set(key, failed + 1);
       metrics.retries.inc({ name });
       const ms = Math.max(Math.min(backoff.first * 2 ** failed, backoff.max), reserve(groupOf(key)));
-      after(key, ms);
+      later(key, ms, 'news');
       return ms;
     },
     forget: (key) => void failures.delete(key),
@@ -160,7 +187,7 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
       metrics.workSeconds.observe({ name }, (performance.now() - since) / 1000);
       if (restMs > 0) resting.set(key, performance.now() + restMs);
       if (again.delete(key) && !closed) {
-        if (restMs > 0) after(key, restMs);
+        if (restMs > 0) later(key, restMs, 'news');
         else enqueue(key);
       }
       if (closed && running.size === 0) drained.resolve();
@@ -173,6 +200,7 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
       for (const { timer } of delayed.values()) clearTimeout(timer);
       delayed.clear();
       waiting.clear();
+      looks.clear();
       again.clear();
       metrics.queues.delete(gauge);
       for (const taker of takers.splice(0)) taker(undefined);

@@ -215,6 +215,55 @@ test('of several delays the earliest wins', async () => {
   expect(queue.depth()).toBe(0);
 });
 
+describe('what is only looked at again', () => {
+  const order = async (queue: KeyedQueue) => {
+    const taken: string[] = [];
+    while (queue.depth() > 0) {
+      const key = String(await queue.next());
+      taken.push(key);
+      queue.done(key);
+    }
+    return taken;
+  };
+  test('waits for what has news, also for what comes later', async () => {
+    const queue = queueOf();
+    queue.after('look', 100);
+    await vi.advanceTimersByTimeAsync(100);
+    queue.add('news');
+    expect(await order(queue)).toEqual(['news', 'look']);
+  });
+  test('is news itself when something happens to it, also while its time has not come', async () => {
+    const queue = queueOf({ restMs: 500 });
+    queue.add('resting');
+    queue.done(String(await queue.next()));
+    for (const key of ['first', 'second', 'resting']) queue.after(key, 100);
+    queue.add('resting');
+    await vi.advanceTimersByTimeAsync(600);
+    queue.add('second');
+    expect(await order(queue)).toEqual(['resting', 'second', 'first']);
+  });
+  test('waits no longer than a minute while there is always news', async () => {
+    const queue = queueOf();
+    queue.after('look', 1);
+    for (let second = 0; second < 59; second += 1) {
+      queue.add('news');
+      await vi.advanceTimersByTimeAsync(1000);
+      queue.done(String(await queue.next()));
+    }
+    expect(queue.depth()).toBe(1);
+    await vi.advanceTimersByTimeAsync(2000);
+    queue.add('news');
+    expect(await order(queue)).toEqual(['look', 'news']);
+  });
+  test('waits for nobody when another tenant has its share of the workers', async () => {
+    const queue = queueOf({ groupOf, groupWorkers: 1 });
+    queue.after('b1', 1);
+    await vi.advanceTimersByTimeAsync(1);
+    for (const key of ['a1', 'a2']) queue.add(key);
+    expect([await queue.next(), await queue.next()]).toEqual(['a1', 'b1']);
+  });
+});
+
 test('close gives nothing out, ends who waits, and waits for who works', async () => {
   const queue = queueOf();
   queue.add('a');
