@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** JSON with sorted keys and without absent fields: equal values give equal text, however they were put together. */
 export const canonicalJson = (value: unknown): string => JSON.stringify(sorted(value)) ?? 'null';
@@ -28,5 +28,5 @@ export const isSameJson = (one: unknown, other: unknown): boolean => {
 };
 
 /** Twelve hexadecimal digits: enough to tell the flows of one Integration apart, short enough for an object's name. */
-export const contentHash = (value: unknown): string =>
-  createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 12);
+export const contentHash = (value: unknown): string => textHash(canonicalJson(value));
+export const textHash = (text: string): string => hash('sha256', text, 'hex').slice(0, 12);

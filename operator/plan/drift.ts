@@ -1,6 +1,6 @@
 import { remembered, rememberedWith } from '../api/remembered.ts';
 import type { KubeObject } from '../reconcile/ports.ts';
-import { contentHash } from './canonical.ts';
+import { textHash } from './canonical.ts';
 
 /*
  * Whether a child needs to be applied again. Each carries the hash of what was applied last: it tells when a field was dropped from
@@ -8,14 +8,14 @@ import { contentHash } from './canonical.ts';
  */
 const appliedAnnotation = 'kanava.dev/applied';
 
-/** Adds the hash. The values of a Secret stay out of it: a short one could be guessed from its hash. */
+/** Adds the hash; a plan has its fields in the same order each time, and so they are not sorted first. The values of a Secret stay out of it: a short one could be guessed from its hash. */
 export const sealed: (desired: KubeObject) => KubeObject = remembered((desired) => {
   const hashed = desired.kind === 'Secret' ? { ...desired, data: Object.keys(dataOf(desired)).sort() } : desired;
   return {
     ...desired,
     metadata: {
       ...desired.metadata,
-      annotations: { ...desired.metadata.annotations, [appliedAnnotation]: contentHash(hashed) },
+      annotations: { ...desired.metadata.annotations, [appliedAnnotation]: textHash(JSON.stringify(hashed)) },
     },
   };
 });
