@@ -7,6 +7,18 @@ import { Secrets } from './kinds.ts';
 export const expiresAnnotation = 'kanava.dev/expires-at';
 export const issuedForAnnotation = 'kanava.dev/account';
 
+/** Not a field of Kubernetes: nobody can write it. */
+const held = 'holdsCredentials';
+/**
+ * What is kept of credentials: that they are there. They are read by those whom they are for, and nobody who names such a Secret gets at
+ * another's login through the operator.
+ */
+export const withoutCredentials = (secret: KubeObject): KubeObject =>
+  secret.metadata.annotations?.[issuedForAnnotation] !== undefined && dataOf(secret)['creds']
+    ? { ...secret, data: {}, [held]: true }
+    : secret;
+const dataOf = (secret: KubeObject) => (secret['data'] ?? {}) as Readonly<Record<string, string>>;
+
 /** Whether new credentials are due: none there, of another account, or two thirds of their life gone. */
 export const isRenewalDue = (
   secret: KubeObject | undefined,
@@ -17,8 +29,8 @@ export const isRenewalDue = (
   if (secret === undefined) return true;
   const { annotations = {} } = secret.metadata;
   const expires = Date.parse(annotations[expiresAnnotation] ?? '');
-  const creds = (secret['data'] as Readonly<Record<string, string>> | undefined)?.['creds'];
-  if (!creds || annotations[issuedForAnnotation] !== account || Number.isNaN(expires)) return true;
+  const isThere = secret[held] === true || Boolean(dataOf(secret)['creds']);
+  if (!isThere || annotations[issuedForAnnotation] !== account || Number.isNaN(expires)) return true;
   return now >= expires - lifetimeMs / 3;
 };
 

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withoutManagedFields } from '../control/watch-event.ts';
+import { withoutCredentials } from '../plan/credentials.ts';
 import { Secrets } from '../plan/kinds.ts';
 import type { SecretWatches } from './context.ts';
-import type { ResourceKind } from './ports.ts';
+import type { KubeObject, ResourceKind } from './ports.ts';
 import type { Change } from './wake.ts';
 
 interface Watch {
@@ -10,8 +12,14 @@ interface Watch {
   close(): Promise<void>;
 }
 interface Watching {
-  watch(kind: ResourceKind, onChange: (change: Change) => void, options: { namespace: string }): Watch;
+  watch(
+    kind: ResourceKind,
+    onChange: (change: Change) => void,
+    options: { namespace: string; trim: (object: KubeObject) => KubeObject },
+  ): Watch;
 }
+const trim = (secret: KubeObject) => withoutCredentials(withoutManagedFields(secret));
+
 /** A fresh RoleBinding takes effect in well under a second. */
 const syncWithinMs = 10_000;
 
@@ -20,7 +28,7 @@ export const createSecretWatches = (kube: Watching, onChange: (change: Change) =
   const open = new Map<string, Watch>();
   return {
     open: async (namespace) => {
-      const watch = open.get(namespace) ?? kube.watch(Secrets, onChange, { namespace });
+      const watch = open.get(namespace) ?? kube.watch(Secrets, onChange, { namespace, trim });
       open.set(namespace, watch);
       if (watch.hasSynced()) return;
       const timeout = new AbortController();

@@ -4,7 +4,7 @@ import { planAccountKeys, readAccountKeys } from '../../../operator/plan/account
 import { capacity, planBuckets } from '../../../operator/plan/buckets.ts';
 import { canonicalJson } from '../../../operator/plan/canonical.ts';
 import { isInside, parseRange } from '../../../operator/plan/cidr.ts';
-import { isRenewalDue, planCredentials } from '../../../operator/plan/credentials.ts';
+import { isRenewalDue, planCredentials, withoutCredentials } from '../../../operator/plan/credentials.ts';
 import { isUpToDate, sealed } from '../../../operator/plan/drift.ts';
 import { unusedFlows } from '../../../operator/plan/flow.ts';
 import { isScaled, sharesReplicas, withReplicas } from '../../../operator/plan/scaling.ts';
@@ -34,6 +34,12 @@ describe('credentials', () => {
     ['somebody emptied them', { ...issued(24 * hour), data: {} }, 0, true],
   ] as const)('%s', (_why, secret, now, due) => {
     expect(isRenewalDue(secret, 'A1', 24 * hour, now)).toBe(due);
+    expect(isRenewalDue(secret && withoutCredentials(secret), 'A1', 24 * hour, now)).toBe(due);
+  });
+  it('are not kept; Secrets of others are', () => {
+    expect(withoutCredentials(issued(hour))['data']).toEqual({});
+    const other = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'erp' }, data: { creds: 'text' } };
+    expect(withoutCredentials(other)).toBe(other);
   });
 });
 
