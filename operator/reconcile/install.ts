@@ -41,6 +41,7 @@ import {
 } from './ports.ts';
 import { ensureSubscriptions, type Subscribed } from './subscriptions.ts';
 import { accountKeysOf, type Holder, hasAccount } from './tenancy.ts';
+import { ensureGatewaySecrets } from './tenant-gateway.ts';
 import { keyOf } from './wake.ts';
 import { acceptedRecordOf, homeOf, isSuspended, isUntouched, scalingTarget, workerOf } from './worker-of.ts';
 
@@ -120,7 +121,7 @@ export const install = async (
   const key = keyOf(object);
   scaler.track(key, target);
   const intake = await ensureIntake(context, object, holder, basis, keys);
-  const routed = await ensureRoutes(context, object, basis, keys, streams.messaging);
+  const routed = await ensureRoutes(context, object, holder, basis, keys, streams.messaging);
   await pruneFlows(context, object, basis, intake ? [deployment, intake] : [deployment]);
   const wanted = scaler.wanted(key) ?? replicasOf(deployment) ?? 0;
   const needed = neededReplicas(target.policy, wanted);
@@ -202,8 +203,9 @@ const ensureFlow = async ({ cluster }: Context, object: KubeObject, holder: Hold
 };
 
 const ensureRoutes = async (
-  { broker, cluster }: Context,
+  context: Context,
   object: KubeObject,
+  holder: Holder,
   basis: Resolved,
   keys: AccountKeys,
   messaging: Verdict<'MessagingReady'>,
@@ -213,15 +215,14 @@ const ensureRoutes = async (
   const routes = routesOf(basis.flow, [isClosed], () => planRoutes(basis.flow, isClosed));
   if (messaging.status !== 'True')
     return { messaging, gateway: routes && { uid, revision: undefined, applied: undefined } };
-  const tenant = broker.tenant(keys);
+  const tenant = context.broker.tenant(keys);
   try {
     if (!routes) {
       const had = (object['status'] as { endpoints?: readonly string[] } | undefined)?.endpoints ?? [];
       if (had.length > 0) await tenant.deleteRoutes(name);
       return { messaging, gateway: undefined };
     }
-    const composed = Object.keys((await cluster.get(Secrets, gatewaySecretsName, namespace))?.['data'] ?? {});
-    const isComposed = basis.references.gateway.every((reference) => composed.includes(composedKey(reference)));
+    const isComposed = await ensureComposed(context, namespace, holder, basis);
     const isNew = isUntouched(object);
     const revision = isComposed ? await tenant.putRoutes(routes, { isNew }) : undefined;
     // Nobody has taken up what was not there a moment ago.
@@ -230,6 +231,23 @@ const ensureRoutes = async (
     if (!(error instanceof BrokerError)) throw error;
     return { messaging: streamFailure(error.code, error.message), gateway: undefined };
   }
+};
+
+/** Whether the gateway can read all that the routes refer to. */
+const ensureComposed = async (
+  context: Context,
+  namespace: string | undefined,
+  { name, spec }: Holder,
+  { references }: Resolved,
+): Promise<boolean> => {
+  const look = async () => {
+    const composed = await context.cluster.get(Secrets, gatewaySecretsName, namespace);
+    const keys = Object.keys(composed?.['data'] ?? {});
+    return references.gateway.every((reference) => keys.includes(composedKey(reference)));
+  };
+  if (await look()) return true;
+  await ensureGatewaySecrets(context, name, spec);
+  return look();
 };
 
 const routesOf = rememberedWith<ReturnType<typeof planRoutes>>();

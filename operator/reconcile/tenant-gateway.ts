@@ -3,7 +3,7 @@ import { Integrations } from '../api/meta.ts';
 import { parseIntegration } from '../api/parse.ts';
 import { rememberedWith } from '../api/remembered.ts';
 import { referencesBySide } from '../plan/acceptance.ts';
-import { componentLabel, gatewayCredentialsName, managedBy } from '../plan/children.ts';
+import { componentLabel, gatewayCredentialsName, type Home, managedBy } from '../plan/children.ts';
 import { planGateway, planGatewaySecrets } from '../plan/gateway.ts';
 import { Deployments, Secrets, ServiceAccounts, Services } from '../plan/kinds.ts';
 import type { Reference } from '../plan/references.ts';
@@ -22,21 +22,40 @@ export const ensureGateway = async (
   keys: AccountKeys,
 ): Promise<void> => {
   const { cluster, settings, natsCa } = context;
-  const home = { tenant: object.metadata.name, namespace: spec.namespace.name };
+  const home = homeOf(object.metadata.name, spec);
   if (isRecordMissing(cluster, home.namespace)) return;
   const references = gatewayReferences(context, home.namespace);
   if (!references) return removeGateway(context, home.namespace);
   await ensureCredentials(context, home, { name: gatewayCredentialsName, role: 'gateway' }, keys);
-  const secrets = await secretsOf(context, home.namespace, references);
-  const composed = compositions(spec, [home.tenant, ...references, null, ...secrets.values()], () =>
-    planGatewaySecrets(home, references, ({ name, key }) => valuesIn(secrets.get(name))[key]),
-  );
-  await applyChild(cluster, composed);
+  await composeSecrets(context, home, spec, references);
   const gateway = gateways(spec, [home.tenant, settings, natsCa], () =>
     planGateway(home, spec, settings, { tls: natsCa !== undefined }),
   );
   for (const other of gateway.others) await applyChild(cluster, other);
   await scaleTo(cluster, await applyDeployment(cluster, gateway.deployment), gateway.replicas);
+};
+
+/** The secrets that the gateway reads; for who has been accepted a moment ago and is not to wait until the Tenant is looked at. */
+export const ensureGatewaySecrets = async (context: Context, tenant: string, spec: EffectiveTenant): Promise<void> => {
+  const home = homeOf(tenant, spec);
+  const references = gatewayReferences(context, home.namespace);
+  if (references && !isRecordMissing(context.cluster, home.namespace))
+    await composeSecrets(context, home, spec, references);
+};
+
+const homeOf = (tenant: string, { namespace }: EffectiveTenant): Home => ({ tenant, namespace: namespace.name });
+
+const composeSecrets = async (
+  context: Context,
+  home: Home,
+  spec: EffectiveTenant,
+  references: readonly Reference[],
+): Promise<void> => {
+  const secrets = await secretsOf(context, home.namespace, references);
+  const composed = compositions(spec, [home.tenant, ...references, null, ...secrets.values()], () =>
+    planGatewaySecrets(home, references, ({ name, key }) => valuesIn(secrets.get(name))[key]),
+  );
+  await applyChild(context.cluster, composed);
 };
 
 const gateways = rememberedWith<ReturnType<typeof planGateway>>();

@@ -87,9 +87,11 @@ export const wakers = (cluster: Cluster, keys: Keys) => {
     secret: (change: Change) => {
       const { metadata } = change.object;
       const { namespace = '', name } = metadata;
-      const isOwn = metadata.labels?.[managedByLabel] === 'kanava';
-      if (isOwn && name !== gatewaySecretsName) return wakersOfOwnSecret(change, keys);
+      const isOurs = metadata.labels?.[managedByLabel] === 'kanava';
+      if (isOurs && name !== gatewaySecretsName) return wakersOfOwnSecret(change, keys);
       if (hasNewValues(change)) keys.mountedSecret(keyOf(change.object));
+      // Who needed it put it together.
+      if (isOurs && change.isOwn) return;
       everythingIn(namespace);
       const tenant = holderOf(cluster, namespace);
       if (tenant) keys.tenant(tenant.name);
