@@ -126,21 +126,19 @@ const pathOf = (items: string): readonly string[] | undefined =>
   /^\s*body(\.[A-Za-z_]\w*)*\s*$/.test(items) ? items.trim().split('.').slice(1) : undefined;
 
 function* itemsOf(message: Message, items: readonly JsonValue[]): Iterable<Message> {
-  for (const item of items) yield itemOf(message, item);
+  const attrs = asJson(message);
+  for (const item of items) yield { ...message, attrs, body: Body.fromValue(item) };
 }
 
 async function* itemsTakenApart(message: Message, path: readonly string[]): AsyncGenerator<Message> {
   const { large } = message.body;
   if (!large) return;
   const { itemsIn } = await import('./split-items.ts');
-  for await (const item of itemsIn(large.read(), path)) yield itemOf(message, item);
+  const attrs = asJson(message);
+  for await (const item of itemsIn(large.read(), path)) yield { ...message, attrs, body: Body.fromValue(item) };
 }
 
-const itemOf = (message: Message, item: JsonValue): Message => ({
-  ...message,
-  attrs: { ...message.attrs, datacontenttype: 'application/json' },
-  body: Body.fromValue(item),
-});
+const asJson = ({ attrs }: Message): Message['attrs'] => ({ ...attrs, datacontenttype: 'application/json' });
 
 interface Typed {
   readonly contentType?: string | undefined;
