@@ -32,7 +32,7 @@ const root = import.meta.dirname;
 /** As in images/runtime/Dockerfile: compiled code is only valid for the flags that it was made with. */
 export const runtimeFlags = ['--min-semi-space-size=4', '--max-semi-space-size=16', '--no-lazy-feedback-allocation'];
 /** As in images/operator/Dockerfile, and in the chart. */
-export const operatorFlags: readonly string[] = ['--max-semi-space-size=8', '--expose-gc'];
+export const operatorFlags: readonly string[] = ['--max-semi-space-size=4', '--expose-gc'];
 /** As in images/operator/Dockerfile. */
 export const operatorEnv = {
   MALLOC_ARENA_MAX: '1',
