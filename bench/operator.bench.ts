@@ -164,6 +164,7 @@ const largeRun = (sizes: Sizes): Promise<{ cpu: number; wall: number }> =>
     const operator = await world.startOperator();
     await Promise.race([scene.converged(sizes.integrations), ended(operator.pid, operator.logFile)]);
     const [cpu, wall] = [cpuSeconds(operator.pid), (performance.now() - started) / 1000];
+    say(`  reconciles: ${JSON.stringify([...(await reconcilesOf(operator))])}`);
     await operator.stop();
     return { cpu, wall };
   });

@@ -27,7 +27,7 @@ import { createScaler } from './reconcile/scaler.ts';
 import { createSecretWatches } from './reconcile/secret-watches.ts';
 import { startProblem } from './reconcile/start-problem.ts';
 import { reconcileTenant } from './reconcile/tenant.ts';
-import { brokenAccounts, wakers } from './reconcile/wake.ts';
+import { brokenAccounts, everybody, waitingForGateway, wakers } from './reconcile/wake.ts';
 import { watched } from './reconcile/watched.ts';
 import { readSettings, type Settings } from './settings.ts';
 
@@ -170,6 +170,9 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
       tenants.queue.add(tenant);
     };
     broker.meter.subscribe(brokenAccounts(kube.cluster, { tenant: isBroken }));
+    const look = (key: string) => integrations.queue.after(key, 0);
+    broker.meter.subscribe(waitingForGateway(kube.cluster, { look }));
+    broker.meter.onTurn(everybody(kube.cluster, { tenant: isBroken, look }));
     giveMemoryBack();
     log.info({ natsUrl: settings.config.nats.url }, 'leading');
   };

@@ -29,7 +29,7 @@ export const referencesIn = (schema: SchemaNode, value: unknown, root: Path): Re
   walkSchema(schema, value, root, (node, found, path) => {
     const system = node['x-kanava-connection'];
     if (system !== undefined) connections.push({ path: pathText(path), system, ...(found as { name: string }) });
-    if (node['x-kanava-flow']) flows.push({ path, name: found as string });
+    if (node['x-kanava-flow']) flows.push({ path: [...path], name: found as string });
     const key = path.at(-1);
     if (key === 'secretKeyRef') secrets.push({ path: pathText(path), ...(found as { name: string; key: string }) });
     if (key === 'caRef') {

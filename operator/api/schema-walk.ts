@@ -2,26 +2,39 @@ import type { SchemaNode } from './openapi.ts';
 
 export type Path = readonly (string | number)[];
 
-/** Visits every part of a value together with the schema that describes it, parents first. */
+/**
+ * Visits every part of a value together with the schema that describes it, parents first. The path is lent, since few visits keep it: it is
+ * another one after the visit.
+ */
 export const walkSchema = (
-  node: SchemaNode,
-  value: unknown,
-  path: Path,
+  schema: SchemaNode,
+  whole: unknown,
+  root: Path,
   visit: (node: SchemaNode, value: unknown, path: Path) => void,
 ): void => {
-  if (value === undefined || value === null) return;
-  visit(node, value, path);
-  if (Array.isArray(value)) {
-    const { items } = node;
-    if (items) for (const [index, item] of value.entries()) walkSchema(items, item, [...path, index], visit);
-    return;
-  }
-  if (typeof value !== 'object') return;
-  const { properties, additionalProperties } = node;
-  for (const [key, item] of Object.entries(value)) {
-    const below = properties?.[key] ?? (typeof additionalProperties === 'object' ? additionalProperties : undefined);
-    if (below) walkSchema(below, item, [...path, key], visit);
-  }
+  const path = [...root];
+  const below = (node: SchemaNode, part: string | number, value: unknown) => {
+    path.push(part);
+    walk(node, value);
+    path.pop();
+  };
+  const walk = (node: SchemaNode, value: unknown): void => {
+    if (value === undefined || value === null) return;
+    visit(node, value, path);
+    if (Array.isArray(value)) {
+      const { items } = node;
+      if (items) for (let index = 0; index < value.length; index += 1) below(items, index, value[index]);
+      return;
+    }
+    if (typeof value !== 'object') return;
+    const { properties, additionalProperties } = node;
+    const others = typeof additionalProperties === 'object' ? additionalProperties : undefined;
+    for (const key of Object.keys(value)) {
+      const schemaOfKey = properties?.[key] ?? others;
+      if (schemaOfKey) below(schemaOfKey, key, (value as Record<string, unknown>)[key]);
+    }
+  };
+  walk(schema, whole);
 };
 
 /** The schema of one place, if there is one. */

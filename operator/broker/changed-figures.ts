@@ -17,8 +17,9 @@ export interface LookAtChanged {
   /** All pages were read: the next look is compared with this one. */
   done(): void;
 }
-interface SameStreams {
+export interface SameStreams {
   readonly account: string;
+  /** The same list while nothing has changed in the account. */
   readonly streams: readonly string[];
 }
 /** Of an account, as a server said it. */

@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError, type LagReport, type Lags, type ServerFacts, type StreamLag } from '../reconcile/ports.ts';
-import { changedFigures } from './changed-figures.ts';
+import { changedFigures, type SameStreams } from './changed-figures.ts';
 import type { LazyConnection } from './connection.ts';
 import { reasonOf } from './failures.ts';
 import { collect, type Figures, readFigures, type Seen } from './jetstream-figures.ts';
+import { knownStreams } from './known-streams.ts';
 import { askServersForBytes } from './scatter.ts';
 import { settledAccounts } from './settled.ts';
-import { consumersOf, isSameFill, isSameState, lagOf } from './stream-lag.ts';
 import { youngGarbage } from './young-garbage.ts';
 
 /*
@@ -15,12 +15,14 @@ import { youngGarbage } from './young-garbage.ts';
  * tells about its own copies; only the leader's figures are right.
  *
  * Streams are asked for every second, or more often where that costs little: how soon an idle Integration wakes depends on it. Consumers
- * are asked for every ten seconds where something may have happened, every minute everywhere, and those of one account whenever somebody
+ * are asked for every ten seconds where something may have happened, every five minutes everywhere, and those of one account whenever somebody
  * needs them now.
  */
 export interface Meter extends Lags {
   /** With what changed since the last look, and what is gone. Polling goes on until the last listener is gone. */
   subscribe(listener: (report: LagReport) => void): () => void;
+  /** NATS does not answer any more, or does again. */
+  onTurn(listener: () => void): void;
   /** Looks once at everything, consumers too. */
   look(): Promise<readonly StreamLag[]>;
   facts(): Promise<ServerFacts>;
@@ -37,8 +39,8 @@ interface MeterOptions {
   readonly consumersEveryMs?: number;
   /** All of them, whether something seems to have happened or not. */
   readonly allConsumersEveryMs?: number;
-  /** Accounts. Answers of more than some hundred kilobytes are large objects for V8, which it collects dearly. */
-  readonly pageSize?: number;
+  /** Of one answer, which is about whole accounts: many small ones take longer, and a large one holds up all else. */
+  readonly pageBytes?: number;
 }
 
 /** Looking may take this share of the time, where that leaves it within the bounds. */
@@ -49,8 +51,6 @@ const fewAccounts = 4;
 const fewOfAll = 1 / 4;
 /** Every look tells of the servers, too; what one told so recently is not asked for again. */
 const factsFreshMs = 5_000;
-/** A stream is gone when so many looks did not show it: accounts come and go between two pages of one look. */
-const goneAfterLooks = 2;
 
 export const createMeter = (
   connection: LazyConnection,
@@ -59,15 +59,15 @@ export const createMeter = (
   {
     everyMs = { least: 100, most: 1_000 },
     consumersEveryMs = 10_000,
-    allConsumersEveryMs = 60_000,
-    pageSize = 16,
+    allConsumersEveryMs = 300_000,
+    pageBytes = 512 * 1024,
   }: MeterOptions = {},
 ): Meter => {
-  const known = new Map<string, Map<string, Known>>();
+  const known = knownStreams();
   const listeners = new Set<(report: LagReport) => void>();
+  const turns: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let polling = false;
-  let looks = 0;
   let lookedAt: number | undefined;
   const settled = settledAccounts();
   let consumersAt = Number.NEGATIVE_INFINITY;
@@ -80,10 +80,12 @@ export const createMeter = (
   let told: { at: number; servers: ReturnType<typeof serversIn> } | undefined;
   let wanted: { accounts: Set<string>; done: Promise<void> } | undefined;
 
+  /** Accounts. */
+  let pageSize = 16;
   const lookAtChanged = changedFigures();
   const dropped = youngGarbage();
 
-  const ask = async (query: object, read = readWhole): Promise<Figures[]> => {
+  const ask = async (query: object, read = readWhole): Promise<{ figures: Figures[]; longest: number }> => {
     const started = performance.now();
     const answers = await askServersForBytes(await connection.get(), {
       subject: '$SYS.REQ.SERVER.PING.JSZ',
@@ -93,57 +95,25 @@ export const createMeter = (
     });
     if (answers.length === 0)
       throw new BrokerError('Unreachable', 'No NATS server told its JetStream figures within 3 s');
-    const parsed = answers.map(read);
-    dropped(answers.reduce((sum, { length }) => sum + length, 0));
+    const figures = answers.map(read);
+    const lengths = answers.map(({ length }) => length);
+    dropped(lengths.reduce((sum, length) => sum + length, 0));
     spentMs += performance.now() - started;
-    told = { at: performance.now(), servers: serversIn(parsed) };
-    return parsed;
+    told = { at: performance.now(), servers: serversIn(figures) };
+    return { figures, longest: Math.max(...lengths) };
   };
 
   /** Takes up what the servers said, and tells what of it is new. */
   const take = (seen: Seen, at: number, withConsumers: boolean): StreamLag[] => {
-    const changed: StreamLag[] = [];
     if (withConsumers) settled.read(seen, at);
-    else for (const accountId of seen.keys()) settled.moved(accountId, at);
-    for (const [accountId, streams] of seen) {
-      let ofAccount = known.get(accountId);
-      if (!ofAccount) known.set(accountId, (ofAccount = new Map()));
-      for (const [name, found] of streams) {
-        const before = ofAccount.get(name);
-        if (before) before.look = looks;
-        // Two looks may overtake each other.
-        if (before && before.at > at) continue;
-        const isNew = !before || !isSameState(before.lag, found) || (withConsumers && !isSameFill(before.lag, found));
-        if (before && !isNew && !withConsumers) continue;
-        const lag = {
-          ...lagOf(accountId, name, found),
-          ...(withConsumers ? { consumers: found.consumers, consumersAt: at } : consumersOf(before?.lag)),
-        };
-        ofAccount.set(name, { lag, at, look: looks });
-        if (isNew) changed.push(lag);
-      }
-    }
-    return changed;
-  };
-  const dropGone = (): StreamLag[] => {
-    const gone: StreamLag[] = [];
-    for (const [accountId, streams] of known) {
-      for (const [name, { lag, look }] of streams)
-        if (looks - look >= goneAfterLooks) {
-          streams.delete(name);
-          gone.push(lag);
-        }
-      if (streams.size > 0) continue;
-      known.delete(accountId);
-      settled.forget(accountId);
-    }
-    return gone;
+    else for (const account of seen.keys()) settled.moved(account, at);
+    return known.take(seen, at, withConsumers);
   };
 
   const lookAtAll = async (withConsumers: boolean): Promise<LagReport> => {
     const at = performance.now();
     const seen: Seen = new Map();
-    const same: { readonly account: string; readonly streams: readonly string[] }[] = [];
+    const same: SameStreams[] = [];
     // What one of several servers says of an account does not tell it all.
     const isOnly = !withConsumers && (await serverCount()) === 1;
     const look = lookAtChanged();
@@ -152,31 +122,30 @@ export const createMeter = (
       same.push(...unchanged);
       return figures;
     };
-    for (let offset = 0; ; offset += pageSize) {
-      const query = { accounts: true, streams: true, consumer: withConsumers, limit: pageSize, offset };
-      const page = await ask(query, isOnly ? readChanged : readWhole);
-      collect(page, seen);
-      if (page.every(({ data }) => offset + pageSize >= (data?.total ?? 0))) break;
+    const limit = pageSize;
+    for (let offset = 0, most = 0; ; offset += limit) {
+      const query = { accounts: true, streams: true, consumer: withConsumers, limit, offset };
+      const { figures, longest } = await ask(query, isOnly ? readChanged : readWhole);
+      collect(figures, seen);
+      most = Math.max(most, longest);
+      pageSize = bounded(Math.round((limit * pageBytes) / most), 1, 1024);
+      if (figures.every(({ data }) => offset + limit >= (data?.total ?? 0))) break;
     }
-    looks += 1;
+    known.nextLook();
     if (isOnly) look.done();
-    for (const { account, streams } of same) {
-      const ofAccount = known.get(account);
-      for (const stream of streams) {
-        const found = ofAccount?.get(stream);
-        if (found && found.look >= looks - 1) found.look = looks;
-      }
-    }
+    for (const unchanged of same) known.keep(unchanged);
     const changed = take(seen, at, withConsumers);
     if (withConsumers) consumersAt = allConsumersAt = at;
     lookedAt = at;
-    return { changed, gone: dropGone() };
+    const gone = known.dropGone();
+    for (const account of gone.accounts) settled.forget(account);
+    return { changed, gone: gone.streams };
   };
   const lookAt = async (accounts: readonly string[]): Promise<LagReport> => {
     const at = performance.now();
     const seen: Seen = new Map();
     await Promise.all(
-      accounts.map(async (id) => collect(await ask({ account: id, streams: true, consumer: true }), seen)),
+      accounts.map(async (id) => collect((await ask({ account: id, streams: true, consumer: true })).figures, seen)),
     );
     return { changed: take(seen, at, true), gone: [] };
   };
@@ -184,12 +153,12 @@ export const createMeter = (
     if (at - consumersAt < consumersEveryMs) return lookAtAll(false);
     if (at - allConsumersAt >= allConsumersEveryMs) return lookAtAll(true);
     const { changed, gone } = await lookAtAll(false);
-    const [same, due] = partition([...known.keys()], settled.is);
-    if (due.length > fewOfAll * known.size) return lookAtAll(true);
+    const accounts = known.accounts();
+    const [same, due] = partition(accounts, settled.is);
+    if (due.length > fewOfAll * accounts.length) return lookAtAll(true);
     const found = await lookAt(due);
     // Figures that cannot have changed are as good as new ones.
-    for (const accountId of same)
-      for (const stream of known.get(accountId)?.values() ?? []) stream.lag = { ...stream.lag, consumersAt: at };
+    for (const account of same) known.keepConsumers(account, at);
     consumersAt = at;
     return { changed: [...changed, ...found.changed], gone };
   };
@@ -204,19 +173,24 @@ export const createMeter = (
       }
     }
   };
+  const turn = (isFailing: boolean) => {
+    if (failing === isFailing) return;
+    failing = isFailing;
+    for (const listener of turns) listener();
+  };
   const poll = async (): Promise<void> => {
     polling = true;
     const started = performance.now();
     movedAt = started;
     try {
       const report = await lookAtDue(started);
-      failing = false;
+      turn(false);
       tell(report);
     } catch (error) {
       failures += 1;
       if (!failing)
         log.warn({ reason: reasonOf(error) }, 'NATS does not tell what waits in the streams; it is asked again');
-      failing = true;
+      turn(true);
     }
     polling = false;
     movedAt = performance.now();
@@ -230,7 +204,7 @@ export const createMeter = (
   };
 
   return {
-    lag: (accountId, name) => known.get(accountId)?.get(name)?.lag,
+    lag: known.lag,
     lookedAt: () => lookedAt,
     refresh: (accountId) => {
       // Those who ask in the same moment are answered together.
@@ -255,14 +229,15 @@ export const createMeter = (
         timer = undefined;
       };
     },
+    onTurn: (listener) => void turns.push(listener),
     look: async () => {
       await lookAtAll(true);
-      return [...known.values()].flatMap((streams) => [...streams.values()].map(({ lag }) => lag));
+      return known.all();
     },
     facts: async () => {
       const { info } = await connection.get();
       const fresh = told && performance.now() - told.at < factsFreshMs ? told.servers : undefined;
-      const { version, syncAlways } = fresh ?? serversIn(await ask({}));
+      const { version, syncAlways } = fresh ?? serversIn((await ask({})).figures);
       return { version: version ?? info?.version ?? 'unknown', maxPayload: info?.max_payload ?? 0, syncAlways };
     },
     failures: () => failures,
@@ -275,6 +250,7 @@ export const createMeter = (
   };
 };
 
+const bounded = (value: number, least: number, most: number): number => Math.min(most, Math.max(least, value));
 const readWhole = (answer: Buffer): Figures => readFigures(answer.toString());
 
 const partition = <Item>(items: readonly Item[], isFirst: (item: Item) => boolean): [Item[], Item[]] => {
@@ -282,12 +258,6 @@ const partition = <Item>(items: readonly Item[], isFirst: (item: Item) => boolea
   return [first, second];
 };
 
-interface Known {
-  lag: StreamLag;
-  readonly at: number;
-  /** The last look that showed it. */
-  look: number;
-}
 /** What every answer says of the server that gave it. */
 const serversIn = ([first, ...others]: readonly Figures[]): Pick<ServerFacts, 'syncAlways'> & { version?: string } => {
   const flags = [first, ...others].map((found) => found?.data?.config?.sync_always ?? false);

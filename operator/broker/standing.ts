@@ -29,7 +29,7 @@ interface Found {
 }
 
 /** What the meter does not show, such as a setting that was changed by hand, is found after this time. */
-const standsMs = 60_000;
+const standsMs = 300_000;
 /** What the meter says is not known any more after this time; it looks every second. */
 const meterFreshMs = 5_000;
 

@@ -40,13 +40,15 @@ const isProgrammingError = (error: unknown) => programmingErrors.some((kind) => 
 
 export const createController = (options: ControllerOptions): Controller => {
   const { name, reconcile, metrics, log, workers = 8, stuckAfterMs = 600_000 } = options;
+  const aQuarter = Math.max(1, Math.floor(workers / 4));
   const queue = createQueue({
     name,
     metrics,
+    lookWorkers: aQuarter,
     ...(options.restMs !== undefined && { restMs: options.restMs }),
     ...(options.groupOf && {
       groupOf: options.groupOf,
-      groupWorkers: options.groupWorkers ?? Math.max(1, Math.floor(workers / 4)),
+      groupWorkers: options.groupWorkers ?? aQuarter,
     }),
   });
   const controller = { controller: name };

@@ -2,9 +2,11 @@ import type { ControlMetrics } from './metrics.ts';
 
 /*
  * The work queue of client-go for keys, fair between groups (tenants). A key waits at most once, is worked on by one worker at a time,
- * and a key that is added while it is in work comes back when that work is done. Groups take turns, and none has more than its share
- * of the workers, so that one tenant's storm delays the others by one key and not by its backlog. Something has happened to a key that is
- * added; one that is only to be looked at again waits while there are such, as what has low priority does in controller-runtime.
+ * and a key that is added while it is in work comes back when that work is done. Groups take turns of some keys, so that one tenant's storm
+ * delays the others by a turn and not by its backlog, and none has more than its share of the workers. A group that comes anew goes before
+ * those that have had a turn, as flows do in fq_codel: a lone change does not wait for everybody's backlog. Something has happened to a key that is
+ * added; one that is only to be looked at again waits while there are such, as what has low priority does in controller-runtime. But some
+ * of the turns are for looks whatever there is: so they cost a storm little, however long it lasts, and are not forgotten in it.
  */
 export interface KeyedQueue {
   add(key: string): void;
@@ -30,6 +32,8 @@ export interface QueueOptions {
   readonly groupOf?: (key: string) => string;
   /** Keys of one group in work at once. */
   readonly groupWorkers?: number;
+  /** A key is looked at again only while fewer than so many keys are in work, if it is not the turn of looks. */
+  readonly lookWorkers?: number;
   /** client-go: 5 ms, doubled up to 1000 s. */
   readonly backoffMs?: { readonly first: number; readonly max: number };
   /** A key is not worked on again before it has rested for so long: what changes meanwhile is dealt with together. */
@@ -38,6 +42,12 @@ export interface QueueOptions {
   readonly retryRate?: { readonly perSecond: number; readonly burst: number };
 }
 
+interface Group {
+  /** Keys that wait, with when they came. */
+  readonly keys: Map<string, number>;
+  /** How many of them are taken before others have their turn. */
+  left: number;
+}
 interface Bucket {
   tokens: number;
   at: number;
@@ -45,17 +55,23 @@ interface Bucket {
 /** Whether something has happened, or it is only time to look. */
 type Why = 'news' | 'look';
 const longestTimer = 2 ** 31 - 1;
-/** Even while there is always something else to do, a key that is to be looked at again waits no longer. */
-const lookWithinMs = 60_000;
+/** What a tenant's keys share (its connection to NATS, its Secrets) is at hand for them then. */
+const keysPerTurn = 8;
+/** Of so many keys that are taken, one is looked at again, if any waits to be. */
+const turnsOfLooks = 10;
 
 export const createQueue = (options: QueueOptions): KeyedQueue => {
-  const { name, metrics, groupOf = () => '', groupWorkers = Number.POSITIVE_INFINITY, restMs = 0 } = options;
+  const { name, metrics, groupOf = () => '', restMs = 0 } = options;
+  const { groupWorkers = Number.POSITIVE_INFINITY, lookWorkers = Number.POSITIVE_INFINITY } = options;
   const backoff = options.backoffMs ?? { first: 5, max: 1_000_000 };
   const rate = options.retryRate ?? { perSecond: 10, burst: 100 };
-  /** Keys that wait, with when they came; groups in the order of their turns. */
-  const waiting = new Map<string, Map<string, number>>();
+  /** Groups that came anew, and those that have had a turn: it is the first one's. */
+  const fresh = new Map<string, Group>();
+  const waiting = new Map<string, Group>();
   /** Keys that wait to be looked at again, the one first that came first, with when. */
   const looks = new Map<string, number>();
+  /** Keys with news that were taken while looks waited, since the last look. */
+  let ahead = 0;
   const running = new Map<string, number>();
   const runningOf = new Map<string, number>();
   /** Added while in work. */
@@ -66,48 +82,64 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
   const resting = new Map<string, number>();
   const buckets = new Map<string, Bucket>();
   const takers: ((key: string | undefined) => void)[] = [];
+  const [adds, queueSeconds, workSeconds] = [
+    metrics.adds.labels({ name }),
+    metrics.queueSeconds.labels({ name }),
+    metrics.workSeconds.labels({ name }),
+  ];
   const drained = Promise.withResolvers<void>();
   let closed = false;
 
-  const isWaiting = (key: string) => waiting.get(groupOf(key))?.has(key) ?? false;
+  const groupWith = (key: string) => fresh.get(groupOf(key)) ?? waiting.get(groupOf(key));
+  const isWaiting = (key: string) => groupWith(key)?.keys.has(key) ?? false;
   const enqueue = (key: string) => {
-    const group = groupOf(key);
     looks.delete(key);
-    const keys = waiting.get(group);
-    if (keys) keys.set(key, performance.now());
-    else waiting.set(group, new Map([[key, performance.now()]]));
+    const found = groupWith(key);
+    const group = found ?? { keys: new Map<string, number>(), left: keysPerTurn };
+    group.keys.set(key, performance.now());
+    if (!found) fresh.set(groupOf(key), group);
   };
   const isFull = (group: string) => (runningOf.get(group) ?? 0) >= groupWorkers;
   const begin = (key: string, since: number): string => {
     const [group, now] = [groupOf(key), performance.now()];
     runningOf.set(group, (runningOf.get(group) ?? 0) + 1);
     running.set(key, now);
-    metrics.queueSeconds.observe({ name }, (now - since) / 1000);
+    queueSeconds.observe((now - since) / 1000);
     return key;
   };
-  const takeNews = (): string | undefined => {
-    for (const [group, keys] of waiting) {
-      const first = keys.entries().next();
-      if (isFull(group) || first.done) continue;
+  const takeOf = (line: Map<string, Group>): string | undefined => {
+    for (const [name, group] of line) {
+      const first = group.keys.entries().next();
+      // Nothing of it has come for a round: it may come anew.
+      if (first.done) line.delete(name);
+      if (first.done || isFull(name)) continue;
       const [key, since] = first.value;
-      // The group goes to the end of the line, so the next turn is another's.
-      waiting.delete(group);
-      keys.delete(key);
-      if (keys.size > 0) waiting.set(group, keys);
+      ahead = looks.size > 0 ? ahead + 1 : 0;
+      group.keys.delete(key);
+      group.left -= 1;
+      if (group.left === 0 || group.keys.size === 0) {
+        line.delete(name);
+        waiting.set(name, group);
+        group.left = keysPerTurn;
+      }
       return begin(key, since);
     }
     return undefined;
   };
-  const takeLook = (until: number): string | undefined => {
+  const takeNews = () => takeOf(fresh) ?? takeOf(waiting);
+  const takeLook = (): string | undefined => {
     for (const [key, since] of looks) {
-      if (since > until) return undefined;
       if (isFull(groupOf(key))) continue;
       looks.delete(key);
+      ahead = 0;
       return begin(key, since);
     }
     return undefined;
   };
-  const take = () => takeLook(performance.now() - lookWithinMs) ?? takeNews() ?? takeLook(performance.now());
+  const take = () =>
+    (ahead >= turnsOfLooks - 1 ? takeLook() : undefined) ??
+    takeNews() ??
+    (running.size < lookWorkers ? takeLook() : undefined);
   const dispatch = () => {
     while (takers.length > 0) {
       const key = take();
@@ -130,7 +162,7 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
     const restLeft = (resting.get(key) ?? 0) - performance.now();
     if (restLeft > 0) return later(key, restLeft, why);
     resting.delete(key);
-    metrics.adds.inc({ name });
+    adds.inc();
     if (running.has(key)) again.add(key);
     else if (why === 'news') enqueue(key);
     else if (!looks.has(key)) looks.set(key, performance.now());
@@ -154,7 +186,8 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
   };
   const add = (key: string): void => put(key, 'news');
   const runningSeconds = () => [...running.values()].map((since) => (performance.now() - since) / 1000);
-  const depth = () => waiting.values().reduce((sum, keys) => sum + keys.size, looks.size);
+  const sizeOf = (line: Map<string, Group>) => line.values().reduce((sum, { keys }) => sum + keys.size, 0);
+  const depth = () => sizeOf(fresh) + sizeOf(waiting) + looks.size;
 
   const gauge = { name, depth, runningSeconds };
   metrics.queues.add(gauge);
@@ -184,7 +217,7 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
       const left = (runningOf.get(group) ?? 1) - 1;
       if (left > 0) runningOf.set(group, left);
       else runningOf.delete(group);
-      metrics.workSeconds.observe({ name }, (performance.now() - since) / 1000);
+      workSeconds.observe((performance.now() - since) / 1000);
       if (restMs > 0) resting.set(key, performance.now() + restMs);
       if (again.delete(key) && !closed) {
         if (restMs > 0) later(key, restMs, 'news');
@@ -199,6 +232,7 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
       closed = true;
       for (const { timer } of delayed.values()) clearTimeout(timer);
       delayed.clear();
+      fresh.clear();
       waiting.clear();
       looks.clear();
       again.clear();

@@ -122,6 +122,13 @@ export const createTransport = (options: TransportOptions): Transport => {
     labelNames: ['code', 'method', 'host'],
     registers: [options.registry],
   });
+  const counts = new Map<string, { inc(): void }>();
+  const count = (code: string, method: string) => {
+    const key = `${method} ${code}`;
+    const counter = counts.get(key) ?? requests.labels({ code, method, host: url.host });
+    counts.set(key, counter);
+    counter.inc();
+  };
   const target = (path: string, query: ApiRequest['query'] = {}) => {
     const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
     return `${base}${path}${given.length > 0 ? `?${new URLSearchParams(given).toString()}` : ''}`;
@@ -139,14 +146,14 @@ export const createTransport = (options: TransportOptions): Transport => {
         'user-agent': userAgent,
         ...(authorization && { authorization }),
       });
-      requests.inc({ code: String(status(answer)), method, host: url.host });
+      count(String(status(answer)), method);
       return answer;
     };
     try {
       const answer = await once(false);
       return status(answer) === 401 ? await once(true) : answer;
     } catch (error) {
-      if (!(error instanceof ApiError)) requests.inc({ code: '<error>', method, host: url.host });
+      if (!(error instanceof ApiError)) count('<error>', method);
       throw error;
     }
   };

@@ -69,7 +69,7 @@ const messageFigures = (observed: Observed, previous: IntegrationStatus): Partia
         ...(lastDeadLetter && deadLetters.messages > 0 ? lastFailure(lastDeadLetter) : {}),
       }
     : previous.deadLetters;
-  const lag = work ? roughLag(lagOf(work), previous.lag) : previous.lag;
+  const lag = work ? roughLag(lagOf(work), previous.lag) : (previous.lag ?? noLag(observed));
   return {
     ...(lag ? { lag } : {}),
     ...(bus ? { bus } : {}),
@@ -84,6 +84,13 @@ const lastFailure = ({ reason, time }: NonNullable<Observed['lastDeadLetter']>) 
   ...(Number.isNaN(Date.parse(time)) ? {} : { lastTime: secondsTime(Date.parse(time)) }),
 });
 
+/** Of streams that were made a moment ago it is known at once. */
+const noLag = ({ inbox, subscribed }: Observed): Lag | undefined => {
+  const isRead = Object.values(subscribed).every(({ consumers }) =>
+    consumers.every(({ pending, ackPending }) => pending === 0 && ackPending === 0),
+  );
+  return inbox?.messages === 0 && isRead ? { pending: 0, inFlight: 0 } : undefined;
+};
 /** What is parked waits, too: for its next attempt. */
 const lagOf = ({ waiting, inFlight, parked }: Work) => ({ pending: waiting + parked, inFlight });
 

@@ -32,16 +32,26 @@ export interface SecretWatches {
   close(namespace: string): void;
 }
 
-/** Streams, lag and the gateway's word come without events: they are looked at again after this time. */
-const observeEveryMs = 10_000;
+/**
+ * After which time an object is looked at again although nothing has happened to it. Where all is well that finds only what no event and no
+ * figure of the meter tells of, such as a setting that somebody changed in NATS; there may be thousands of them.
+ */
+const settledEveryMs = 60_000;
+/** What is not well, or shows what nobody tells of. */
+export const closelyEveryMs = 10_000;
 /** While something is being put in place; less often the longer it takes, because looking does not make it faster. */
 export const hurryMs = 500;
+const patientMs = 30_000;
+
+/** Who wakes is well for a while and no longer, and who is suspended may have pods that end. */
+const settled: ReadonlySet<string> = new Set(['Ready', 'Running', 'Idle']);
 
 export const lookAgainMs = (conditions: readonly Condition[], now: number): number => {
   const reconciling = conditions.find(({ type }) => type === 'Reconciling');
-  if (reconciling?.status !== 'True') return observeEveryMs;
-  const age = now - Date.parse(reconciling.lastTransitionTime);
-  return Math.min(observeEveryMs, Math.max(hurryMs, age / 4));
+  if (reconciling?.status === 'True')
+    return Math.min(patientMs, Math.max(hurryMs, (now - Date.parse(reconciling.lastTransitionTime)) / 4));
+  const isSettled = conditions.some(({ type, reason }) => type === 'Ready' && settled.has(reason));
+  return isSettled ? settledEveryMs : closelyEveryMs;
 };
 /** What is to be swept is an hour old at least. */
 export const bodySweepMs = 10 * 60_000;

@@ -122,7 +122,8 @@ export const install = async (
   scaler.track(key, target);
   const intake = await ensureIntake(context, object, holder, basis, keys);
   const routed = await ensureRoutes(context, object, holder, basis, keys, streams.messaging);
-  await pruneFlows(context, object, basis, intake ? [deployment, intake] : [deployment]);
+  // One that has no status yet has had no other flow.
+  if (!isUntouched(object)) await pruneFlows(context, object, basis, intake ? [deployment, intake] : [deployment]);
   const wanted = scaler.wanted(key) ?? replicasOf(deployment) ?? 0;
   const needed = neededReplicas(target.policy, wanted);
   const paused = await pauseOf(context, object, deployment, wanted, keys);
@@ -246,6 +247,9 @@ const ensureComposed = async (
     return references.gateway.every((reference) => keys.includes(composedKey(reference)));
   };
   if (await look()) return true;
+  await ensureGatewaySecrets(context, name, spec);
+  if (await look()) return true;
+  // That may have been another's, begun before this one was accepted.
   await ensureGatewaySecrets(context, name, spec);
   return look();
 };

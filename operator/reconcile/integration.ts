@@ -10,7 +10,7 @@ import { integrationStatus } from '../plan/integration-status.ts';
 import { Namespaces } from '../plan/kinds.ts';
 import { announce } from './announce.ts';
 import { applyStatus } from './apply.ts';
-import { type Context, lookAgainMs } from './context.ts';
+import { type Context, closelyEveryMs, lookAgainMs } from './context.ts';
 import { examine, refused } from './examine.ts';
 import { type Installed, install, nothingInstalled } from './install.ts';
 import type { KubeObject } from './ports.ts';
@@ -90,7 +90,10 @@ const report = async (
   await applyStatus(context.cluster, object, status);
   announce(context.cluster, object, status.conditions ?? []);
   if (!holder) return undefined;
-  return { requeueAfterMs: lookAgainMs(status.conditions ?? [], context.now()) };
+  const lookAgain = lookAgainMs(status.conditions ?? [], context.now());
+  // How far it has read on the bus is part of the status and no news; nor is it when its schedules go.
+  const isSubscribed = Object.keys(installed.subscribed).length > 0;
+  return { requeueAfterMs: isSubscribed ? Math.min(closelyEveryMs, lookAgain) : lookAgain };
 };
 
 /** What was known stays while the bus cannot be looked at; without a subscription there is nothing to know. */

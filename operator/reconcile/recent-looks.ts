@@ -20,7 +20,7 @@ interface Look {
 }
 
 /** Less than the time after which everything is looked at anyway. */
-const usuallyFreshMs = 9_000;
+const usuallyFreshMs = 50_000;
 
 export const createRecentLooks = (now: () => number, freshMs = usuallyFreshMs): RecentLooks => {
   const known = new Map<string, Look>();

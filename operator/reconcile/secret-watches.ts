@@ -28,7 +28,8 @@ export const createSecretWatches = (kube: Watching, onChange: (change: Change) =
   const open = new Map<string, Watch>();
   return {
     open: async (namespace) => {
-      const watch = open.get(namespace) ?? kube.watch(Secrets, onChange, { namespace, trim });
+      const tell = (change: Change) => onChange(watch.hasSynced() ? change : { ...change, isFirst: true });
+      const watch: Watch = open.get(namespace) ?? kube.watch(Secrets, tell, { namespace, trim });
       open.set(namespace, watch);
       if (watch.hasSynced()) return;
       const timeout = new AbortController();

@@ -1,7 +1,7 @@
 import { type EffectiveTenant, effectiveIntegration } from '../api/effective.ts';
 import { Integrations } from '../api/meta.ts';
 import { parseIntegration } from '../api/parse.ts';
-import { rememberedWith } from '../api/remembered.ts';
+import { remembered, rememberedWith } from '../api/remembered.ts';
 import { referencesBySide } from '../plan/acceptance.ts';
 import { componentLabel, gatewayCredentialsName, type Home, managedBy } from '../plan/children.ts';
 import { planGateway, planGatewaySecrets } from '../plan/gateway.ts';
@@ -36,12 +36,22 @@ export const ensureGateway = async (
 };
 
 /** The secrets that the gateway reads; for who has been accepted a moment ago and is not to wait until the Tenant is looked at. */
-export const ensureGatewaySecrets = async (context: Context, tenant: string, spec: EffectiveTenant): Promise<void> => {
+export const ensureGatewaySecrets = (context: Context, tenant: string, spec: EffectiveTenant): Promise<void> => {
   const home = homeOf(tenant, spec);
-  const references = gatewayReferences(context, home.namespace);
-  if (references && !isRecordMissing(context.cluster, home.namespace))
-    await composeSecrets(context, home, spec, references);
+  const ensure = async () => {
+    const references = gatewayReferences(context, home.namespace);
+    if (references && !isRecordMissing(context.cluster, home.namespace))
+      await composeSecrets(context, home, spec, references);
+  };
+  // Several are accepted in the same moment. Who comes while it is written looks whether its own are in it.
+  const underWay = composing(context);
+  const found = underWay.get(home.namespace);
+  const done = found ?? ensure().finally(() => underWay.delete(home.namespace));
+  underWay.set(home.namespace, done);
+  return done;
 };
+/** By namespace. */
+const composing = remembered((_context: Context) => new Map<string, Promise<void>>());
 
 const homeOf = (tenant: string, { namespace }: EffectiveTenant): Home => ({ tenant, namespace: namespace.name });
 

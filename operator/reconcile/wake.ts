@@ -1,3 +1,5 @@
+import { bucketStream, gatewayBucket } from '../../runtime/nats/names.ts';
+import type { Condition } from '../api/fields.ts';
 import { Connections, Integrations, Tenants } from '../api/meta.ts';
 import { isSameJson } from '../plan/canonical.ts';
 import {
@@ -22,12 +24,18 @@ export interface Keys {
   /** A Secret that pods may have mounted has other values. */
   mountedSecret(key: string): void;
 }
+/** To look at a key when there is nothing better to do. */
+export interface Looks {
+  look(key: string): void;
+}
 export interface Change {
   readonly type: 'added' | 'updated' | 'deleted';
   readonly object: KubeObject;
   readonly previous?: KubeObject;
   /** The answer to a write of our own: who wrote it has gone on by it, and only others need to look. */
   readonly isOwn?: boolean;
+  /** It is of a first list that everybody waits for who reads it. */
+  readonly isFirst?: boolean;
 }
 
 export const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
@@ -88,6 +96,10 @@ export const wakers = (cluster: Cluster, keys: Keys) => {
       const { metadata } = change.object;
       const { namespace = '', name } = metadata;
       const isOurs = metadata.labels?.[managedByLabel] === 'kanava';
+      if (change.isFirst) {
+        if (!isOurs && hasNewValues(change)) keys.mountedSecret(keyOf(change.object));
+        return;
+      }
       if (isOurs && name !== gatewaySecretsName) return wakersOfOwnSecret(change, keys);
       if (hasNewValues(change)) keys.mountedSecret(keyOf(change.object));
       // Who needed it put it together.
@@ -111,16 +123,35 @@ const hasNewValues = ({ type, object, previous }: Change): boolean => {
   return type === 'updated' && !isSameJson(object['data'] ?? {}, previous?.['data'] ?? {});
 };
 
+/** NATS went away or came back, and no object tells of it. */
+export const everybody = (cluster: Cluster, keys: Pick<Keys, 'tenant'> & Looks) => (): void => {
+  for (const { metadata } of cluster.list(Tenants)) keys.tenant(metadata.name);
+  for (const object of cluster.list(Integrations)) keys.look(keyOf(object));
+};
+
+/** The gateway writes into its bucket what it has taken up: who waits for that looks again. */
+export const waitingForGateway =
+  (cluster: Cluster, keys: Looks) =>
+  ({ changed }: Pick<LagReport, 'changed'>): void => {
+    const accounts = new Set(changed.filter(({ stream }) => stream === gatewayStream).map(({ account }) => account));
+    for (const tenant of accounts.size > 0 ? cluster.list(Tenants) : []) {
+      const namespace = claimed(tenant);
+      if (namespace === undefined || !accounts.has(accountOf(tenant) ?? '')) continue;
+      for (const object of cluster.list(Integrations, { namespace }))
+        if (statusConditions(object['status']).some(isWaitingForGateway)) keys.look(keyOf(object));
+    }
+  };
+const gatewayStream = bucketStream(gatewayBucket);
+const isWaitingForGateway = ({ type, reason }: Condition) => type === 'Ready' && reason === 'GatewayNotReady';
+
 /** Streams give no events: the tenant whose account has lost one looks at its own. Those of Integrations the scaler knows. */
 export const brokenAccounts =
   (cluster: Cluster, keys: Pick<Keys, 'tenant'>) =>
   ({ gone }: Pick<LagReport, 'gone'>): void => {
     const broken = new Set(gone.map(({ account }) => account));
     if (broken.size === 0) return;
-    for (const { metadata, status } of cluster.list(Tenants)) {
-      const id = (status as { account?: { id?: string } } | undefined)?.account?.id;
-      if (id !== undefined && broken.has(id)) keys.tenant(metadata.name);
-    }
+    for (const tenant of cluster.list(Tenants))
+      if (broken.has(accountOf(tenant) ?? '')) keys.tenant(tenant.metadata.name);
   };
 
 const wakersOfOwnSecret = ({ object, isOwn }: Change, keys: Keys): void => {
@@ -132,6 +163,8 @@ const wakersOfOwnSecret = ({ object, isOwn }: Change, keys: Keys): void => {
   else if (tenant !== undefined) keys.tenant(tenant);
 };
 
+const accountOf = ({ status }: KubeObject): string | undefined =>
+  (status as { account?: { id?: string } } | undefined)?.account?.id;
 const claimed = (tenant: KubeObject): string | undefined =>
   (tenant['spec'] as { namespace?: { name?: string } } | undefined)?.namespace?.name;
 /** What the objects in its namespace go by. */

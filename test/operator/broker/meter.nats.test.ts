@@ -34,8 +34,10 @@ const empty = async (tenant: WorldTenant) => {
 describe('the meter', () => {
   test('tells what waits for every tenant, however many pages it takes', async () => {
     const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
-    const meter = createMeter(connection, async () => 1, log, { pageSize: 2 });
+    const meter = createMeter(connection, async () => 1, log, { pageBytes: 1 });
     for (const tenant of tenants.slice(0, 3)) await store(tenant);
+    // The first look tells how large answers are.
+    await meter.look();
     const lags = await meter.look();
     const of = (tenant: WorldTenant) => lags.find(({ account }) => account === tenant.keys.account);
     expect(lags).toHaveLength(5);
@@ -145,6 +147,22 @@ describe('the meter', () => {
     // Nothing moves in the stream by that, but the number of its consumers.
     await manager.consumers.delete('bus', 'billing');
     await expect.poll(consumers).toEqual(['orders 0']);
+    meter.close();
+    await connection.close();
+  });
+
+  test('tells when NATS does not answer any more, and when it does again', async () => {
+    const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
+    let isAway = false;
+    const cut = { ...connection, get: () => (isAway ? Promise.reject(new Error('cut')) : connection.get()) };
+    const meter = createMeter(cut, async () => 1, log, { everyMs: { least: 10, most: 10 } });
+    const turns: boolean[] = [];
+    meter.onTurn(() => turns.push(isAway));
+    meter.subscribe(() => {});
+    await expect.poll(() => meter.lookedAt()).toBeDefined();
+    expect(turns).toEqual([]);
+    for (isAway of [true, false]) await expect.poll(() => turns.at(-1)).toBe(isAway);
+    expect(turns).toEqual([true, false]);
     meter.close();
     await connection.close();
   });

@@ -3,7 +3,8 @@ import { catalogue } from '../../../operator/api/conditions.ts';
 import { assess } from '../../../operator/plan/acceptance.ts';
 import { stampConditions, verdict } from '../../../operator/plan/conditions.ts';
 import { type Facts, integrationVerdicts } from '../../../operator/plan/integration-conditions.ts';
-import { roughLag } from '../../../operator/plan/integration-status.ts';
+import { integrationStatus, roughLag } from '../../../operator/plan/integration-status.ts';
+import { integration } from '../../build.ts';
 import { candidate } from './fixtures.ts';
 
 const { accepted, connections } = assess(candidate());
@@ -243,4 +244,37 @@ describe('lag', () => {
   ] as const)('%s', (_why, previous, current, which) => {
     expect(roughLag(current, previous)).toBe(which === 'current' ? current : previous);
   });
+});
+
+describe('the lag of an Integration that is new', () => {
+  const consumer = { name: 'orders', pending: 0, ackPending: 0, delivered: 0 };
+  const stream = (messages: number, pending = 0) => ({
+    name: 'x',
+    messages,
+    bytes: 0,
+    firstSequence: 1,
+    lastSequence: messages,
+    consumers: [{ ...consumer, pending }],
+  });
+  const lagOf = (inbox: number, bus: number | undefined, status = {}) => {
+    const object = { ...integration(), status };
+    const observed = {
+      inbox: stream(inbox),
+      work: undefined,
+      deadLetters: undefined,
+      subscribed: bus === undefined ? {} : { bus: stream(9, bus) },
+      bus: undefined,
+      lastDeadLetter: undefined,
+      deployment: undefined,
+    };
+    return integrationStatus(object, running, observed, undefined, Date.parse('2026-01-01')).lag;
+  };
+  const none = { pending: 0, inFlight: 0 };
+  it.each([
+    ['is known while nothing waits', lagOf(0, undefined), none],
+    ['also on the bus', lagOf(0, 0), none],
+    ['is not when something may be in work', lagOf(1, undefined), undefined],
+    ['nor when events wait', lagOf(0, 3), undefined],
+    ['what was known stays', lagOf(0, undefined, { lag: { pending: 7, inFlight: 1 } }), { pending: 7, inFlight: 1 }],
+  ])('%s', (_, found, expected) => expect(found).toEqual(expected));
 });
