@@ -71,6 +71,9 @@ interface Tracked {
 const staleAfterMs = 15_000;
 /** Decisions wait for the next look, which may be a moment later than they asked for. */
 const notSoonerMs = 250;
+/** What is in work may be given back until its next attempt, and NATS tells nothing of it: only time shows it. */
+const inFlightMs = 5_000;
+const never = Number.POSITIVE_INFINITY;
 /** To whoever makes a consumer anew, and may not succeed. */
 const tellAgainMs = 5_000;
 
@@ -150,7 +153,8 @@ export const createScaler = (options: ScalerOptions): Scaler => {
     entry.shown = shown;
     entry.state = decided.state;
     await scaleTo(cluster, live, decided.state.replicas);
-    return decided.againInMs === undefined ? undefined : { requeueAfterMs: Math.max(notSoonerMs, decided.againInMs) };
+    const again = Math.min(decided.againInMs ?? never, entry.work?.inFlight ? inFlightMs : never);
+    return again === never ? undefined : { requeueAfterMs: Math.max(notSoonerMs, again) };
   };
 
   return {
