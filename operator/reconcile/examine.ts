@@ -52,7 +52,7 @@ const assessed = async ({ cluster, settings }: Context, object: KubeObject, hold
   const { namespace = '' } = object.metadata;
   const parsed = parseIntegration(object);
   const named = parsed.ok ? connectionsNamedBy(parsed.value.spec) : [];
-  const stored = await Promise.all(named.map((name) => cluster.get(Connections, name, namespace)));
+  const stored = await Promise.all(named.map((name) => connectionOf(cluster, name, namespace)));
   const connections = stored.filter((found) => found && !found.metadata.deletionTimestamp) as KubeObject[];
   const own = parsed.ok ? filesOf(parsed.value.spec) : [];
   const theirs = connections.flatMap((found) => filesIn(parseConnection(found)));
@@ -83,6 +83,15 @@ const assessed = async ({ cluster, settings }: Context, object: KubeObject, hold
       ...around,
     }),
   );
+};
+/**
+ * Who is told that a Connection is missing may give up at once (`helm install --wait`), and the watch of Connections may be a moment behind that
+ * of Integrations: so it is asked for before that is said.
+ */
+const connectionOf = async (cluster: Cluster, name: string, namespace: string): Promise<KubeObject | undefined> => {
+  const known = await cluster.get(Connections, name, namespace);
+  if (known) return known;
+  return (await cluster.read(Connections, { namespace, labels: {} })).find(({ metadata }) => metadata.name === name);
 };
 const filesOf = remembered((spec: IntegrationSpec) => referencesOf(spec, {}, () => 'broker').worker);
 const filesIn = remembered((connection: Parsed<Connection>) =>
