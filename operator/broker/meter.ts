@@ -163,20 +163,23 @@ export const createMeter = (
     return { changed: [...changed, ...found.changed], gone };
   };
 
-  const tell = (report: LagReport) => {
-    if (report.changed.length + report.gone.length === 0) return;
-    for (const listener of listeners) {
+  /** One that fails takes nothing from the others, and polling goes on. */
+  const each = <Listener>(all: Iterable<Listener>, call: (listener: Listener) => void) => {
+    for (const listener of all) {
       try {
-        listener(report);
+        call(listener);
       } catch (error) {
         log.error({ err: error }, 'somebody who listens to what waits in NATS failed');
       }
     }
   };
+  const tell = (report: LagReport) => {
+    if (report.changed.length + report.gone.length > 0) each(listeners, (listener) => listener(report));
+  };
   const turn = (isFailing: boolean) => {
     if (failing === isFailing) return;
     failing = isFailing;
-    for (const listener of turns) listener();
+    each(turns, (listener) => listener());
   };
   const poll = async (): Promise<void> => {
     polling = true;

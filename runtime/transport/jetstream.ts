@@ -269,6 +269,8 @@ const open = ({ folder, name }: ConnectOptions, prefix: string): Promise<NatsCon
     // Expired credentials are replaced in the file: an authentication error is a reason to try again, not to end.
     ignoreAuthErrorAbort: true,
     waitOnFirstConnect: true,
+    // A connection that is lost between the server's greeting and its last word the client takes for one that still comes, for this long.
+    timeout: 5_000,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
     reconnectJitter: 500,

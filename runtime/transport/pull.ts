@@ -95,9 +95,12 @@ export const startPull = (connection: NatsConnection, wire: Wire, options: PullO
 
   const noteTurn = (current: string | undefined) => {
     if (current === pin) return;
-    log.info({ stream, consumer: name, owner: current !== undefined }, 'the turn to read in order changed');
-    pin = current;
+    setPin(current);
     exclusive?.changed(current !== undefined);
+  };
+  const setPin = (current: string | undefined) => {
+    pin = current;
+    log.info({ stream, consumer: name, owner: current !== undefined }, 'the turn to read in order changed');
   };
 
   const trouble = (kind: PullTrouble, reason: string) => {
@@ -198,8 +201,9 @@ export const startPull = (connection: NatsConnection, wire: Wire, options: PullO
     },
     async handOver() {
       const own = pin;
-      if (own === undefined || !online()) return;
-      pin = undefined;
+      if (own === undefined) return;
+      setPin(undefined);
+      if (!online()) return;
       // Else the next one waits until this one is taken for dead. Who took long is taken for dead already: that is another one's turn.
       const isOwn = await options.probe().then(
         ({ owner }) => owner === own,

@@ -157,6 +157,9 @@ describe('the meter', () => {
     const cut = { ...connection, get: () => (isAway ? Promise.reject(new Error('cut')) : connection.get()) };
     const meter = createMeter(cut, async () => 1, log, { everyMs: { least: 10, most: 10 } });
     const turns: boolean[] = [];
+    meter.onTurn(() => {
+      throw new Error('a listener that fails');
+    });
     meter.onTurn(() => turns.push(isAway));
     meter.subscribe(() => {});
     await expect.poll(() => meter.lookedAt()).toBeDefined();

@@ -55,6 +55,8 @@ export const adminCreds = (keys: AccountKeys): string => {
   return formatCreds(jwt, user);
 };
 
+const connectTimeoutMs = 60_000;
+
 export const connectWith = (url: string, creds: string, prefix: string): Promise<NatsConnection> =>
   connect({
     servers: url,
@@ -64,19 +66,19 @@ export const connectWith = (url: string, creds: string, prefix: string): Promise
     reconnectTimeWait: 100,
     ignoreAuthErrorAbort: true,
     // A machine that runs everything at once takes its time.
-    timeout: 60_000,
+    timeout: connectTimeoutMs,
   });
 
 const isReading = /^\$JS\.API\.(INFO|(STREAM|CONSUMER)\.(INFO|NAMES|LIST)|STREAM\.MSG\.GET)\b/;
 
 /**
- * The client drops what it is asked while it dials a server that restarts, and tells nobody: questions that change nothing are asked again
- * for a minute.
+ * The client drops what it is asked while it dials a server that restarts, and tells nobody: questions that change nothing are asked again.
+ * A dial that was lost halfway it notices only when its time to connect is over.
  */
 const insistent = (connection: NatsConnection): NatsConnection => {
   const ask = connection.request.bind(connection);
   connection.request = async (subject, ...rest) => {
-    const late = performance.now() + 60_000;
+    const late = performance.now() + 2 * connectTimeoutMs;
     for (;;) {
       try {
         return await ask(subject, ...rest);

@@ -35,6 +35,7 @@ describe('partitions are divided among the workers', { timeout: 300_000 }, () =>
     const third = await workshop.startWorker(flow);
     await inTime(() => sorted([first, second, third])).toEqual([3, 3, 2]);
     expect(await first.stop()).toBe(0);
+    expect(shares([first]), 'it says what it hands over').toEqual([0]);
     await inTime(() => shares([second, third])).toEqual([4, 4]);
     expect(await third.stop()).toBe(0);
     await inTime(() => shares([second])).toEqual([8]);

@@ -7,6 +7,7 @@ import { makeUser } from '../../../operator/broker/credentials.ts';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
 import { inbox, inboxSubject, streamsOfOrders } from '../../conformance/transport.ts';
 import { startWorld } from '../../operator/broker/world.ts';
+import { startHalfwayProxy } from './halfway-proxy.ts';
 
 const eventually = (check: () => unknown, why = '') =>
   expect.poll(check, { timeout: 90_000, interval: 50, message: why });
@@ -21,17 +22,21 @@ const setUp = async (lifetimeMs: number) => {
   const renew = (ms: number) => writeFile(join(folder, 'creds'), makeUser(tenant.keys, 'worker', 'orders', ms).creds);
   await renew(lifetimeMs);
   let ended = false;
-  const transport = await connectTransport({
-    folder,
-    role: 'worker',
-    integration: 'orders',
-    name: 'test',
-    log: pino({ level: 'silent' }),
-    onClosed: () => {
-      ended = true;
-    },
-  });
-  onTestFinished(() => transport.close());
+  const connect = async (from: string) => {
+    const opened = await connectTransport({
+      folder: from,
+      role: 'worker',
+      integration: 'orders',
+      name: 'test',
+      log: pino({ level: 'silent' }),
+      onClosed: () => {
+        ended = true;
+      },
+    });
+    onTestFinished(() => opened.close());
+    return opened;
+  };
+  const transport = await connect(folder);
   const seen = new Set<string>();
   transport.consume(inbox, {
     credit: () => 50,
@@ -56,7 +61,7 @@ const setUp = async (lifetimeMs: number) => {
   /** The rights of somebody else, as after a mistake of whoever renews them. */
   const renewForOther = () =>
     writeFile(join(folder, 'creds'), makeUser(tenant.keys, 'worker', 'other', 3_600_000).creds);
-  return { world, tenant, renew, renewForOther, transport, seen, put, manager, ended: () => ended };
+  return { world, tenant, connect, renew, renewForOther, transport, seen, put, manager, ended: () => ended };
 };
 
 it('lives on when its credentials expire, and is back when new ones are there', patience, async () => {
@@ -91,6 +96,20 @@ it('stores and delivers each message through restarts of the broker', patience, 
   await eventually(() => seen.size).toBe(3_000);
   const { state } = await manager.streams.info(inbox.stream);
   expect(state.last_seq, 'what was sent again was stored once').toBe(3_000);
+});
+
+it('dials again soon when the server went away while it greeted', patience, async () => {
+  const { world, connect, tenant } = await setUp(3_600_000);
+  const proxy = await startHalfwayProxy(world.url);
+  onTestFinished(() => proxy.close());
+  const folder = await tenant.folder('worker', 'orders');
+  await writeFile(join(folder, 'url'), proxy.url);
+  const transport = await connect(folder);
+  const lostAt = performance.now();
+  proxy.lose(2);
+  await eventually(() => proxy.lost(), 'the control: it was lost halfway').toBe(2);
+  await eventually(() => transport.healthy()).toBe(true);
+  expect(performance.now() - lostAt, 'by itself the client waits for 40 s').toBeLessThan(38_000);
 });
 
 it('is back when its rights are, after credentials that had others', patience, async () => {
