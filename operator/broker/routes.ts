@@ -64,14 +64,14 @@ export const deleteRoutes = async (connection: NatsConnection, integration: stri
 export const sweepRoutes = async (
   connection: NatsConnection,
   manager: JetStreamManager,
-  isServed: (integration: string) => boolean,
+  served: () => ReadonlySet<string>,
 ): Promise<string[]> => {
   const { state } = await manager.streams.info(stream, { subjects_filter: routeSubjects });
   const swept: string[] = [];
   for (const subject of Object.keys(state.subjects ?? {})) {
     const integration = subject.split('.').at(-1) ?? '';
-    if (isServed(integration)) continue;
-    if (await remove(connection, routeKey(integration), () => isServed(integration))) swept.push(integration);
+    if (served().has(integration)) continue;
+    if (await remove(connection, routeKey(integration), () => served().has(integration))) swept.push(integration);
   }
   return swept;
 };

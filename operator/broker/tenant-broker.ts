@@ -76,9 +76,11 @@ export const tenantBroker = (connections: TenantConnections, standing: Standing,
       use(`Deleting routes of ${integration}`, async ({ connection, manager }) => {
         if (await findStream(manager, routes)) await deleteRoutes(connection, integration);
       }),
-    sweepRoutes: (isServed) =>
-      use('Routes of Integrations that are gone', ({ connection, manager }) =>
-        sweepRoutes(connection, manager, isServed),
+    sweepRoutes: (served) =>
+      standing.answer(account, routes, { name: 'swept', about: [...served()].sort().join(' ') }, () =>
+        use('Routes of Integrations that are gone', ({ connection, manager }) =>
+          sweepRoutes(connection, manager, served),
+        ),
       ),
     sweepBodies: async (integration, options) =>
       options.retired && !standing.isSeen(account, bodyStream(integration))

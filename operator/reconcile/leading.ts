@@ -18,7 +18,7 @@ export const whileLeading = (broker: Broker, isLeader: () => boolean): Broker =>
     ensureSchedules: guard((integration, schedules) => tenant.ensureSchedules(integration, schedules)),
     putRoutes: guard((routes, options) => tenant.putRoutes(routes, options)),
     deleteRoutes: guard((integration) => tenant.deleteRoutes(integration)),
-    sweepRoutes: guard((isServed) => tenant.sweepRoutes(isServed)),
+    sweepRoutes: guard((served) => tenant.sweepRoutes(served)),
     sweepBodies: guard((integration, options) => tenant.sweepBodies(integration, options)),
   });
   return {

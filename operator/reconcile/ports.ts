@@ -271,8 +271,8 @@ export interface TenantBroker {
   /** Their revision. Those that are said to be new are written without looking first. */
   putRoutes(routes: Routes, options?: { isNew?: boolean }): Promise<number>;
   deleteRoutes(integration: string): Promise<void>;
-  /** Removes the routes of Integrations that are not served any more; tells whose. */
-  sweepRoutes(isServed: (integration: string) => boolean): Promise<string[]>;
+  /** Removes the routes of Integrations that are not among those that are served, which are asked for again before each; tells whose. */
+  sweepRoutes(served: () => ReadonlySet<string>): Promise<string[]>;
   applied(integration: string): Promise<Applied | undefined>;
   /**
    * Removes large bodies that neither a message that waits nor a dead letter refers to, and the stream when it is retired and was empty for an

@@ -70,7 +70,7 @@ export const ensureMessaging = async (
     if (!spec.suspend) {
       for (const stream of streams)
         await broker.tenant(keys).ensureStream(withBatches(stream, facts), { mayStand: true });
-      await broker.tenant(keys).sweepRoutes(isThere(context, spec));
+      await broker.tenant(keys).sweepRoutes(() => integrationsIn(context, spec));
     }
     return { account, messaging: accountVerdict(state), durable: durableVerdict(facts) };
   };
@@ -94,10 +94,8 @@ const withBatches = (stream: StreamSpec, { syncAlways }: Pick<ServerFacts, 'sync
     : stream;
 const batched = rememberedWith<StreamSpec>();
 
-const isThere =
-  ({ cluster }: Context, { namespace }: EffectiveTenant) =>
-  (integration: string): boolean =>
-    cluster.list(Integrations, { namespace: namespace.name }).some(({ metadata }) => metadata.name === integration);
+const integrationsIn = ({ cluster }: Context, { namespace }: EffectiveTenant): ReadonlySet<string> =>
+  new Set(cluster.list(Integrations, { namespace: namespace.name }).map(({ metadata }) => metadata.name));
 
 /** Made once: another set would cut the tenant off from everything that is stored. */
 const ensureKeys = async ({ cluster, broker, settings }: Context, tenant: string): Promise<AccountKeys | undefined> => {
