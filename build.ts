@@ -203,12 +203,10 @@ const forms = {
 } as const;
 
 /**
- * Names are kept in both, for errors and profiles. In the runtime by leaving them as they are: `keepNames` gives each function its name
- * whenever it is made, which happens many times for every message.
+ * Names are kept, for errors and profiles, by leaving them as they are: `keepNames` would give each function its name whenever it is made, which
+ * happens many times for every message and every reconcile.
  */
-const plain = { minifyWhitespace: true, minifySyntax: true } as const;
-const named = { minify: true, keepNames: true } as const;
-const short = { runtime: plain, harmful: plain, operator: named, receiver: named } as const;
+const short = { minifyWhitespace: true, minifySyntax: true } as const;
 
 interface File {
   readonly path: string;
@@ -227,7 +225,7 @@ const output = async (image: Image, { to, from, plugins = [], external = [] }: P
     outdir: join(root, 'dist', image),
     chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
-    ...short[image],
+    ...short,
     legalComments: 'none',
     platform: 'node',
     target: 'node26',
