@@ -30,6 +30,8 @@ export const orders = (namespace: string, name: string) =>
         map({ id: '=body.orderId', lines: "=body.lines.map(l, {'sku': l.sku, 'qty': l.qty})" }),
       ],
       sinks: [httpSink({ method: 'POST', path: '/invoices' })],
+      // Else those of many that were put in place first would fall asleep meanwhile, which those of few do not come to.
+      scaling: { idleAfter: '2h' },
     },
     { name, namespace },
   );
