@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { RunOptions } from '../../../cli/local/run.ts';
 import { post, startRun } from './running.ts';
 
@@ -17,6 +17,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
 });
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const connection = (url: string) => `apiVersion: kanava.dev/v1alpha1
 kind: Connection

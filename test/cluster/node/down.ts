@@ -6,7 +6,7 @@ import { podProcesses, removeCgroup } from './cgroups.ts';
 import { podNetworkName } from './config.ts';
 import { type NodeLayout, pathsOf } from './layout.ts';
 import { removeNetwork } from './network.ts';
-import { killAll, nodeProcesses } from './processes.ts';
+import { killAll, namespaceOf, nodeProcesses, processesIn } from './processes.ts';
 
 const list = (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
 
@@ -63,6 +63,9 @@ export const removeNode = async (layout: NodeLayout): Promise<void> => {
   // The kubelet first: it would start pods again.
   await killServers(layout, (name) => name.startsWith('kubelet-v'));
   await killServers(layout);
+  // What the servers had started outlives them.
+  const namespace = await namespaceOf(layout);
+  if (namespace) await killAll(`processes in ${layout.name}`, () => processesIn(namespace));
   // Containers outlive their shims.
   await killAll(`pods of ${layout.name}`, () => podProcesses(layout));
   await unmountAll(layout);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getuid } from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { componentsOf } from './components.ts';
 import { removeNode, shimSockets } from './down.ts';
 import { nodeImageStore } from './image-store.ts';
 import { pathsOf, secondLayout } from './layout.ts';
-import { nodeProcesses } from './processes.ts';
+import { namespaceOf, nodeProcesses, processesIn, startDetached } from './processes.ts';
 import { nodeStatus } from './status.ts';
 import { ensureNode } from './up.ts';
 
@@ -23,12 +23,6 @@ import { ensureNode } from './up.ts';
 const possible = process.platform === 'linux' && (getuid?.() === 0 || inCi);
 
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
-
-const processesIn = async (netns: string): Promise<string[]> => {
-  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
-  const spaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/net`).catch(() => '')));
-  return pids.filter((_, index) => spaces[index] === netns);
-};
 
 describe.runIf(possible)('the native node', { timeout: 180_000 }, () => {
   let layout: ReturnType<typeof secondLayout>;
@@ -156,7 +150,9 @@ describe.runIf(possible)('the native node', { timeout: 180_000 }, () => {
   });
 
   test('leaves no process, mount, namespace, link, route or cgroup', async () => {
-    const inside = await readlink(`/proc/${(await nodeProcesses(layout))[0]?.pid}/ns/net`);
+    const inside = (await namespaceOf(layout)) ?? '';
+    // A server's child that does not name the node, as kube-proxy's iptables and the kubelet's mount.
+    const hasEnded = startDetached(layout, 'child', ['sleep', '300']);
     // The control: every kind of trace is there and is seen.
     for (const [kind, traces] of Object.entries(await footprint())) expect(traces, kind).not.toEqual([]);
     expect(await processesIn(inside)).not.toEqual([]);
@@ -165,6 +161,7 @@ describe.runIf(possible)('the native node', { timeout: 180_000 }, () => {
     await removeNode(layout);
     for (const [kind, traces] of Object.entries(await footprint())) expect(traces, kind).toEqual([]);
     expect(await processesIn(inside)).toEqual([]);
+    expect(hasEnded()).toBe(true);
     expect(sockets.filter(existsSync)).toEqual([]);
     // Nothing to remove is no error.
     await removeNode(layout);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { binFolder } from '../binaries.ts';
@@ -12,23 +12,39 @@ export interface NodeProcess {
   argv: string[];
 }
 
+const runningPids = async (): Promise<number[]> =>
+  (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
+
 /**
  * The processes that belong to a node are those whose command line names its state folder. The kernel's list is the only
  * record: a pid file can be lost, stale or about somebody else.
  */
 export const nodeProcesses = async ({ state }: NodeLayout): Promise<NodeProcess[]> => {
-  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   const all = await Promise.all(
-    pids.map(async (pid) => {
+    (await runningPids()).map(async (pid) => {
       const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
       const argv = line.split('\0').slice(0, -1);
       // Until it has entered the namespace, a component is still called nsenter.
-      return { pid: Number(pid), argv: basename(argv[0] ?? '') === 'nsenter' ? argv.slice(2) : argv };
+      return { pid, argv: basename(argv[0] ?? '') === 'nsenter' ? argv.slice(2) : argv };
     }),
   );
   // Whoever reads a log of the node with `tail` is not one of them.
   const isOurs = (command = '') => command.startsWith(`${binFolder}/`) || command.startsWith(`${state}/`);
   return all.filter(({ argv }) => isOurs(argv[0]) && argv.some((argument) => argument.includes(`${state}/`)));
+};
+
+/** The node's network namespace as `/proc/PID/ns/net` names it, `net:[4026532008]`; undefined when there is none. */
+export const namespaceOf = (layout: NodeLayout): Promise<string | undefined> =>
+  stat(pathsOf(layout).netns).then(
+    ({ ino }) => `net:[${ino}]`,
+    () => undefined,
+  );
+
+/** Everything in a network namespace: also what a server started and what no longer names the node, such as `iptables`. */
+export const processesIn = async (namespace: string): Promise<number[]> => {
+  const pids = await runningPids();
+  const namespaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/net`).catch(() => '')));
+  return pids.filter((_, index) => namespaces[index] === namespace);
 };
 
 export const isRunning = (processes: NodeProcess[], command: string[]): boolean =>

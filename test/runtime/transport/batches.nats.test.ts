@@ -1,5 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -7,6 +6,7 @@ import pino from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connectTransport } from '../../../runtime/transport/jetstream.ts';
 import { startNats } from '../../cluster/nats.ts';
+import { temporaryFolder } from '../../cluster/temporary.ts';
 
 const setUp = async (stream: Partial<StreamConfig>) => {
   const server = await startNats({ jetstream: 'sync_interval: always' });
@@ -15,7 +15,8 @@ const setUp = async (stream: Partial<StreamConfig>) => {
   onTestFinished(() => connection.close());
   const manager = await jetstreamManager(connection);
   await manager.streams.add({ name: 'bus', subjects: ['bus.*'], storage: 'file', ...stream });
-  const folder = await mkdtemp(join(tmpdir(), 'kanava-batches-'));
+  const folder = await temporaryFolder('batches');
+  onTestFinished(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, 'url'), server.url);
   const log = pino({ level: 'silent' });
   const transport = await connectTransport({ folder, role: 'worker', integration: 'orders', name: 'test', log });
