@@ -21,7 +21,7 @@ import { youngGarbage } from './young-garbage.ts';
 export interface Meter extends Lags {
   /** With what changed since the last look, and what is gone. Polling goes on until the last listener is gone. */
   subscribe(listener: (report: LagReport) => void): () => void;
-  /** NATS does not answer any more, or does again. */
+  /** NATS has not answered for some seconds, or does again. */
   onTurn(listener: () => void): void;
   /** Looks once at everything, consumers too. */
   look(): Promise<readonly StreamLag[]>;
@@ -39,6 +39,8 @@ interface MeterOptions {
   readonly consumersEveryMs?: number;
   /** All of them, whether something seems to have happened or not. */
   readonly allConsumersEveryMs?: number;
+  /** NATS is away when it has not answered for so long. One answer that does not come in time says little: a busy server is late. */
+  readonly awayMs?: number;
   /** Of one answer, which is about whole accounts: many small ones take longer, and a large one holds up all else. */
   readonly pageBytes?: number;
 }
@@ -60,6 +62,7 @@ export const createMeter = (
     everyMs = { least: 100, most: 1_000 },
     consumersEveryMs = 10_000,
     allConsumersEveryMs = 300_000,
+    awayMs = 6_000,
     pageBytes = 512 * 1024,
   }: MeterOptions = {},
 ): Meter => {
@@ -74,7 +77,9 @@ export const createMeter = (
   let allConsumersAt = Number.NEGATIVE_INFINITY;
   let movedAt = performance.now();
   let failures = 0;
-  let failing = false;
+  /** Since when no look succeeds. */
+  let failingSince: number | undefined;
+  let isAway = false;
   /** On asking, since the last pause. */
   let spentMs = 0;
   let told: { at: number; servers: ReturnType<typeof serversIn> } | undefined;
@@ -176,9 +181,9 @@ export const createMeter = (
   const tell = (report: LagReport) => {
     if (report.changed.length + report.gone.length > 0) each(listeners, (listener) => listener(report));
   };
-  const turn = (isFailing: boolean) => {
-    if (failing === isFailing) return;
-    failing = isFailing;
+  const turn = (nowAway: boolean) => {
+    if (isAway === nowAway) return;
+    isAway = nowAway;
     each(turns, (listener) => listener());
   };
   const poll = async (): Promise<void> => {
@@ -187,19 +192,21 @@ export const createMeter = (
     movedAt = started;
     try {
       const report = await lookAtDue(started);
+      failingSince = undefined;
       turn(false);
       tell(report);
     } catch (error) {
       failures += 1;
-      if (!failing)
+      if (failingSince === undefined)
         log.warn({ reason: reasonOf(error) }, 'NATS does not tell what waits in the streams; it is asked again');
-      turn(true);
+      failingSince ??= started;
+      if (performance.now() - failingSince >= awayMs) turn(true);
     }
     polling = false;
     movedAt = performance.now();
     const tookMs = movedAt - started;
     // From one look to the next; a server that takes long to answer is not asked all the time.
-    const pauseMs = failing ? everyMs.most : Math.min(spentMs / share, everyMs.most - tookMs);
+    const pauseMs = failingSince !== undefined ? everyMs.most : Math.min(spentMs / share, everyMs.most - tookMs);
     spentMs = 0;
     if (listeners.size > 0)
       timer = setTimeout(() => void poll(), Math.min(everyMs.most, Math.max(everyMs.least, tookMs / 2, pauseMs)));

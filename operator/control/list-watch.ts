@@ -22,7 +22,7 @@ export interface ListWatch extends Pick<Store, 'get' | 'list' | 'size'> {
   staleSeconds(): number;
   /** Time since the server answered anything, be it a refusal (a role that is missing): what a restart might mend. */
   silentSeconds(): number;
-  /** An own write is sent to what is watched: the watch goes on when its answer was taken up, which the result says. */
+  /** An own write is sent to an object: what the watch tells of it waits until its answer was taken up, which the result says. */
   readonly writing: OwnWrites['begin'];
   /** Takes the answer to an own write, so that the next read sees it; the watch may be behind. */
   observe(object: KubeObject): void;
@@ -60,7 +60,7 @@ interface Timings {
   /** A list older than what was seen comes from a server that lags; if that lasts, the history was restored from a backup. */
   readonly restoredMs: number;
   readonly maxLineBytes: number;
-  /** How long a watch waits for the answers to our own writes. */
+  /** How long a watch waits for the answer to an own write to what it tells of. */
   readonly answerMs: number;
 }
 const defaults: Timings = {
@@ -206,6 +206,8 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       const chunks = await source.watch(query, signal);
       heard = performance.now();
       for await (const line of lines(overheard(chunks), timings.maxLineBytes)) {
+        const answers = own.answered(line);
+        if (answers) await answers;
         if (closing.signal.aborted) return;
         take(line);
       }
@@ -218,7 +220,6 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
   async function* overheard(chunks: AsyncIterable<Uint8Array>) {
     for await (const chunk of chunks) {
       heard = performance.now();
-      await own.answered();
       yield chunk;
     }
   }

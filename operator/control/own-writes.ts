@@ -1,17 +1,17 @@
 /*
- * What we write comes back by the watch, where nobody need look at it again. It often comes before the answer to the write: the watch then
- * waits for the answer, or each second write would look like somebody else's, and make a reconcile for nothing.
+ * What we write comes back by the watch, where nobody need look at it again. It often comes before the answer to the write: what is told of
+ * that object then waits for the answer, or each second write would look like somebody else's, and make a reconcile for nothing.
  */
 export interface OwnWrites {
-  /** A write is sent; to be called when its answer was taken up. */
-  begin(): () => void;
-  /** When all that are under way were answered, or after a moment; nothing while there are none. */
-  answered(): Promise<unknown> | undefined;
+  /** A write to that object is sent; to be called when its answer was taken up. */
+  begin(object: { readonly name: string; readonly namespace: string | undefined }): () => void;
+  /** When the writes were answered that are under way to what a line of the watch is about, or after a moment; nothing without any. */
+  answered(line: string): Promise<unknown> | undefined;
   /** The object of that version is kept from an answer. */
   keep(resourceVersion: string): void;
   /** Whether it was, once. */
   takeKept(resourceVersion: string): boolean;
-  /** The watch is to tell of that version; resolves when it has, or after a moment. */
+  /** The watch is to tell of that version; resolves when it has, or after a moment. It is known as ours also when it tells later. */
   expect(resourceVersion: string): Promise<void>;
   /** Whether it was expected, once. */
   takeExpected(resourceVersion: string): boolean;
@@ -22,7 +22,8 @@ export interface OwnWrites {
 
 /** `patienceMs`: a write without an answer must not keep from us what others do. */
 export const ownWrites = (patienceMs: number): OwnWrites => {
-  const underWay = new Set<Promise<void>>();
+  /** By what a line about the object has in it; reading all of the line would take longer than to wait for a wrong one now and then. */
+  const underWay = new Map<Promise<void>, readonly string[]>();
   const kept = new Set<string>();
   const expected = new Map<string, () => void>();
   const takeExpected = (resourceVersion: string): boolean => {
@@ -30,30 +31,26 @@ export const ownWrites = (patienceMs: number): OwnWrites => {
     return expected.delete(resourceVersion);
   };
   return {
-    begin: () => {
+    begin: ({ name, namespace }) => {
       const { promise, resolve } = Promise.withResolvers<void>();
-      underWay.add(promise);
+      underWay.set(promise, [`"name":"${name}"`, ...(namespace === undefined ? [] : [`"namespace":"${namespace}"`])]);
       return () => {
         underWay.delete(promise);
         resolve();
       };
     },
-    answered: () => {
+    answered: (line) => {
       if (underWay.size === 0) return undefined;
-      const late = Promise.withResolvers<void>();
-      const timer = setTimeout(late.resolve, patienceMs);
-      return Promise.race([Promise.all(underWay), late.promise]).finally(() => clearTimeout(timer));
+      const awaited: Promise<void>[] = [];
+      for (const [write, marks] of underWay) if (marks.every((mark) => line.includes(mark))) awaited.push(write);
+      return awaited.length > 0 ? within(patienceMs, Promise.all(awaited)) : undefined;
     },
     keep: (resourceVersion) => void kept.add(resourceVersion),
     takeKept: (resourceVersion) => kept.delete(resourceVersion),
-    expect: (resourceVersion) => {
+    expect: async (resourceVersion) => {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(() => takeExpected(resourceVersion), patienceMs);
-      expected.set(resourceVersion, () => {
-        clearTimeout(timer);
-        resolve();
-      });
-      return promise;
+      expected.set(resourceVersion, resolve);
+      await within(patienceMs, promise);
     },
     takeExpected,
     hasKept: () => kept.size > 0,
@@ -62,4 +59,10 @@ export const ownWrites = (patienceMs: number): OwnWrites => {
       for (const resourceVersion of expected.keys()) takeExpected(resourceVersion);
     },
   };
+};
+
+const within = (ms: number, promise: Promise<unknown>): Promise<unknown> => {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  return Promise.race([promise, late.promise]).finally(() => clearTimeout(timer));
 };

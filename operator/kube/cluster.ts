@@ -58,11 +58,12 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
   const expect: TakeUp = (watch, { metadata }) =>
     metadata.resourceVersion ? watch.expect(metadata.resourceVersion) : Promise.resolve();
   const write = async (
-    { kind, namespace, takeUp }: { kind: ResourceKind; namespace: string | undefined; takeUp: TakeUp },
+    { kind, metadata, takeUp }: { kind: ResourceKind; metadata: KubeObject['metadata']; takeUp: TakeUp },
     request: ApiRequest,
   ): Promise<KubeObject> => {
+    const { name, namespace } = metadata;
     const watches = caches(kind, namespace).map(({ watch }) => watch);
-    const ends = watches.map((watch) => watch.writing());
+    const ends = watches.map((watch) => watch.writing({ name, namespace }));
     let answer: KubeObject;
     let takenUp: readonly Promise<void>[];
     try {
@@ -143,7 +144,7 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
         idempotent: true,
       };
       if (dryRun) return (await transport.request(request)) as KubeObject;
-      return write({ kind, namespace, takeUp: subresource === 'scale' ? expect : remember }, request);
+      return write({ kind, metadata: object.metadata, takeUp: subresource === 'scale' ? expect : remember }, request);
     },
     delete: async (kind, name, namespace, options = {}) => {
       try {
@@ -175,7 +176,7 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
         const finalizers = present ? [...old, finalizer] : old.filter((other) => other !== finalizer);
         try {
           return await write(
-            { kind, namespace, takeUp: remember },
+            { kind, metadata: current.metadata, takeUp: remember },
             {
               method: 'PATCH',
               path: apiPath(kind, { namespace, name }),

@@ -1,6 +1,6 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import pino from 'pino';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { systemConnection } from '../../../operator/broker/connection.ts';
 import { createMeter } from '../../../operator/broker/meter.ts';
 import type { StreamLag } from '../../../operator/reconcile/ports.ts';
@@ -151,23 +151,35 @@ describe('the meter', () => {
     await connection.close();
   });
 
-  test('tells when NATS does not answer any more, and when it does again', async () => {
+  test('tells when NATS does not answer any more, and when it does again; a late answer is neither', async () => {
     const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
+    onTestFinished(() => connection.close());
     let isAway = false;
     const cut = { ...connection, get: () => (isAway ? Promise.reject(new Error('cut')) : connection.get()) };
-    const meter = createMeter(cut, async () => 1, log, { everyMs: { least: 10, most: 10 } });
-    const turns: boolean[] = [];
-    meter.onTurn(() => {
-      throw new Error('a listener that fails');
-    });
-    meter.onTurn(() => turns.push(isAway));
-    meter.subscribe(() => {});
-    await expect.poll(() => meter.lookedAt()).toBeDefined();
-    expect(turns).toEqual([]);
-    for (isAway of [true, false]) await expect.poll(() => turns.at(-1)).toBe(isAway);
-    expect(turns).toEqual([true, false]);
-    meter.close();
-    await connection.close();
+    const watched = (awayMs: number) => {
+      const meter = createMeter(cut, async () => 1, log, { everyMs: { least: 10, most: 10 }, awayMs });
+      onTestFinished(() => meter.close());
+      const turns: boolean[] = [];
+      meter.onTurn(() => {
+        throw new Error('a listener that fails');
+      });
+      meter.onTurn(() => turns.push(isAway));
+      meter.subscribe(() => {});
+      return { meter, turns };
+    };
+    const hasty = watched(1);
+    const patient = watched(600_000);
+    for (const { meter } of [hasty, patient]) await expect.poll(() => meter.lookedAt()).toBeDefined();
+    expect(hasty.turns).toEqual([]);
+    for (isAway of [true, false]) {
+      const failures = patient.meter.failures();
+      if (isAway) await expect.poll(() => patient.meter.failures()).toBeGreaterThan(failures + 2);
+      await expect.poll(() => hasty.turns.at(-1)).toBe(isAway);
+    }
+    expect(hasty.turns).toEqual([true, false]);
+    const lookedAt = patient.meter.lookedAt() ?? 0;
+    await expect.poll(() => patient.meter.lookedAt()).toBeGreaterThan(lookedAt);
+    expect(patient.turns).toEqual([]);
   });
 
   test('calls with streams that are gone', async () => {

@@ -411,7 +411,7 @@ describe('the answer to an own write', () => {
     const observed = start({ timings: { answerMs: 120_000 } });
     const unaware = start();
     await Promise.all([observed.watch.synced, unaware.watch.synced]);
-    const answered = observed.watch.writing();
+    const answered = observed.watch.writing({ name: 'own', namespace });
     const written = await objects.put('own');
     await until('the watch of who does not wait has told', () => unaware.changes.length === 1);
     expect(observed.changes).toEqual([]);
@@ -423,18 +423,27 @@ describe('the answer to an own write', () => {
     expect(unaware.changes.map(({ isOwn = false }) => isOwn)).toEqual([false, false]);
   });
 
-  test('holds up the watch for a moment only', async () => {
+  test('holds up for a moment only what others write', async () => {
     const observed = start({ timings: { answerMs: 50 } });
     await observed.watch.synced;
-    observed.watch.writing();
-    await objects.put('of-others');
+    observed.watch.writing({ name: 'own', namespace });
+    await objects.put('own');
     await until('what others wrote was told', () => observed.changes.length === 1);
+  });
+
+  test('holds up nothing of other objects', async () => {
+    const observed = start({ timings: { answerMs: 120_000 } });
+    await observed.watch.synced;
+    observed.watch.writing({ name: 'own', namespace });
+    observed.watch.writing({ name: 'other', namespace: 'elsewhere' });
+    await objects.put('other');
+    await until('the other was told', () => observed.changes.length === 1);
   });
 
   test('may be something else than the object, which the watch tells then', async () => {
     const observed = start({ timings: { answerMs: 120_000 } });
     await observed.watch.synced;
-    const answered = observed.watch.writing();
+    const answered = observed.watch.writing({ name: 'own', namespace });
     const { metadata } = await objects.put('own');
     const told = observed.watch.expect(metadata.resourceVersion ?? '');
     answered();
@@ -447,6 +456,19 @@ describe('the answer to an own write', () => {
       ['added', true],
       ['updated', false],
     ]);
+  });
+
+  test('is known as that also when the watch is late', async () => {
+    const observed = start({ timings: { answerMs: 50 } });
+    await observed.watch.synced;
+    await watchIsOpen();
+    world.proxy.freezeWatches();
+    const { metadata } = await objects.put('own');
+    await observed.watch.expect(metadata.resourceVersion ?? '');
+    expect(observed.changes).toEqual([]);
+    world.proxy.resetConnections();
+    await until('it was told', () => observed.changes.length === 1);
+    expect(observed.changes[0]?.isOwn).toBe(true);
   });
 
   test('is not taken into a cache that it does not belong to', async () => {
