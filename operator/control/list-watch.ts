@@ -166,10 +166,15 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     synced.resolve();
   };
 
-  const take = (line: string) => {
+  /** Whether the line tells what is kept from the answer to an own write. */
+  const isKept = (line: string): boolean => {
     const version = own.hasKept() ? versionOfChange(line) : undefined;
-    if (version !== undefined && own.takeKept(version) && position !== undefined && isNewer(version, position))
-      return advance(version);
+    if (version === undefined || !own.takeKept(version) || position === undefined || !isNewer(version, position))
+      return false;
+    advance(version);
+    return true;
+  };
+  const take = (line: string) => {
     const event = parseEvent(line);
     const resourceVersion = event.type === 'BOOKMARK' ? event.resourceVersion : versionOf(event.object);
     // Within a watch versions only rise: anything else is a repetition or comes from a server that lags.
@@ -206,10 +211,11 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       const chunks = await source.watch(query, signal);
       heard = performance.now();
       for await (const line of lines(overheard(chunks), timings.maxLineBytes)) {
+        if (isKept(line)) continue;
         const answers = own.answered(line);
         if (answers) await answers;
         if (closing.signal.aborted) return;
-        take(line);
+        if (!answers || !isKept(line)) take(line);
       }
     } catch (error) {
       throw broken.signal.aborted ? broken.signal.reason : error;
