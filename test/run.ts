@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -9,6 +8,7 @@ import { ensureBinaries } from './cluster/binaries.ts';
 import { serverNames } from './cluster/servers.ts';
 import { removeTemporaryFolders } from './cluster/temporary.ts';
 import { bundlePrograms } from './programs.ts';
+import { runWatched, type Watched } from './watched.ts';
 
 /*
  * `npm test`: installs and builds what the tests need, runs the checks and every level of tests, ends with `N passed, N failed`.
@@ -53,37 +53,30 @@ const noteFailures = ({ testResults }: Report): void => {
   }
 };
 
-const vitest = (projects: readonly string[], programs: string, report: string): Promise<number> =>
-  new Promise((done, fail) => {
-    const child = spawn(
-      'vitest',
-      [
-        'run',
-        ...projects.map((project) => `--project=${project}`),
-        '--reporter=default',
-        '--reporter=json',
-        `--outputFile.json=${report}`,
-      ],
+const vitest = (projects: readonly string[], programs: string, report: string): Promise<Watched> => {
+  const args = projects.map((project) => `--project=${project}`);
+  return runWatched(
+    'vitest',
+    ['run', ...args, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+    {
       // Servers of tests are small and live for a minute: Go's collector would take a fifth of their time.
-      {
-        stdio: ['ignore', 'inherit', 'inherit'],
-        env: { GOGC: '400', KANAVA_TEST_PROGRAMS: programs, ...process.env },
-      },
-    );
-    child.on('error', fail);
-    child.on('close', (code) => done(code ?? 1));
-  });
+      env: { GOGC: '400', KANAVA_TEST_PROGRAMS: programs, ...process.env },
+      report,
+    },
+  );
+};
 
 const runStage = async (stage: readonly string[], programs: string, folder: string): Promise<Counts> => {
   const name = stage.join(' and ');
   console.log(`\n==> ${name} tests`);
   const report = join(folder, `${stage.join('-')}.json`);
-  const code = await vitest(stage, programs, report);
+  const { code, left } = await vitest(stage, programs, report);
   const result = JSON.parse(readFileSync(report, 'utf8')) as Report;
   noteFailures(result);
+  for (const line of left) failures.push(`${name} tests\n  left a process behind, killed after a minute: ${line}`);
   const skipped = result.numPendingTests + result.numTodoTests;
   if (skipped > 0) console.log(`${skipped} tests of ${name} did not run: that counts as failed`);
-  const failed = result.numFailedTests + skipped;
+  const failed = result.numFailedTests + skipped + left.length;
   // A suite that fails before its tests (an import, a hook) shows only in the exit code.
   return {
     passed: result.numPassedTests,

@@ -9,13 +9,24 @@ const isFree = (port: number): Promise<boolean> =>
   });
 
 /**
- * A free TCP port below the range that outgoing connections get theirs from: a server that is stopped and started again
- * finds it free, and a client that keeps reconnecting meanwhile cannot connect to itself.
+ * Keeps a port for this process until it ends. The record is the kernel's, a socket without a file: nothing is left behind by a
+ * process that is killed, and each network namespace has its own.
+ */
+export const reserve = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const record = createServer().unref();
+    record.once('error', () => resolve(false));
+    record.listen({ path: `\0kanava-port-${port}` }, () => resolve(true));
+  });
+
+/**
+ * A free TCP port below the range that outgoing connections get theirs from, and nobody else's who asked here: a server that is stopped
+ * and started again finds it free, and a client that keeps reconnecting meanwhile cannot connect to itself.
  */
 export const freePort = async (): Promise<number> => {
   for (let tries = 0; tries < 100; tries += 1) {
     const port = randomInt(10_000, 32_000);
-    if (await isFree(port)) return port;
+    if ((await reserve(port)) && (await isFree(port))) return port;
   }
   throw new Error('No free port between 10000 and 32000 on 127.0.0.1 in 100 tries');
 };

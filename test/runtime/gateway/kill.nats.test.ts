@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../cluster/ports.ts';
 import { program } from '../../programs.ts';
 import { startTenant, type TestTenant, until } from './tenant.ts';
@@ -26,6 +26,7 @@ const start = async (args: string[], port: number, path: string, env: NodeJS.Pro
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, ...env },
   });
+  onTestFinished(() => void child.kill('SIGKILL'));
   await until('the gateway serves', () =>
     fetch(`http://127.0.0.1:${port}${path}`, { method: 'GET' }).then(
       ({ status }) => status === 405 || undefined,
