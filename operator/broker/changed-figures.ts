@@ -14,8 +14,8 @@ import { closingBracket, comma, endOfObject, endOfString, listIn, openingBrace, 
 export interface LookAtChanged {
   /** What a server says of streams that have changed since the last whole look, and which have not. */
   read(answer: Buffer): { readonly figures: Figures; readonly same: readonly SameStreams[] };
-  /** All pages were read: the next look is compared with this one. */
-  done(): void;
+  /** All was read: the next look is compared with this one. Of accounts that were not asked for, the one before counts on. */
+  done(isWhole?: boolean): void;
 }
 export interface SameStreams {
   readonly account: string;
@@ -76,7 +76,7 @@ export const changedFigures = (): (() => LookAtChanged) => {
       }
       return { figures, same };
     };
-    return { read, done: () => void (known = seen) };
+    return { read, done: (isWhole = true) => void (known = isWhole ? seen : new Map([...known, ...seen])) };
   };
 };
 

@@ -17,6 +17,8 @@ export interface KnownStreams {
   take(seen: Seen, at: number, withConsumers: boolean): StreamLag[];
   /** The look showed the same as the one before. */
   keep(same: SameStreams): void;
+  /** Nothing can have happened in the account since the look before, which is not told again. Whether it is known. */
+  still(account: string): boolean;
   /** The consumers' figures are those of that time, because they cannot have changed. */
   keepConsumers(account: string, at: number): void;
   /** Streams and accounts that looks have not shown any more. */
@@ -45,6 +47,21 @@ const goneAfterLooks = 2;
 export const knownStreams = (): KnownStreams => {
   const known = new Map<string, Account>();
   let looks = 0;
+  const keep: KnownStreams['keep'] = ({ account: id, streams: list }) => {
+    const account = known.get(id);
+    if (!account) return;
+    if (account.steady?.list === list && account.steady.at === looks - 1) {
+      account.steady.at = looks;
+      return;
+    }
+    endSteady(account);
+    for (const name of list) {
+      const found = account.streams.get(name);
+      // One that was not in the look before is no more to be believed than then.
+      if (found && found.look >= looks - 1) found.look = looks;
+    }
+    account.steady = { list, since: looks, at: looks };
+  };
   return {
     lag: (account, stream) => known.get(account)?.streams.get(stream)?.lag,
     accounts: () => [...known.keys()],
@@ -71,20 +88,11 @@ export const knownStreams = (): KnownStreams => {
       }
       return changed;
     },
-    keep: ({ account: id, streams: list }) => {
+    keep,
+    still: (id) => {
       const account = known.get(id);
-      if (!account) return;
-      if (account.steady?.list === list && account.steady.at === looks - 1) {
-        account.steady.at = looks;
-        return;
-      }
-      endSteady(account);
-      for (const name of list) {
-        const found = account.streams.get(name);
-        // One that was not in the look before is no more to be believed than then.
-        if (found && found.look >= looks - 1) found.look = looks;
-      }
-      account.steady = { list, since: looks, at: looks };
+      if (account) keep({ account: id, streams: account.steady?.list ?? [...account.streams.keys()] });
+      return account !== undefined;
     },
     keepConsumers: (account, at) => {
       for (const { lag } of known.get(account)?.streams.values() ?? []) lag.consumersAt = at;

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError, type LagReport, type Lags, type ServerFacts, type StreamLag } from '../reconcile/ports.ts';
+import { accountMarks } from './account-marks.ts';
 import { changedFigures, type SameStreams } from './changed-figures.ts';
 import type { LazyConnection } from './connection.ts';
 import { reasonOf } from './failures.ts';
@@ -14,9 +15,9 @@ import { youngGarbage } from './young-garbage.ts';
  * What waits where, for all tenants over one connection of the system account. Polls only while somebody listens. In a cluster each server
  * tells about its own copies; only the leader's figures are right.
  *
- * Streams are asked for every second, or more often where that costs little: how soon an idle Integration wakes depends on it. Consumers
- * are asked for every ten seconds where something may have happened, every five minutes everywhere, and those of one account whenever somebody
- * needs them now.
+ * Streams are asked for every second, or more often where that costs little: how soon an idle Integration wakes depends on it. Between two
+ * looks at all of them only those of accounts in which something may have happened are. Consumers are asked for every ten seconds where something may
+ * have happened, every five minutes everywhere, and those of one account whenever somebody needs them now.
  */
 export interface Meter extends Lags {
   /** With what changed since the last look, and what is gone. Polling goes on until the last listener is gone. */
@@ -51,6 +52,8 @@ const share = 1 / 40;
 const fewAccounts = 4;
 /** As for those whose consumers are due. */
 const fewOfAll = 1 / 4;
+/** As for those in which something may have happened: to tell of one, a server counts all its streams. */
+const fewMoved = 1 / 8;
 /** Every look tells of the servers, too; what one told so recently is not asked for again. */
 const factsFreshMs = 5_000;
 
@@ -90,19 +93,29 @@ export const createMeter = (
   const lookAtChanged = changedFigures();
   const dropped = youngGarbage();
 
-  const ask = async (query: object, read = readWhole): Promise<{ figures: Figures[]; longest: number }> => {
+  const askAll = async (subject: string, query: object): Promise<Buffer[]> => {
     const started = performance.now();
     const answers = await askServersForBytes(await connection.get(), {
-      subject: '$SYS.REQ.SERVER.PING.JSZ',
+      subject,
       payload: JSON.stringify(query),
       inboxPrefix: '_INBOX_meter',
       expected: await serverCount(),
     });
+    dropped(answers.reduce((sum, { length }) => sum + length, 0));
+    spentMs += performance.now() - started;
+    return answers;
+  };
+  const marks = accountMarks(async (subject, query) => {
+    const answers = await askAll(subject, query);
+    return answers.length >= (await serverCount()) ? answers : undefined;
+  });
+  const ask = async (query: object, read = readWhole): Promise<{ figures: Figures[]; longest: number }> => {
+    const answers = await askAll('$SYS.REQ.SERVER.PING.JSZ', query);
     if (answers.length === 0)
       throw new BrokerError('Unreachable', 'No NATS server told its JetStream figures within 3 s');
+    const started = performance.now();
     const figures = answers.map(read);
     const lengths = answers.map(({ length }) => length);
-    dropped(lengths.reduce((sum, length) => sum + length, 0));
     spentMs += performance.now() - started;
     told = { at: performance.now(), servers: serversIn(figures) };
     return { figures, longest: Math.max(...lengths) };
@@ -115,36 +128,53 @@ export const createMeter = (
     return known.take(seen, at, withConsumers);
   };
 
-  const lookAtAll = async (withConsumers: boolean): Promise<LagReport> => {
+  /** A look at the streams of all accounts; `tell` asks for those of which the look before does not tell already. */
+  const look = async (withConsumers: boolean, isWhole: boolean, tell: Tell): Promise<LagReport> => {
     const at = performance.now();
     const seen: Seen = new Map();
     const same: SameStreams[] = [];
     // What one of several servers says of an account does not tell it all.
     const isOnly = !withConsumers && (await serverCount()) === 1;
-    const look = lookAtChanged();
+    const compared = lookAtChanged();
     const readChanged = (answer: Buffer) => {
-      const { figures, same: unchanged } = look.read(answer);
+      const { figures, same: unchanged } = compared.read(answer);
       same.push(...unchanged);
       return figures;
     };
-    const limit = pageSize;
-    for (let offset = 0, most = 0; ; offset += limit) {
-      const query = { accounts: true, streams: true, consumer: withConsumers, limit, offset };
-      const { figures, longest } = await ask(query, isOnly ? readChanged : readWhole);
+    const still = await tell(async (query) => {
+      const { figures, longest } = await ask({ ...query, streams: true }, isOnly ? readChanged : readWhole);
       collect(figures, seen);
-      most = Math.max(most, longest);
-      pageSize = bounded(Math.round((limit * pageBytes) / most), 1, 1024);
-      if (figures.every(({ data }) => offset + limit >= (data?.total ?? 0))) break;
-    }
+      return { figures, longest };
+    });
     known.nextLook();
-    if (isOnly) look.done();
+    if (isOnly) compared.done(isWhole);
     for (const unchanged of same) known.keep(unchanged);
+    for (const account of still) known.still(account);
     const changed = take(seen, at, withConsumers);
     if (withConsumers) consumersAt = allConsumersAt = at;
     lookedAt = at;
     const gone = known.dropGone();
     for (const account of gone.accounts) settled.forget(account);
     return { changed, gone: gone.streams };
+  };
+  const lookAtAll = (withConsumers: boolean): Promise<LagReport> =>
+    look(withConsumers, true, async (read) => {
+      const limit = pageSize;
+      for (let offset = 0, most = 0; ; offset += limit) {
+        const { figures, longest } = await read({ accounts: true, consumer: withConsumers, limit, offset });
+        most = Math.max(most, longest);
+        pageSize = bounded(Math.round((limit * pageBytes) / most), 1, 1024);
+        if (figures.every(({ data }) => offset + limit >= (data?.total ?? 0))) return [];
+      }
+    });
+  const lookWhereMoved = async (): Promise<LagReport> => {
+    const found = await marks.look(performance.now());
+    if (!found || found.moved.length > Math.max(fewAccounts, found.all.length * fewMoved)) return lookAtAll(false);
+    return look(false, false, async (read) => {
+      await Promise.all(found.moved.map((account) => read({ account })));
+      const moved = new Set(found.moved);
+      return found.all.filter((account) => !moved.has(account));
+    });
   };
   const lookAt = async (accounts: readonly string[]): Promise<LagReport> => {
     const at = performance.now();
@@ -155,7 +185,7 @@ export const createMeter = (
     return { changed: take(seen, at, true), gone: [] };
   };
   const lookAtDue = async (at: number): Promise<LagReport> => {
-    if (at - consumersAt < consumersEveryMs) return lookAtAll(false);
+    if (at - consumersAt < consumersEveryMs) return lookWhereMoved();
     if (at - allConsumersAt >= allConsumersEveryMs) return lookAtAll(true);
     const { changed, gone } = await lookAtAll(false);
     const accounts = known.accounts();
@@ -259,6 +289,10 @@ export const createMeter = (
     },
   };
 };
+
+/** Of `query`, what the servers said; for `tell`, the accounts that are as they were. */
+type Read = (query: object) => Promise<{ readonly figures: readonly Figures[]; readonly longest: number }>;
+type Tell = (read: Read) => Promise<readonly string[]>;
 
 const bounded = (value: number, least: number, most: number): number => Math.min(most, Math.max(least, value));
 const readWhole = (answer: Buffer): Figures => readFigures(answer.toString());

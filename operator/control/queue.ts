@@ -56,7 +56,7 @@ interface Bucket {
 type Why = 'news' | 'look';
 const longestTimer = 2 ** 31 - 1;
 /** What a tenant's keys share (its connection to NATS, its Secrets) is at hand for them then. */
-const keysPerTurn = 8;
+const keysPerTurn = 16;
 /** Of so many keys that are taken, one is looked at again, if any waits to be. */
 const turnsOfLooks = 10;
 

@@ -109,5 +109,8 @@ export const systemPermissions = {
     ],
     sub: ['_INBOX_ctl.>'],
   },
-  meter: { pub: ['$SYS.REQ.SERVER.PING', '$SYS.REQ.SERVER.PING.JSZ'], sub: ['_INBOX_meter.>'] },
+  meter: {
+    pub: ['$SYS.REQ.SERVER.PING', '$SYS.REQ.SERVER.PING.JSZ', '$SYS.REQ.ACCOUNT.PING.STATZ'],
+    sub: ['_INBOX_meter.>'],
+  },
 } as const satisfies Record<string, Permissions>;

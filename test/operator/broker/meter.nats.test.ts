@@ -1,10 +1,10 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { systemConnection } from '../../../operator/broker/connection.ts';
+import { type LazyConnection, systemConnection } from '../../../operator/broker/connection.ts';
 import { createMeter } from '../../../operator/broker/meter.ts';
 import type { StreamLag } from '../../../operator/reconcile/ports.ts';
-import { busSpec, inboxSpec } from './specs.ts';
+import { bucketSpec, busSpec, inboxSpec } from './specs.ts';
 import { startWorld, type World, type WorldTenant } from './world.ts';
 
 const log = pino({ level: 'silent' });
@@ -29,6 +29,28 @@ const managerOf = async (tenant: WorldTenant) => jetstreamManager(await tenant.a
 const empty = async (tenant: WorldTenant) => {
   const { streams } = await managerOf(tenant);
   for await (const { config } of streams.list()) await streams.purge(config.name);
+};
+
+interface Query {
+  account?: string;
+  accounts?: boolean;
+  streams?: boolean;
+  consumer?: boolean;
+}
+/** What is asked over it. */
+const overhear = (connection: LazyConnection) => {
+  const asked: Query[] = [];
+  const get = async () => {
+    const real = await connection.get();
+    const publish = (...args: Parameters<typeof real.publish>) => {
+      asked.push(JSON.parse(String(args[1])) as Query);
+      real.publish(...args);
+    };
+    return new Proxy(real, {
+      get: (target, name) => (name === 'publish' ? publish : Reflect.get(target, name, target)),
+    });
+  };
+  return { asked, overheard: { ...connection, get } };
 };
 
 describe('the meter', () => {
@@ -107,22 +129,7 @@ describe('the meter', () => {
     // What waits is looked at all the time, and with many such accounts all are.
     for (const tenant of tenants) await empty(tenant);
     const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
-    const asked: { account?: string; consumer?: boolean }[] = [];
-    const overheard = {
-      ...connection,
-      get: async () => {
-        const real = await connection.get();
-        return new Proxy(real, {
-          get: (target, name) =>
-            name === 'publish'
-              ? (...args: Parameters<typeof real.publish>) => {
-                  asked.push(JSON.parse(String(args[1])));
-                  target.publish(...args);
-                }
-              : Reflect.get(target, name, target),
-        });
-      },
-    };
+    const { asked, overheard } = overhear(connection);
     const never = Number.POSITIVE_INFINITY;
     const often = { everyMs: { least: 50, most: 50 }, consumersEveryMs: 100, allConsumersEveryMs: never };
     const meter = createMeter(overheard, async () => 1, log, often);
@@ -149,6 +156,55 @@ describe('the meter', () => {
     await expect.poll(consumers).toEqual(['orders 0']);
     meter.close();
     await connection.close();
+  });
+
+  test('finds between two looks at all whatever happens in an account, by asking for that one', async () => {
+    const connection = systemConnection({ url: world.url, folder: world.natsFolder }, 'meter', log);
+    onTestFinished(() => connection.close());
+    const { asked, overheard } = overhear(connection);
+    const never = { consumersEveryMs: Number.POSITIVE_INFINITY, allConsumersEveryMs: Number.POSITIVE_INFINITY };
+    const meter = createMeter(overheard, async () => 1, log, { everyMs: { least: 20, most: 20 }, ...never });
+    onTestFinished(() => meter.close());
+    meter.subscribe(() => {});
+    const truth = createMeter(connection, async () => 1, log);
+    const figures = (lag: StreamLag | undefined) =>
+      lag && [lag.account, lag.stream, lag.messages, lag.firstSequence, lag.lastSequence].join(' ');
+    const isRight = async () => {
+      const all = await truth.look();
+      const found = all.map(({ account, stream }) => figures(meter.lag(account, stream)));
+      return found.join() === all.map(figures).join();
+    };
+    const quiet = async () => {
+      await expect.poll(isRight).toBe(true);
+      const looks = () => asked.filter(({ accounts, streams }) => accounts && !streams).length;
+      // Who sent something is looked at for a while; then it is over.
+      const before = looks();
+      await expect.poll(looks).toBeGreaterThan(before + 2);
+    };
+    const isOfAll = ({ accounts, streams }: Query) => accounts && streams;
+    await expect.poll(() => asked.length > 10 && !asked.slice(-10).some(isOfAll)).toBe(true);
+    const [one, two, three, four] = tenants as [WorldTenant, WorldTenant, WorldTenant, WorldTenant];
+    await three.broker.ensureStream(bucketSpec('gateway'));
+    const acts: (() => Promise<unknown>)[] = [
+      () => store(one),
+      () => store(three, '$KV.gateway.wake.x'),
+      () => expect.poll(() => asked.slice(-10).every(({ account }) => account === undefined)).toBe(true),
+      // As long as the one whose place it takes: no sum of bytes changes by that.
+      () => store(three, '$KV.gateway.wake.x'),
+      () => empty(one),
+      () => two.broker.ensureStream(busSpec(['orders'])),
+      () => Promise.all([store(two, 'bus.created'), store(three, '$KV.gateway.wake.x')]),
+      async () => (await managerOf(two)).streams.delete('bus'),
+      () => Promise.all([store(four), store(one), empty(two)]),
+    ];
+    asked.length = 0;
+    for (const act of acts) {
+      await act();
+      await quiet();
+    }
+    await expect.poll(() => meter.lag(two.keys.account, 'bus')).toBeUndefined();
+    expect(asked.filter(isOfAll)).toEqual([]);
+    expect(asked.map(({ account }) => account)).not.toContain(tenants.at(-1)?.keys.account);
   });
 
   test('tells when NATS does not answer any more, and when it does again; a late answer is neither', async () => {
