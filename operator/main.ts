@@ -173,7 +173,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     const look = (key: string) => integrations.queue.after(key, 0);
     broker.meter.subscribe(waitingForGateway(kube.cluster, { look }));
     broker.meter.onTurn(everybody(kube.cluster, { tenant: isBroken, look }));
-    giveMemoryBack();
+    giveMemoryBack(() => controllers.reduce((sum, { queue }) => sum + queue.depth(), 0));
     log.info({ natsUrl: settings.config.nats.url }, 'leading');
   };
   const fail = (error: unknown) => {

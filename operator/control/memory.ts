@@ -7,6 +7,8 @@ import { getHeapStatistics } from 'node:v8';
  * work.
  */
 interface Process {
+  /** Keys for which nobody had time yet: who is starved by others looks quiet. */
+  readonly waiting: () => number;
   /** CPU time so far, in ms. */
   readonly cpuMs: () => number;
   readonly now: () => number;
@@ -23,12 +25,12 @@ const growth = 1.25;
 const restMs = 30_000;
 
 /** A look, to be repeated; says whether garbage was collected. */
-export const quietMoments = ({ cpuMs, now, heapBytes, collect }: Process): (() => boolean) => {
+export const quietMoments = ({ waiting, cpuMs, now, heapBytes, collect }: Process): (() => boolean) => {
   let before = { cpuMs: cpuMs(), at: now() };
   let last: { readonly bytes: number; readonly at: number } | undefined;
   return () => {
     const [at, cpu] = [now(), cpuMs()];
-    const isQuiet = cpu - before.cpuMs < quietShare * (at - before.at);
+    const isQuiet = waiting() === 0 && cpu - before.cpuMs < quietShare * (at - before.at);
     before = { cpuMs: cpu, at };
     if (!isQuiet || (last && (at - last.at < restMs || heapBytes() < growth * last.bytes))) return false;
     collect();
@@ -40,10 +42,11 @@ export const quietMoments = ({ cpuMs, now, heapBytes, collect }: Process): (() =
 };
 
 /** Needs the flag `--expose-gc`; without it nothing happens. The result ends it. */
-export const giveMemoryBack = (): (() => void) => {
+export const giveMemoryBack = (waiting: Process['waiting']): (() => void) => {
   const { gc } = globalThis;
   if (!gc) return () => {};
   const look = quietMoments({
+    waiting,
     cpuMs: () => {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1_000;

@@ -106,6 +106,7 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
         }
       return [...found.values()];
     },
+    count: (kind) => caches(kind).reduce((sum, { watch }) => sum + watch.size(), 0),
     read: async (kind, { namespace, labels }) => {
       const labelSelector = Object.entries(labels)
         .map(([name, value]) => `${name}=${value}`)

@@ -37,6 +37,8 @@ export interface SecretWatches {
  * figure of the meter tells of, such as a setting that somebody changed in NATS; there may be thousands of them.
  */
 const settledEveryMs = 60_000;
+/** Less often where there are many: what is well shall not cost the more the more of it there is. */
+const settledAtMostMs = 10 * 60_000;
 /** What is not well, or shows what nobody tells of. */
 export const closelyEveryMs = 10_000;
 /** While something is being put in place; less often the longer it takes, because looking does not make it faster. */
@@ -46,12 +48,17 @@ const patientMs = 30_000;
 /** Who wakes is well for a while and no longer, and who is suspended may have pods that end. */
 const settled: ReadonlySet<string> = new Set(['Ready', 'Running', 'Idle']);
 
-export const lookAgainMs = (conditions: readonly Condition[], now: number): number => {
+/** `restMs`: between two looks at objects that are well, whichever they are, on average; for `count` of them. */
+export const lookAgainMs = (
+  conditions: readonly Condition[],
+  now: number,
+  { count, restMs }: { readonly count: number; readonly restMs: number },
+): number => {
   const reconciling = conditions.find(({ type }) => type === 'Reconciling');
   if (reconciling?.status === 'True')
     return Math.min(patientMs, Math.max(hurryMs, (now - Date.parse(reconciling.lastTransitionTime)) / 4));
   const isSettled = conditions.some(({ type, reason }) => type === 'Ready' && settled.has(reason));
-  return isSettled ? settledEveryMs : closelyEveryMs;
+  return isSettled ? Math.min(settledAtMostMs, Math.max(settledEveryMs, count * restMs)) : closelyEveryMs;
 };
 /** What is to be swept is an hour old at least. */
 export const bodySweepMs = 10 * 60_000;

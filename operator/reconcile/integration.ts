@@ -19,6 +19,8 @@ import { type Holder, hasAccount, holderOf } from './tenancy.ts';
 import { sayingTrouble } from './trouble.ts';
 import { isSuspended } from './worker-of.ts';
 
+const lookRestMs = 50;
+
 /** Read, observe, plan, apply, say what is. The order of the writes is in install.ts. */
 export const reconcileIntegration =
   (context: Context): Reconcile =>
@@ -90,7 +92,8 @@ const report = async (
   await applyStatus(context.cluster, object, status);
   announce(context.cluster, object, status.conditions ?? []);
   if (!holder) return undefined;
-  const lookAgain = lookAgainMs(status.conditions ?? [], context.now());
+  const others = { count: context.cluster.count(Integrations), restMs: lookRestMs };
+  const lookAgain = lookAgainMs(status.conditions ?? [], context.now(), others);
   // How far it has read on the bus is part of the status and no news; nor is it when its schedules go.
   const isSubscribed = Object.keys(installed.subscribed).length > 0;
   return { requeueAfterMs: isSubscribed ? Math.min(closelyEveryMs, lookAgain) : lookAgain };

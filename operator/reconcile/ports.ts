@@ -49,6 +49,8 @@ export interface Cluster {
     kind: ResourceKind,
     options?: { namespace?: string; labels?: Readonly<Record<string, string>> },
   ): readonly KubeObject[];
+  /** How many of a watched kind the cache has. */
+  count(kind: ResourceKind): number;
   /** From the server, of a kind that is not watched. */
   read(
     kind: ResourceKind,

@@ -25,6 +25,9 @@ const waiting = (why: string) => ({
   durable: verdict('Durable', 'Unknown', 'NotChecked', why),
 });
 
+/** Each look asks NATS for the claims of the account. */
+const lookRestMs = 250;
+
 /** The wall, from the outside in: the namespace, what closes it, the account, and last the gateway that lets messages in. */
 export const reconcileTenant =
   (context: Context): Reconcile =>
@@ -110,5 +113,5 @@ const report = async (
   });
   await applyStatus(cluster, object, { observedGeneration: generation, conditions, ...rest });
   announce(cluster, object, conditions);
-  return { requeueAfterMs: lookAgainMs(conditions, now()) };
+  return { requeueAfterMs: lookAgainMs(conditions, now(), { count: cluster.count(Tenants), restMs: lookRestMs }) };
 };

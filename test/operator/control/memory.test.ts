@@ -6,8 +6,9 @@ import { quietMoments } from '../../../operator/control/memory.ts';
 const mebibyte = 1024 * 1024;
 /** A process whose clock, work and heap the test sets. */
 const process = () => {
-  const state = { cpuMs: 0, at: 0, heap: 100 * mebibyte, collections: 0 };
+  const state = { waiting: 0, cpuMs: 0, at: 0, heap: 100 * mebibyte, collections: 0 };
   const look = quietMoments({
+    waiting: () => state.waiting,
     cpuMs: () => state.cpuMs,
     now: () => state.at,
     heapBytes: () => state.heap,
@@ -24,13 +25,26 @@ const process = () => {
     state.heap = heap * mebibyte;
     return look();
   };
-  return { after };
+  return {
+    after,
+    wait: (keys: number) => {
+      state.waiting = keys;
+    },
+  };
 };
 
 test('garbage is collected when work is over, not while it goes on', () => {
   const { after } = process();
   expect(after(2, 0.9, 200)).toBe(false);
   expect(after(2, 0.25, 300)).toBe(false);
+  expect(after(2, 0.05, 300)).toBe(true);
+});
+
+test('who has work and gets no time for it is not quiet', () => {
+  const { after, wait } = process();
+  wait(1);
+  expect(after(2, 0.05, 300)).toBe(false);
+  wait(0);
   expect(after(2, 0.05, 300)).toBe(true);
 });
 
@@ -56,7 +70,7 @@ const heapAfterWork = (flags: readonly string[]): number => {
     import { giveMemoryBack } from ${JSON.stringify(module)};
     import { getHeapStatistics } from 'node:v8';
     let objects = Array.from({ length: 1_000_000 }, (_, index) => ({ index, text: 'a text ' + index }));
-    giveMemoryBack();
+    giveMemoryBack(() => 0);
     objects = undefined;
     const heap = () => getHeapStatistics().total_heap_size / ${mebibyte};
     const end = performance.now() + Number(process.argv[1]);

@@ -74,4 +74,14 @@ it.each([
   ['what is new, at once', [condition('Reconciling', 'True', 'NewGeneration', 100)], 500],
   ['what takes long, later', [condition('Reconciling', 'True', 'NewGeneration', 20_000)], 5_000],
   ['and not too late', [condition('Reconciling', 'True', 'NewGeneration', 3_600_000)], 30_000],
-] as const)('%s', (_, conditions, ms) => expect(lookAgainMs(conditions, now)).toBe(ms));
+] as const)('%s', (_, conditions, ms) => expect(lookAgainMs(conditions, now, { count: 10, restMs: 50 })).toBe(ms));
+
+it.each([
+  ['of a thousand each minute', 1_000, 60_000],
+  ['of more less often, so that looking takes no more time', 5_000, 250_000],
+  ['and of any number in ten minutes', 100_000, 600_000],
+])('what is well is looked at, %s', (_, count, ms) => {
+  const others = { count, restMs: 50 };
+  expect(lookAgainMs([condition('Ready', 'True', 'Idle')], now, others)).toBe(ms);
+  expect(lookAgainMs([condition('Ready', 'True', 'Waking')], now, others)).toBe(10_000);
+});
