@@ -11,7 +11,7 @@ import type { ApiRequest, Transport } from './transport.ts';
 export interface Cache {
   readonly kind: Pick<ResourceKind, 'apiVersion' | 'plural'>;
   readonly scope: Scope;
-  readonly watch: Pick<ListWatch, 'get' | 'list' | 'hasSynced' | 'writing' | 'observe' | 'expect'>;
+  readonly watch: Pick<ListWatch, 'get' | 'list' | 'size' | 'hasSynced' | 'writing' | 'observe' | 'expect'>;
 }
 export interface ClusterOptions {
   readonly transport: Transport;
@@ -106,7 +106,7 @@ export const createCluster = ({ transport, caches, events }: ClusterOptions): Cl
         }
       return [...found.values()];
     },
-    count: (kind) => caches(kind).reduce((sum, { watch }) => sum + watch.size(), 0),
+    count: (kind) => caches(kind, undefined).reduce((sum, { watch }) => sum + watch.size(), 0),
     read: async (kind, { namespace, labels }) => {
       const labelSelector = Object.entries(labels)
         .map(([name, value]) => `${name}=${value}`)
