@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { mustRun } from '../cluster/command.ts';
+import { run } from '../cluster/command.ts';
 import { type Kubectl, mustKubectl } from '../cluster/kubectl.ts';
 import { nodeImageStore } from '../cluster/node/image-store.ts';
 import type { NodeLayout } from '../cluster/node/layout.ts';
 
 interface Pod {
-  readonly metadata: { readonly name: string };
+  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
   readonly status: {
     readonly containerStatuses?: readonly {
       readonly containerID?: string;
@@ -27,7 +27,10 @@ export const restartsOf = async (kubectl: Kubectl, namespace: string, selector: 
     0,
   );
 
-/** SIGKILL for the first process of each matching pod, as the kernel would do it: nothing in the pod gets to say goodbye. */
+/**
+ * SIGKILL for the first process of each matching pod, as the kernel would do it: nothing in the pod gets to say goodbye. Returns how many it
+ * hit, one at least: a pod may begin or end at this very moment, such as one of a rollout or a worker that is not needed any more.
+ */
 export const killPods = async (
   kubectl: Kubectl,
   layout: NodeLayout,
@@ -35,13 +38,21 @@ export const killPods = async (
   selector: string,
 ): Promise<number> => {
   const [ctr = 'ctr', ...prefix] = nodeImageStore(layout).ctr;
-  const pods = await podsOf(kubectl, namespace, selector);
-  for (const { status } of pods) {
+  const kill = async ({ metadata, status }: Pod): Promise<boolean> => {
     const container = status.containerStatuses?.[0]?.containerID?.replace('containerd://', '');
-    if (!container) throw new Error(`a pod of ${namespace} (${selector}) has no running container to kill`);
-    await mustRun(ctr, [...prefix, '--namespace', 'k8s.io', 'tasks', 'kill', '--signal', 'SIGKILL', container]);
-  }
-  return pods.length;
+    if (!container || metadata.deletionTimestamp) return false;
+    const args = [...prefix, '--namespace', 'k8s.io', 'tasks', 'kill', '--signal', 'SIGKILL', container];
+    const { code, stderr } = await run(ctr, args);
+    if (code === 0) return true;
+    if (stderr.includes('no running task found')) return false;
+    throw new Error(`${metadata.name} in ${namespace} could not be killed: ${stderr}`);
+  };
+  const killAll = async () => {
+    const hits: boolean[] = [];
+    for (const pod of await podsOf(kubectl, namespace, selector)) hits.push(await kill(pod));
+    return hits.filter(Boolean).length;
+  };
+  return await eventually(`a pod of ${namespace} (${selector}) killed`, killAll, (count) => count > 0);
 };
 
 /** Waits for a condition; the error says what did not become true and what was seen last. */
