@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { killAll } from './cluster/node/processes.ts';
 
 export interface Watched {
   readonly code: number;
@@ -41,13 +42,12 @@ export const runWatched = (
   new Promise((done, fail) => {
     const left: string[] = [];
     const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env: { ...env, [mark]: report } });
+    const others = async () => (await belongingTo(report)).filter(({ pid }) => pid !== child.pid);
     const killWhatIsLeft = async () => {
-      const others = (await belongingTo(report)).filter(({ pid }) => pid !== child.pid);
-      for (const { pid, line } of others) {
-        left.push(line);
-        process.kill(pid, 'SIGKILL');
-      }
-      if (others.length === 0) child.kill('SIGKILL');
+      const found = await others();
+      left.push(...found.map(({ line }) => line));
+      if (found.length === 0) child.kill('SIGKILL');
+      else await killAll('what the tests left behind', async () => (await others()).map(({ pid }) => pid));
     };
     let writtenAt: number | undefined;
     const watch = setInterval(

@@ -17,8 +17,8 @@ export interface KnownStreams {
   take(seen: Seen, at: number, withConsumers: boolean): StreamLag[];
   /** The look showed the same as the one before. */
   keep(same: SameStreams): void;
-  /** Nothing can have happened in the account since the look before, which is not told again. Whether it is known. */
-  still(account: string): boolean;
+  /** Nothing can have happened in the account since the look before, which is not told again. */
+  still(account: string): void;
   /** The consumers' figures are those of that time, because they cannot have changed. */
   keepConsumers(account: string, at: number): void;
   /** Streams and accounts that looks have not shown any more. */
@@ -92,7 +92,6 @@ export const knownStreams = (): KnownStreams => {
     still: (id) => {
       const account = known.get(id);
       if (account) keep({ account: id, streams: account.steady?.list ?? [...account.streams.keys()] });
-      return account !== undefined;
     },
     keepConsumers: (account, at) => {
       for (const { lag } of known.get(account)?.streams.values() ?? []) lag.consumersAt = at;

@@ -128,9 +128,8 @@ export const createMeter = (
     return known.take(seen, at, withConsumers);
   };
 
-  /** A look at the streams of all accounts; `tell` asks for those of which the look before does not tell already. */
-  const look = async (withConsumers: boolean, isWhole: boolean, tell: Tell): Promise<LagReport> => {
-    const at = performance.now();
+  /** A look at the streams of all accounts as they are at that time or later; `tell` asks for those of which the look before does not tell already. */
+  const look = async (withConsumers: boolean, isWhole: boolean, at: number, tell: Tell): Promise<LagReport> => {
     const seen: Seen = new Map();
     const same: SameStreams[] = [];
     // What one of several servers says of an account does not tell it all.
@@ -158,7 +157,7 @@ export const createMeter = (
     return { changed, gone: gone.streams };
   };
   const lookAtAll = (withConsumers: boolean): Promise<LagReport> =>
-    look(withConsumers, true, async (read) => {
+    look(withConsumers, true, performance.now(), async (read) => {
       const limit = pageSize;
       for (let offset = 0, most = 0; ; offset += limit) {
         const { figures, longest } = await read({ accounts: true, consumer: withConsumers, limit, offset });
@@ -168,9 +167,10 @@ export const createMeter = (
       }
     });
   const lookWhereMoved = async (): Promise<LagReport> => {
-    const found = await marks.look(performance.now());
+    const at = performance.now();
+    const found = await marks.look(at);
     if (!found || found.moved.length > Math.max(fewAccounts, found.all.length * fewMoved)) return lookAtAll(false);
-    return look(false, false, async (read) => {
+    return look(false, false, at, async (read) => {
       await Promise.all(found.moved.map((account) => read({ account })));
       const moved = new Set(found.moved);
       return found.all.filter((account) => !moved.has(account));

@@ -27,7 +27,7 @@ describe('what is known of streams', () => {
   });
 
   /** Each look shows some of the streams; where they are the same as before and none of them moved, only the list is told again. */
-  const kinds = ['again', 'again', 'again', 'moved', 'others'] as const;
+  const kinds = ['again', 'again', 'again', 'still', 'still', 'moved', 'others'] as const;
   const looks = fc.array(fc.record({ kind: fc.constantFrom(...kinds), others: fc.subarray(['a', 'b', 'c', 'd']) }), {
     minLength: 3,
     maxLength: 30,
@@ -41,9 +41,10 @@ describe('what is known of streams', () => {
         for (const [look, { kind, others }] of series.entries()) {
           known.nextLook();
           const shown = before && kind !== 'others' ? before : others;
-          const isSame = shown === before && kind === 'again';
+          const isSame = shown === before;
           // The server says nothing of an account without streams.
-          if (isSame) known.keep({ account: 'A', streams: shown });
+          if (isSame && kind === 'still') known.still('A');
+          else if (isSame && kind === 'again') known.keep({ account: 'A', streams: shown });
           else if (shown.length > 0)
             known.take(seen(Object.fromEntries(shown.map((name) => [name, look]))), look, false);
           before = shown;
