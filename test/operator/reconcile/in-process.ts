@@ -1,10 +1,11 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { Integrations } from '../../../operator/api/meta.ts';
+import { Connections, Integrations, Tenants } from '../../../operator/api/meta.ts';
 import { controlMetrics } from '../../../operator/control/metrics.ts';
 import { connectKube, type KubeConnection } from '../../../operator/kube/connection.ts';
 import { loadIdentity } from '../../../operator/kube/identity.ts';
 import { createTransport, type Transport } from '../../../operator/kube/transport.ts';
+import { Namespaces } from '../../../operator/plan/kinds.ts';
 import { bodySweepMs, type Context } from '../../../operator/reconcile/context.ts';
 import { createRecentLooks } from '../../../operator/reconcile/recent-looks.ts';
 import { createScaler } from '../../../operator/reconcile/scaler.ts';
@@ -108,7 +109,12 @@ export const startInProcess = async (): Promise<InProcess> => {
         deletionPolicy,
       };
       await put(`${own}/integrations`, integration(orders, { namespace: name }));
-      await until('the watch has it', () => kube.cluster.list(Integrations, { namespace: name }).length > 0);
+      // Each kind has a watch of its own, and one of them is the last.
+      const { list, cached } = kube.cluster;
+      const isCached = () =>
+        [Namespaces, Tenants].every((kind) => cached(kind, name) !== undefined) &&
+        [Connections, Integrations].every((kind) => list(kind, { namespace: name }).length > 0);
+      await until('the watches have it', isCached);
     },
     stop: async () => {
       await kube.close();
