@@ -22,7 +22,7 @@ it('a schedule that nobody worked on is one message, of the same id however ofte
   await eventually(last).toBeGreaterThan(4);
   // As suspending does it, but for the message that is there.
   await workshop.manager.streams.purge('tick', { filter: 'cron.>' });
-  expect(await waiting(workshop, 'tick', 'reports')).toBe(1);
+  await eventually(() => waiting(workshop, 'tick', 'reports')).toBe(1);
   receiver.behave((_, calls) => (calls.length < 3 ? 503 : 200));
   await workshop.startWorker(
     flowTo(receiver.url, {

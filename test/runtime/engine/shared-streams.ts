@@ -34,7 +34,7 @@ export const ownStreams = async ({ tenant }: Workshop, name: string) => {
   await tenant.broker.ensureStream(deadLetterSpec(name));
 };
 
-/** Messages that are not done yet. */
+/** Messages that are not done yet. The server counts a new one a moment after it has confirmed it. */
 export const waiting = async ({ manager }: Workshop, stream: string, name: string): Promise<number> => {
   const { num_pending, num_ack_pending } = await manager.consumers.info(stream, name);
   return num_pending + num_ack_pending;
