@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { chooseProvider, providerNames } from '../../cluster/providers/choice.ts';
 import { demo } from './demo.ts';
-import { integration, removeReceiver, removeTenants } from './objects.ts';
+import { integration, removeAllTenants, removeReceiver } from './objects.ts';
 import { type Platform, platformOf, systemNamespace, uninstallChart } from './platform.ts';
 import { createReport, type Report } from './report.ts';
 
@@ -22,7 +22,7 @@ const tearDown = async (platform: Platform, report: Report): Promise<void> => {
   const { up } = await provider.status();
   if (up) {
     await report.phase('Removing tenants and receiver', () =>
-      Promise.all([removeTenants(platform), removeReceiver(platform)]),
+      Promise.all([removeAllTenants(platform), removeReceiver(platform)]),
     );
     await report.phase('Removing the chart', () => uninstallChart(platform));
   }

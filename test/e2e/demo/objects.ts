@@ -28,20 +28,29 @@ export const applyObjects = async ({ kubectl }: Platform, objects: readonly unkn
 const waitFor = ({ kubectl }: Platform, args: string[]) =>
   mustKubectl(kubectl, ['wait', '--timeout=90s', ...args], { timeout: 100_000 });
 
-/** Removes the tenants with all that is theirs, and waits until it is gone. */
+/** Removes the demo's tenants with all that is theirs, and waits until it is gone. */
 export const removeTenants = async (platform: Platform): Promise<void> => {
   const { kubectl } = platform;
   const names = [...tenantNames, shop];
   // Helm's record of the release; the tenant itself goes with the others.
   await runHelm(platform, ['uninstall', shopRelease, '--ignore-not-found', '--timeout', '90s']);
-  const served = await kubectl(['get', 'crd', 'tenants.kanava.dev', '--ignore-not-found', '-o', 'name']);
-  if (served.stdout.trim() !== '')
-    await mustKubectl(kubectl, ['delete', 'tenants.kanava.dev', ...names, '--ignore-not-found', '--timeout=90s'], {
-      timeout: 100_000,
-    });
+  await deleteAny(platform, 'tenants.kanava.dev', [...names, '--ignore-not-found']);
   await mustKubectl(kubectl, ['wait', '--for=delete', ...names.map((name) => `namespace/${name}`), '--timeout=90s'], {
     timeout: 100_000,
   });
+};
+
+/** Also what somebody made beside the demo, and what a Tenant would leave: without the operator nobody could take it away. */
+export const removeAllTenants = async (platform: Platform): Promise<void> => {
+  await removeTenants(platform);
+  await deleteAny(platform, 'integrations.kanava.dev', ['--all', '--all-namespaces']);
+  await deleteAny(platform, 'tenants.kanava.dev', ['--all']);
+};
+
+const deleteAny = async ({ kubectl }: Platform, crd: string, which: readonly string[]): Promise<void> => {
+  const served = await kubectl(['get', 'crd', crd, '--ignore-not-found', '-o', 'name']);
+  if (served.stdout.trim() === '') return;
+  await mustKubectl(kubectl, ['delete', crd, ...which, '--timeout=90s'], { timeout: 100_000 });
 };
 
 /** Requests of this machine come from outside the cluster, so the gateways must be opened to it. */
