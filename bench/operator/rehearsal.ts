@@ -12,6 +12,7 @@ import { tenantKeysName } from '../../operator/plan/children.ts';
 import { reconcileConnection } from '../../operator/reconcile/connection.ts';
 import { bodySweepMs, type Context } from '../../operator/reconcile/context.ts';
 import { reconcileIntegration } from '../../operator/reconcile/integration.ts';
+import { createOwnRoutes } from '../../operator/reconcile/own-routes.ts';
 import type { KubeObject } from '../../operator/reconcile/ports.ts';
 import { createRecentLooks } from '../../operator/reconcile/recent-looks.ts';
 import { createScaler } from '../../operator/reconcile/scaler.ts';
@@ -119,6 +120,7 @@ const reconcilersOf = async (
     secretWatches: createSecretWatches(kube, nobody),
     accountLooks: createRecentLooks(() => performance.now()),
     bodySweeps: createRecentLooks(() => performance.now(), bodySweepMs),
+    ownRoutes: createOwnRoutes(),
   };
   return { context, kube };
 };

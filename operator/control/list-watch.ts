@@ -1,17 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { KubeObject } from '../reconcile/ports.ts';
-import { lines } from './lines.ts';
+import { lineSplitter } from './lines.ts';
 import { readList } from './list-pages.ts';
 import type { ControlMetrics } from './metrics.ts';
 import { type OwnWrites, ownWrites } from './own-writes.ts';
 import { type Change, createStore, hasLabels, isNewer, type Store, versionOf } from './store.ts';
 import { cached, parseEvent, statusOf, versionOfChange, WatchError, withoutManagedFields } from './watch-event.ts';
 
+/**
+ * An answer without end, to be read once. Each piece is handed over as it comes, and the next one waits while `take` does. Resolves when the
+ * server has ended the answer, rejects when the connection broke before, or `take` failed.
+ */
+export interface Pieces {
+  read(take: (piece: Uint8Array) => Promise<unknown> | undefined): Promise<void>;
+}
 /** The two calls that a list-watch needs. Errors carry the HTTP status as `status`. */
 export interface ObjectSource {
   list(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown>;
-  watch(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  watch(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Pieces>;
 }
 export interface ListWatch extends Pick<Store, 'get' | 'list' | 'size'> {
   readonly name: string;
@@ -189,6 +196,24 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
     }
     advance(resourceVersion);
   };
+  /**
+   * In their order: those behind one that waits for the answer to an own write wait with it. When the watch is over by then, the next one tells
+   * of them again.
+   */
+  const takeLines = (lines: readonly string[], isOpen: () => boolean): Promise<void> | undefined => {
+    for (const [at, line] of lines.entries()) {
+      if (isKept(line)) continue;
+      const answers = own.answered(line);
+      if (answers)
+        return answers.then(() => {
+          if (!isOpen()) return undefined;
+          if (!isKept(line)) take(line);
+          return takeLines(lines.slice(at + 1), isOpen);
+        });
+      take(line);
+    }
+    return undefined;
+  };
   const watchOnce = async (from: string) => {
     const opened = performance.now();
     const [least, most] = timings.watchSeconds;
@@ -206,29 +231,23 @@ export const startListWatch = (options: ListWatchOptions): ListWatch => {
       Math.ceil(timings.silenceMs / 4),
     );
     const signal = AbortSignal.any([closing.signal, broken.signal]);
+    let isOpen = true;
     try {
       const query = { watch: '1', allowWatchBookmarks: 'true', resourceVersion: from, timeoutSeconds: String(seconds) };
-      const chunks = await source.watch(query, signal);
+      const pieces = await source.watch(query, signal);
       heard = performance.now();
-      for await (const line of lines(overheard(chunks), timings.maxLineBytes)) {
-        if (isKept(line)) continue;
-        const answers = own.answered(line);
-        if (answers) await answers;
-        if (closing.signal.aborted) return;
-        if (!answers || !isKept(line)) take(line);
-      }
+      const split = lineSplitter(timings.maxLineBytes);
+      await pieces.read((piece) => {
+        heard = performance.now();
+        return takeLines(split(piece), () => isOpen && !signal.aborted);
+      });
     } catch (error) {
       throw broken.signal.aborted ? broken.signal.reason : error;
     } finally {
+      isOpen = false;
       clearInterval(watchdog);
     }
   };
-  async function* overheard(chunks: AsyncIterable<Uint8Array>) {
-    for await (const chunk of chunks) {
-      heard = performance.now();
-      yield chunk;
-    }
-  }
 
   const run = async () => {
     while (!closing.signal.aborted) {

@@ -20,37 +20,50 @@ export interface OwnWrites {
   clear(): void;
 }
 
+interface Write {
+  /** What a line about the object has in it; reading all of the line would take longer than to wait for a wrong one now and then. */
+  readonly marks: readonly string[];
+  /** Somebody waits for its answer. */
+  awaited?: { readonly answer: Promise<void>; readonly end: () => void };
+}
+
 /** `patienceMs`: a write without an answer must not keep from us what others do. */
 export const ownWrites = (patienceMs: number): OwnWrites => {
-  /** By what a line about the object has in it; reading all of the line would take longer than to wait for a wrong one now and then. */
-  const underWay = new Map<Promise<void>, readonly string[]>();
+  const underWay = new Set<Write>();
   const kept = new Set<string>();
   const expected = new Map<string, () => void>();
   const takeExpected = (resourceVersion: string): boolean => {
     expected.get(resourceVersion)?.();
     return expected.delete(resourceVersion);
   };
+  const answerTo = (write: Write): Promise<void> => {
+    write.awaited ??= withinPatience(patienceMs);
+    return write.awaited.answer;
+  };
   return {
     begin: ({ name, namespace }) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      underWay.set(promise, [`"name":"${name}"`, ...(namespace === undefined ? [] : [`"namespace":"${namespace}"`])]);
+      const marks = [`"name":"${name}"`, ...(namespace === undefined ? [] : [`"namespace":"${namespace}"`])];
+      const write: Write = { marks };
+      underWay.add(write);
       return () => {
-        underWay.delete(promise);
-        resolve();
+        underWay.delete(write);
+        write.awaited?.end();
       };
     },
     answered: (line) => {
-      if (underWay.size === 0) return undefined;
-      const awaited: Promise<void>[] = [];
-      for (const [write, marks] of underWay) if (marks.every((mark) => line.includes(mark))) awaited.push(write);
-      return awaited.length > 0 ? within(patienceMs, Promise.all(awaited)) : undefined;
+      let awaited: Promise<unknown> | undefined;
+      for (const write of underWay) {
+        if (!write.marks.every((mark) => line.includes(mark))) continue;
+        awaited = awaited ? Promise.all([awaited, answerTo(write)]) : answerTo(write);
+      }
+      return awaited;
     },
     keep: (resourceVersion) => void kept.add(resourceVersion),
     takeKept: (resourceVersion) => kept.delete(resourceVersion),
-    expect: async (resourceVersion) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      expected.set(resourceVersion, resolve);
-      await within(patienceMs, promise);
+    expect: (resourceVersion) => {
+      const { answer, end } = withinPatience(patienceMs);
+      expected.set(resourceVersion, end);
+      return answer;
     },
     takeExpected,
     hasKept: () => kept.size > 0,
@@ -61,8 +74,13 @@ export const ownWrites = (patienceMs: number): OwnWrites => {
   };
 };
 
-const within = (ms: number, promise: Promise<unknown>): Promise<unknown> => {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, ms);
-  return Promise.race([promise, late.promise]).finally(() => clearTimeout(timer));
+/** Resolves when it is ended, or after that time. */
+const withinPatience = (ms: number): { readonly answer: Promise<void>; readonly end: () => void } => {
+  const { promise: answer, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const end = () => {
+    clearTimeout(timer);
+    resolve();
+  };
+  return { answer, end };
 };

@@ -1,3 +1,4 @@
+import { remembered } from '../api/remembered.ts';
 import type { ResourceKind } from '../reconcile/ports.ts';
 
 /** `.` and `..` would be taken out of a URL by whoever normalizes it, and lead elsewhere. */
@@ -27,6 +28,7 @@ export const apiPath = (
   ].join('/');
 };
 
-/** Label of metrics and logs, as kubectl names a resource: `integrations.kanava.dev`, `secrets`. */
-export const resourceName = (kind: Pick<ResourceKind, 'apiVersion' | 'plural'>): string =>
-  kind.apiVersion.includes('/') ? `${kind.plural}.${kind.apiVersion.split('/', 1)[0]}` : kind.plural;
+/** Label of metrics and logs, as kubectl names a resource: `integrations.kanava.dev`, `secrets`. Asked for with each read of a cache. */
+export const resourceName: (kind: Pick<ResourceKind, 'apiVersion' | 'plural'>) => string = remembered(
+  ({ apiVersion, plural }) => (apiVersion.includes('/') ? `${plural}.${apiVersion.split('/', 1)[0]}` : plural),
+);

@@ -1,11 +1,12 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import { finished, type Readable } from 'node:stream';
+import type { Pieces } from '../control/list-watch.ts';
 import type { Identity } from './identity.ts';
 
 export interface StreamAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Throws when the connection breaks before the server has ended the answer. */
-  readonly body: AsyncIterable<Uint8Array>;
+  readonly body: Pieces;
 }
 export interface Streams {
   /** A GET. Ends when the signal says so; throws when no answer began. */
@@ -103,7 +104,7 @@ export const createStreams = (identity: Identity, options: Partial<StreamTimings
       stream.on('response', (answer) => {
         clearTimeout(late);
         const status = answer[':status'] ?? 0;
-        opened.resolve({ status, headers: answer, body: stream as AsyncIterable<Uint8Array> });
+        opened.resolve({ status, headers: answer, body: bodyOf(stream) });
       });
       stream.on('close', () => {
         connection.streams -= 1;
@@ -118,3 +119,25 @@ export const createStreams = (identity: Identity, options: Partial<StreamTimings
     },
   };
 };
+
+/** Without an iterator: for each piece one makes promises that take longer than most of what is done with it. */
+const bodyOf = (stream: Readable): Pieces => ({
+  read: (take) =>
+    new Promise((resolve, reject) => {
+      finished(stream, { writable: false }, (error) => (error ? reject(error) : resolve()));
+      const fail = (error: unknown) => {
+        reject(error);
+        stream.destroy();
+      };
+      stream.on('data', (piece: Uint8Array) => {
+        try {
+          const taken = take(piece);
+          if (!taken) return;
+          stream.pause();
+          taken.then(() => stream.resume(), fail);
+        } catch (error) {
+          fail(error);
+        }
+      });
+    }),
+});

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, type Registry } from 'prom-client';
 import { Pool } from 'undici';
+import type { Pieces } from '../control/list-watch.ts';
 import { ApiError } from '../reconcile/ports.ts';
 import { noAnswer, refusal } from './api-failure.ts';
+import { type Ending, exchange } from './exchange.ts';
 import type { Identity } from './identity.ts';
 import { createStreams, type StreamAnswer, type StreamTimings } from './streams.ts';
 
@@ -24,8 +26,8 @@ export interface ApiRequest {
 export interface Transport {
   /** The JSON of the answer. Throws ApiError. */
   request(request: ApiRequest): Promise<unknown>;
-  /** The bytes of an answer without end. Throws ApiError; the iteration throws when the connection breaks. */
-  stream(request: Pick<ApiRequest, 'path' | 'query'> & { signal: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
+  /** The bytes of an answer without end. Throws ApiError; reading them fails when the connection breaks. */
+  stream(request: Pick<ApiRequest, 'path' | 'query'> & { signal: AbortSignal }): Promise<Pieces>;
   close(): Promise<void>;
 }
 export interface TransportOptions {
@@ -57,10 +59,16 @@ const retryAfterMs = (headers: Readonly<Record<string, unknown>>): number | unde
 };
 
 /** The text of a refusal: short, so a long one is no refusal and is cut. */
-const readAll = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body) if (chunks.push(chunk) > 100) break;
-  return Buffer.concat(chunks).toString('utf8');
+const readAll = async (body: Pieces): Promise<string> => {
+  const pieces: Uint8Array[] = [];
+  await body
+    .read((piece) => {
+      if (pieces.push(piece) > 100) throw new Error('longer than any refusal');
+      return undefined;
+    })
+    // What has come of it is all that there is to say.
+    .catch(() => {});
+  return Buffer.concat(pieces).toString('utf8');
 };
 const parsed = (text: string): unknown => {
   try {
@@ -71,24 +79,28 @@ const parsed = (text: string): unknown => {
   }
 };
 
-/** One timer, ended with the work: signals that follow others are dear where there are thousands of requests. */
+/** One timer, ended with the work. */
 const within = async <T>(
   ms: number,
-  outer: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal | undefined,
+  work: (ending: Ending) => Promise<T>,
 ): Promise<T> => {
-  const ending = new AbortController();
-  const stop = () => ending.abort(outer?.reason);
-  const late = () => ending.abort(new DOMException(`no answer within ${Math.round(ms)} ms`, 'TimeoutError'));
+  const ending: Ending = {};
+  const end = (reason: unknown) => {
+    ending.reason ??= reason;
+    ending.onEnd?.(ending.reason);
+  };
+  const stop = () => end(signal?.reason);
+  const late = () => end(new DOMException(`no answer within ${Math.round(ms)} ms`, 'TimeoutError'));
   if (ms <= 0) late();
   const timer = setTimeout(late, ms);
-  outer?.addEventListener('abort', stop);
-  if (outer?.aborted) stop();
+  signal?.addEventListener('abort', stop);
+  if (signal?.aborted) stop();
   try {
-    return await work(ending.signal);
+    return await work(ending);
   } finally {
     clearTimeout(timer);
-    outer?.removeEventListener('abort', stop);
+    signal?.removeEventListener('abort', stop);
   }
 };
 
@@ -130,53 +142,51 @@ export const createTransport = (options: TransportOptions): Transport => {
     counter.inc();
   };
   const target = (path: string, query: ApiRequest['query'] = {}) => {
-    const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    return `${base}${path}${given.length > 0 ? `?${new URLSearchParams(given).toString()}` : ''}`;
+    let text = `${base}${path}`;
+    let mark = '?';
+    for (const [name, value] of Object.entries(query)) {
+      if (value === undefined) continue;
+      text += `${mark}${name}=${encodeURIComponent(value)}`;
+      mark = '&';
+    }
+    return text;
   };
   /** Counts the answer, and asks once more with a fresh token when the server does not take the one that we have. */
-  const counted = async <Answer>(
+  const counted = async <Answer extends { readonly status: number }>(
     method: string,
     send: (headers: Record<string, string>) => Promise<Answer>,
-    status: (answer: Answer) => number,
   ): Promise<Answer> => {
-    const once = async (refused: boolean) => {
-      const authorization = await identity.authorization(refused);
-      const answer = await send({
-        accept: 'application/json',
-        'user-agent': userAgent,
-        ...(authorization && { authorization }),
-      });
-      count(String(status(answer)), method);
-      return answer;
-    };
-    try {
-      const answer = await once(false);
-      return status(answer) === 401 ? await once(true) : answer;
-    } catch (error) {
-      if (!(error instanceof ApiError)) count('<error>', method);
-      throw error;
+    for (let isRefused = false; ; isRefused = true) {
+      try {
+        const authorization = await identity.authorization(isRefused);
+        const answer = await send({
+          accept: 'application/json',
+          'user-agent': userAgent,
+          ...(authorization && { authorization }),
+        });
+        count(String(answer.status), method);
+        if (answer.status !== 401 || isRefused) return answer;
+      } catch (error) {
+        if (!(error instanceof ApiError)) count('<error>', method);
+        throw error;
+      }
     }
   };
-  const attempt = async (request: ApiRequest, signal: AbortSignal): Promise<unknown> => {
+  const attempt = async (request: ApiRequest, ending: Ending): Promise<unknown> => {
     const { method, path, query, body, contentType = 'application/json' } = request;
     const content = body === undefined ? null : JSON.stringify(body);
-    const { status, headers, text } = await counted(
-      method,
-      async (common) => {
-        // As late as can be: a process that is stopped between this and the sending writes after it has lost the lease.
-        if (isGuarded(request) && !mayWrite())
-          throw noAnswer('NotLeader', request, 'not sent, because this operator does not lead (any more)');
-        const response = await (request.once ? lease : calls).request({
-          method,
-          path: target(path, query),
-          headers: { ...common, ...(body !== undefined && { 'content-type': contentType }) },
-          body: content,
-          signal,
-        });
-        return { status: response.statusCode, headers: response.headers, text: await response.body.text() };
-      },
-      (answer) => answer.status,
-    );
+    const { status, headers, text } = await counted(method, async (common) => {
+      // As late as can be: a process that is stopped between this and the sending writes after it has lost the lease.
+      if (isGuarded(request) && !mayWrite())
+        throw noAnswer('NotLeader', request, 'not sent, because this operator does not lead (any more)');
+      const sent = {
+        method,
+        path: target(path, query),
+        headers: { ...common, ...(body !== undefined && { 'content-type': contentType }) },
+        body: content,
+      };
+      return exchange(request.once ? lease : calls, sent, ending);
+    });
     if (status < 300) return parsed(text);
     throw Object.assign(refusal(status, text, request), { retryAfterMs: retryAfterMs(headers) });
   };
@@ -199,7 +209,7 @@ export const createTransport = (options: TransportOptions): Transport => {
       const mostMs = isGuarded(request) ? writeMs : Number.POSITIVE_INFINITY;
       for (let tried = 1; ; tried++) {
         try {
-          return await within(Math.min(left(), mostMs), request.signal, (signal) => attempt(request, signal));
+          return await within(Math.min(left(), mostMs), request.signal, (ending) => attempt(request, ending));
         } catch (error) {
           const isOver = left() <= 0 || request.signal?.aborted;
           const wait = isOver ? undefined : waitMs(request, error, tried);
@@ -216,11 +226,7 @@ export const createTransport = (options: TransportOptions): Transport => {
       const request: ApiRequest = { method: 'GET', path, ...(query && { query }) };
       let answer: StreamAnswer;
       try {
-        answer = await counted(
-          'GET',
-          (headers) => streams.open(target(path, query), headers, signal),
-          ({ status }) => status,
-        );
+        answer = await counted('GET', (headers) => streams.open(target(path, query), headers, signal));
       } catch (error) {
         throw noAnswer('Unreachable', request, `no answer from ${identity.server}: ${String(error)}`, error);
       }
