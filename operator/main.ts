@@ -22,6 +22,7 @@ import { bodySweepMs, type Context } from './reconcile/context.ts';
 import { reconcileIntegration } from './reconcile/integration.ts';
 import { whileLeading } from './reconcile/leading.ts';
 import { reconcileMountedSecret } from './reconcile/mounted-secrets.ts';
+import { createOwnRoutes } from './reconcile/own-routes.ts';
 import { createRecentLooks } from './reconcile/recent-looks.ts';
 import { createScaler } from './reconcile/scaler.ts';
 import { createSecretWatches } from './reconcile/secret-watches.ts';
@@ -82,6 +83,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
   });
   const secrets = createSecretWatches(kube, (change) => wake.secret(change));
   const accountLooks = createRecentLooks(() => performance.now());
+  const ownRoutes = createOwnRoutes();
   const context: Context = {
     cluster: kube.cluster,
     broker: whileLeading(broker, () => isLeading()),
@@ -94,6 +96,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     secretWatches: secrets,
     accountLooks,
     bodySweeps: createRecentLooks(() => performance.now(), bodySweepMs),
+    ownRoutes,
   };
   const groupOf = (key: string) => key.split('/', 1)[0] ?? '';
   const tenants = createController({
@@ -171,7 +174,7 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     };
     broker.meter.subscribe(brokenAccounts(kube.cluster, { tenant: isBroken }));
     const look = (key: string) => integrations.queue.after(key, 0);
-    broker.meter.subscribe(waitingForGateway(kube.cluster, { look }));
+    broker.meter.subscribe(waitingForGateway(kube.cluster, { look }, ownRoutes));
     broker.meter.onTurn(everybody(kube.cluster, { tenant: isBroken, look }));
     giveMemoryBack(() => controllers.reduce((sum, { queue }) => sum + queue.depth(), 0));
     log.info({ natsUrl: settings.config.nats.url }, 'leading');

@@ -1,6 +1,7 @@
 import type { Log } from '../../runtime/connector.ts';
 import type { Condition } from '../api/fields.ts';
 import type { Settings } from '../settings.ts';
+import type { OwnRoutes } from './own-routes.ts';
 import type { Broker, Cluster } from './ports.ts';
 import type { RecentLooks } from './recent-looks.ts';
 import type { Scaler } from './scaler.ts';
@@ -25,6 +26,8 @@ export interface Context {
   readonly accountLooks: RecentLooks;
   /** For large bodies that nobody refers to, by the Integration's key; less often than once in `bodySweepMs`. */
   readonly bodySweeps: RecentLooks;
+  /** By account. */
+  readonly ownRoutes: OwnRoutes;
 }
 export interface SecretWatches {
   /** Resolves when the Secrets of the namespace are known. */

@@ -226,6 +226,7 @@ const ensureRoutes = async (
     const isComposed = await ensureComposed(context, namespace, holder, basis);
     const isNew = isUntouched(object);
     const revision = isComposed ? await tenant.putRoutes(routes, { isNew }) : undefined;
+    if (revision !== undefined) context.ownRoutes.wrote(keys.account, revision);
     // Nobody has taken up what was not there a moment ago.
     return { messaging, gateway: { uid, revision, applied: isNew ? undefined : await tenant.applied(name) } };
   } catch (error) {

@@ -76,6 +76,7 @@ const releaseAccount = async (context: Context, object: KubeObject, isDelete: bo
   try {
     if (isDelete) {
       await broker.deleteAccount(name, keys, { purgeStreams: true });
+      context.ownRoutes.forget(keys.account);
       return undefined;
     }
     const parsed = parseTenant(object);

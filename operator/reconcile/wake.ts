@@ -13,6 +13,7 @@ import {
 import { isTrue, statusConditions } from '../plan/conditions.ts';
 import { Deployments } from '../plan/kinds.ts';
 import { replicasOf } from '../plan/scaling.ts';
+import type { OwnRoutes } from './own-routes.ts';
 import type { Cluster, KubeObject, LagReport } from './ports.ts';
 import { claimsOn, holderOf } from './tenancy.ts';
 
@@ -131,9 +132,12 @@ export const everybody = (cluster: Cluster, keys: Pick<Keys, 'tenant'> & Looks) 
 
 /** The gateway writes into its bucket what it has taken up: who waits for that looks again. */
 export const waitingForGateway =
-  (cluster: Cluster, keys: Looks) =>
+  (cluster: Cluster, keys: Looks, own: Pick<OwnRoutes, 'isAllOwn'>) =>
   ({ changed }: Pick<LagReport, 'changed'>): void => {
-    const accounts = new Set(changed.filter(({ stream }) => stream === gatewayStream).map(({ account }) => account));
+    const moved = changed.filter(({ stream }) => stream === gatewayStream);
+    const accounts = new Set(
+      moved.filter(({ account, lastSequence }) => !own.isAllOwn(account, lastSequence)).map(({ account }) => account),
+    );
     for (const tenant of accounts.size > 0 ? cluster.list(Tenants) : []) {
       const namespace = claimed(tenant);
       if (namespace === undefined || !accounts.has(accountOf(tenant) ?? '')) continue;

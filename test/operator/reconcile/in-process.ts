@@ -7,6 +7,7 @@ import { loadIdentity } from '../../../operator/kube/identity.ts';
 import { createTransport, type Transport } from '../../../operator/kube/transport.ts';
 import { Namespaces } from '../../../operator/plan/kinds.ts';
 import { bodySweepMs, type Context } from '../../../operator/reconcile/context.ts';
+import { createOwnRoutes } from '../../../operator/reconcile/own-routes.ts';
 import { createRecentLooks } from '../../../operator/reconcile/recent-looks.ts';
 import { createScaler } from '../../../operator/reconcile/scaler.ts';
 import { createSecretWatches } from '../../../operator/reconcile/secret-watches.ts';
@@ -90,6 +91,7 @@ export const startInProcess = async (): Promise<InProcess> => {
       secretWatches: createSecretWatches(kube, nobody),
       accountLooks: createRecentLooks(() => performance.now()),
       bodySweeps: createRecentLooks(() => performance.now(), bodySweepMs),
+      ownRoutes: createOwnRoutes(),
       ...changes,
     }),
     create: async (name, deletionPolicy = 'Retain') => {

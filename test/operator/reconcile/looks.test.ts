@@ -52,10 +52,13 @@ it('the tenants whose accounts lost a stream look, once each', () => {
 
 it('Integrations look that wait for the gateway of an account, when its bucket has moved', () => {
   const { keys, ...wakes } = woken();
-  const wake = waitingForGateway(cluster, wakes);
+  const wake = waitingForGateway(cluster, wakes, { isAllOwn: (account) => account === 'A2' });
   wake(report({ changed: [lag('A1', 'inbox_waits'), lag('A2', 'KV_state')] }));
   expect(keys).toEqual([]);
   wake(report({ changed: [lag('A1', 'KV_gateway'), lag('other', 'KV_gateway')] }));
+  expect(keys).toEqual(['acme/waits']);
+  // It was the operator that wrote there.
+  wake(report({ changed: [lag('A2', 'KV_gateway')] }));
   expect(keys).toEqual(['acme/waits']);
 });
 
