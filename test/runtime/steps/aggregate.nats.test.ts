@@ -26,8 +26,8 @@ const groups: GatheringCase = {
 gatheringStepConformance('aggregate', groups);
 
 const often = Array.from({ length: 4 }, () => ({ point: 'pulled', after: 4 }) as const);
-/** Of the 18 messages of a round, the last four end a group; what the groups become is counted, too. */
-const atTheEnd = [13, 14, 15, 16, 17, 18, 19, 20, 21, 22].map((after) => ({ point: 'before ack', after }) as const);
+/** Seven groups are opened in a round, with an alarm each; what is published next is a group whose last message is not acknowledged yet. */
+const atTheEnd = Array.from({ length: 3 }, () => ({ point: 'published', after: 8 }) as const);
 
 it('control: what is acknowledged before it is in its group is lost', { timeout: 600_000 }, async () => {
   const { lost } = await killedWhileGathering('aggregate', groups, often, 'ack-before-sink');
@@ -35,11 +35,8 @@ it('control: what is acknowledged before it is in its group is lost', { timeout:
 });
 
 it('control: who forgets the messages of a group that has ended has some in two', { timeout: 600_000 }, async () => {
-  // Which messages are the last to be acknowledged differs from run to run: it must bite in one of some.
-  let bites = 0;
-  for (let tries = 0; tries < 40 && bites === 0; tries += 1)
-    bites = (await killedWhileGathering('aggregate', groups, atTheEnd, 'forgets-parts')).repeated.length;
-  expect(bites).toBeGreaterThan(0);
+  const { repeated } = await killedWhileGathering('aggregate', groups, atTheEnd, 'forgets-parts');
+  expect(repeated.length).toBeGreaterThan(0);
 });
 
 it('a group that is refused is a dead letter with all its bodies, and its replay goes on behind the step', {

@@ -21,6 +21,7 @@ const sequences: GatheringCase = {
   round: (numbers) =>
     numbers.map((no, index) => ({ no, key: `${numbers[0]}-${index % 7}`, place: Math.floor(index / 7) })).toReversed(),
   numbersIn: (body) => [(body as { readonly no: number }).no],
+  waitsLong: true,
 };
 
 gatheringStepConformance('resequence', sequences);
@@ -30,6 +31,7 @@ const gaps: GatheringCase = {
   ...sequences,
   config: { key: 'body.no', number: '7', first: 0, timeout: '2s' },
   round: (numbers) => numbers.map((no) => ({ no })),
+  waitsLong: false,
 };
 
 it('has every message that waited in vain in one that comes out, wherever workers are killed', {
