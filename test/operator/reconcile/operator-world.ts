@@ -141,13 +141,13 @@ const inherited = () =>
   );
 const launch = async ({ dir, program, healthPort, env }: Launch): Promise<OperatorProcess> => {
   const logFile = join(dir, `operator-${env['KANAVA_POD_NAME']}.log`);
+  const log = createWriteStream(logFile, { flags: 'a' });
+  // It is read as soon as the process is there.
+  await once(log, 'open');
   const child: ChildProcess = spawn(process.execPath, program, {
     env: { ...operatorEnv, ...inherited(), KANAVA_HEALTH_PORT: String(healthPort), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const log = createWriteStream(logFile, { flags: 'a' });
-  // It is read as soon as the process is there.
-  await once(log, 'open');
   child.stdout?.pipe(log);
   child.stderr?.pipe(log);
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
