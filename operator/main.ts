@@ -114,6 +114,8 @@ const run = async (env: NodeJS.ProcessEnv): Promise<void> => {
     log,
     groupOf,
     workers: 16,
+    // A hundred a second: thousands that fall due at once are not looked at in one go.
+    lookPaceMs: 10,
   });
   const connections = createController({
     name: 'connection',

@@ -32,6 +32,8 @@ export interface ControllerOptions {
   readonly stuckAfterMs?: number;
   /** Least time between two reconciles of a key. */
   readonly restMs?: number;
+  /** Least time between two keys of which there is no news. */
+  readonly lookPaceMs?: number;
 }
 
 // What Go calls a panic: the code is wrong, not the world.
@@ -46,6 +48,7 @@ export const createController = (options: ControllerOptions): Controller => {
     metrics,
     lookWorkers: aQuarter,
     ...(options.restMs !== undefined && { restMs: options.restMs }),
+    ...(options.lookPaceMs !== undefined && { lookPaceMs: options.lookPaceMs }),
     ...(options.groupOf && {
       groupOf: options.groupOf,
       groupWorkers: options.groupWorkers ?? aQuarter,

@@ -34,6 +34,8 @@ export interface QueueOptions {
   readonly groupWorkers?: number;
   /** A key is looked at again only while fewer than so many keys are in work, if it is not the turn of looks. */
   readonly lookWorkers?: number;
+  /** Least time between two keys that are looked at again, if it is not the turn of looks; default none. */
+  readonly lookPaceMs?: number;
   /** client-go: 5 ms, doubled up to 1000 s. */
   readonly backoffMs?: { readonly first: number; readonly max: number };
   /** A key is not worked on again before it has rested for so long: what changes meanwhile is dealt with together. */
@@ -58,11 +60,11 @@ const longestTimer = 2 ** 31 - 1;
 /** What a tenant's keys share (its connection to NATS, its Secrets) is at hand for them then. */
 const keysPerTurn = 16;
 /** Of so many keys that are taken, one is looked at again, if any waits to be. */
-const turnsOfLooks = 10;
+const turnsOfLooks = 20;
 
 export const createQueue = (options: QueueOptions): KeyedQueue => {
   const { name, metrics, groupOf = () => '', restMs = 0 } = options;
-  const { groupWorkers = Number.POSITIVE_INFINITY, lookWorkers = Number.POSITIVE_INFINITY } = options;
+  const { groupWorkers = Number.POSITIVE_INFINITY, lookWorkers = Number.POSITIVE_INFINITY, lookPaceMs = 0 } = options;
   const backoff = options.backoffMs ?? { first: 5, max: 1_000_000 };
   const rate = options.retryRate ?? { perSecond: 10, burst: 100 };
   /** Groups that came anew, and those that have had a turn: it is the first one's. */
@@ -72,6 +74,8 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
   const looks = new Map<string, number>();
   /** Keys with news that were taken while looks waited, since the last look. */
   let ahead = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let untilNextLook: NodeJS.Timeout | undefined;
   const running = new Map<string, number>();
   const runningOf = new Map<string, number>();
   /** Added while in work. */
@@ -132,14 +136,22 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
       if (isFull(groupOf(key))) continue;
       looks.delete(key);
       ahead = 0;
+      lookedAt = performance.now();
       return begin(key, since);
     }
     return undefined;
   };
-  const take = () =>
-    (ahead >= turnsOfLooks - 1 ? takeLook() : undefined) ??
-    takeNews() ??
-    (running.size < lookWorkers ? takeLook() : undefined);
+  const takeFreeLook = (): string | undefined => {
+    if (looks.size === 0 || running.size >= lookWorkers) return undefined;
+    const waitMs = lookedAt + lookPaceMs - performance.now();
+    if (waitMs <= 0) return takeLook();
+    untilNextLook ??= setTimeout(() => {
+      untilNextLook = undefined;
+      dispatch();
+    }, waitMs);
+    return undefined;
+  };
+  const take = () => (ahead >= turnsOfLooks - 1 ? takeLook() : undefined) ?? takeNews() ?? takeFreeLook();
   const dispatch = () => {
     while (takers.length > 0) {
       const key = take();
@@ -232,6 +244,7 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
       closed = true;
       for (const { timer } of delayed.values()) clearTimeout(timer);
       delayed.clear();
+      clearTimeout(untilNextLook);
       fresh.clear();
       waiting.clear();
       looks.clear();

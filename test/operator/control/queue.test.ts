@@ -261,19 +261,19 @@ describe('what is only looked at again', () => {
     queue.add('second');
     expect(await order(queue)).toEqual(['resting', 'second', 'first']);
   });
-  test('has one turn of ten while there is always news', async () => {
+  test('has one turn of twenty while there is always news', async () => {
     const queue = queueOf();
     for (const key of ['one', 'two']) queue.after(key, 1);
     await vi.advanceTimersByTimeAsync(1);
     const taken: string[] = [];
-    for (let turn = 0; turn < 30; turn += 1) {
+    for (let turn = 0; turn < 60; turn += 1) {
       queue.add('news');
       const key = String(await queue.next());
       taken.push(key);
       queue.done(key);
     }
-    expect([taken.indexOf('one'), taken.indexOf('two')]).toEqual([9, 19]);
-    expect(taken.filter((key) => key === 'news')).toHaveLength(28);
+    expect([taken.indexOf('one'), taken.indexOf('two')]).toEqual([19, 39]);
+    expect(taken.filter((key) => key === 'news')).toHaveLength(58);
   });
   test('waits while many keys are in work, too', async () => {
     const queue = queueOf({ lookWorkers: 2 });
@@ -284,6 +284,27 @@ describe('what is only looked at again', () => {
     expect(await Promise.race([next, Promise.resolve('waits')])).toBe('waits');
     queue.done('a');
     expect([...taken, await next]).toEqual(['a', 'b', 'look']);
+  });
+  test('comes one by one while there is no news, and its turn among news does not wait', async () => {
+    const queue = queueOf({ lookPaceMs: 10 });
+    for (const key of ['one', 'two', 'three']) queue.after(key, 0);
+    const taken: string[] = [];
+    const take = async () => {
+      for (;;) {
+        const key = String(await queue.next());
+        taken.push(key);
+        queue.done(key);
+      }
+    };
+    void take();
+    await vi.advanceTimersByTimeAsync(9);
+    expect(taken).toEqual(['one']);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(taken).toEqual(['one', 'two']);
+    for (let turn = 0; turn < 20; turn += 1) queue.add(`news ${turn}`);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(taken.indexOf('three')).toBe(2 + 19);
+    expect(taken).toHaveLength(2 + 21);
   });
   test('waits for nobody when another tenant has its share of the workers', async () => {
     const queue = queueOf({ groupOf, groupWorkers: 1 });
