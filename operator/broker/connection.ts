@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { credsAuthenticator } from '../../runtime/nats/creds.ts';
 import { BrokerError } from '../reconcile/ports.ts';
 import { reasonOf } from './failures.ts';
+import './answered.ts';
 
 /** Where the server is and what is known about it beforehand: `folder` holds `ca.crt` when it speaks TLS. */
 export interface Endpoint {
