@@ -7,7 +7,7 @@ import { getHeapStatistics } from 'node:v8';
  * work.
  */
 interface Process {
-  /** Keys for which nobody had time yet: who is starved by others looks quiet. */
+  /** Keys with news for which nobody had time yet: who is starved by others looks quiet. */
   readonly waiting: () => number;
   /** CPU time so far, in ms. */
   readonly cpuMs: () => number;

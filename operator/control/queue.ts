@@ -20,6 +20,8 @@ export interface KeyedQueue {
   next(): Promise<string | undefined>;
   done(key: string): void;
   depth(): number;
+  /** How many of them have news; the others are only to be looked at again. */
+  news(): number;
   /** Age of the oldest key in work. */
   longestRunningSeconds(): number;
   /** Nothing is given out any more; resolves when no key is in work. */
@@ -199,7 +201,8 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
   const add = (key: string): void => put(key, 'news');
   const runningSeconds = () => [...running.values()].map((since) => (performance.now() - since) / 1000);
   const sizeOf = (line: Map<string, Group>) => line.values().reduce((sum, { keys }) => sum + keys.size, 0);
-  const depth = () => sizeOf(fresh) + sizeOf(waiting) + looks.size;
+  const news = () => sizeOf(fresh) + sizeOf(waiting);
+  const depth = () => news() + looks.size;
 
   const gauge = { name, depth, runningSeconds };
   metrics.queues.add(gauge);
@@ -239,6 +242,7 @@ export const createQueue = (options: QueueOptions): KeyedQueue => {
       dispatch();
     },
     depth,
+    news,
     longestRunningSeconds: () => Math.max(0, ...runningSeconds()),
     close: () => {
       closed = true;

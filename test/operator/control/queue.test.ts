@@ -299,6 +299,7 @@ describe('what is only looked at again', () => {
     void take();
     await vi.advanceTimersByTimeAsync(9);
     expect(taken).toEqual(['one']);
+    expect([queue.depth(), queue.news()]).toEqual([2, 0]);
     await vi.advanceTimersByTimeAsync(1);
     expect(taken).toEqual(['one', 'two']);
     for (let turn = 0; turn < 20; turn += 1) queue.add(`news ${turn}`);
